@@ -1,0 +1,92 @@
+"""Reading and writing photos: whatever the file, an RGB image the right way up comes out."""
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Union
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+from uniface_mx.errors import UnifaceError
+
+MAX_PIXELS = 100_000_000
+
+
+class ImageError(UnifaceError):
+    """A file that cannot be used as a photo."""
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith(('I', 'F')):
+        # Pillow clips 16-bit grey instead of scaling it.
+        values = np.asarray(image, dtype=np.float64)
+        scale = 255 / 65535 if values.max(initial=0) > 255 else 1
+        grey = np.clip(values * scale, 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.mode in ('RGBA', 'LA', 'PA') or 'transparency' in image.info:
+        image = image.convert('RGBA')
+        ground = Image.new('RGBA', image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(ground, image)
+    return np.array(image.convert('RGB'))
+
+
+def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode a photo.
+
+    EXIF orientation is applied; grey, palette, CMYK and 16-bit images become 8-bit RGB; what is transparent lies on
+    white; of an animation the first picture counts. The size is read from the header and checked before anything is
+    decoded, so that a small file cannot claim much memory.
+
+    Parameters
+    ----------
+    source : path or bytes
+        The file, or its content.
+    max_pixels : int
+        Larger images are refused.
+
+    Returns
+    -------
+    numpy.ndarray
+        (H, W, 3) uint8, RGB.
+
+    Raises
+    ------
+    ImageError
+        The file is missing, is no image, is damaged, or is larger than ``max_pixels``.
+    """
+    name = 'image of {} bytes'.format(len(source)) if isinstance(source, bytes) else os.fspath(source)
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise ImageError('{}: {}x{} pixels are more than the limit of {}; reduce the image or raise the limit'.format(
+                    name, width, height, max_pixels))
+            return np.ascontiguousarray(_to_rgb(ImageOps.exif_transpose(image)))
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError('{}: no such file'.format(name)) from None
+    except Image.DecompressionBombError:
+        raise ImageError('{}: the image is too large; reduce it'.format(name)) from None
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise ImageError('{}: cannot be read as an image ({})'.format(name, error or type(error).__name__)) from None
+
+
+def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
+    """An RGB (H, W, 3) uint8 image as a JPEG file without EXIF."""
+    done, data = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ImageError('an image of shape {} cannot be written as JPEG'.format(image.shape))
+    return data.tobytes()
+
+
+def write_image(path: Union[str, os.PathLike], image: np.ndarray, quality: int = 95) -> None:
+    """Write an RGB (H, W, 3) uint8 image, in the format that the file's ending names, aside and renamed."""
+    path = Path(path)
+    aside = path.with_name('.' + path.stem + '.part' + path.suffix)
+    if not cv2.imwrite(str(aside), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]):
+        raise ImageError('{}: cannot be written'.format(path))
+    os.replace(aside, path)
