@@ -1,0 +1,42 @@
+"""Teachers by name."""
+from __future__ import annotations
+
+import importlib
+
+from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher, TeacherError, embed_faces
+
+__all__ = ["Detections", "EmbeddingTeacher", "LandmarkTeacher", "TEACHERS", "TeacherError", "create_teacher",
+           "embed_faces"]
+
+# Imported on demand: each teacher needs packages that the others do not.
+TEACHERS = {
+    "mtcnn": "uniface_mx.teachers.mtcnn:MTCNN",
+    "mtcnn_pypi": "uniface_mx.teachers.mtcnn_pypi:PyPIMTCNN",
+    "dlib": "uniface_mx.teachers.dlib:DlibEmbedding",
+    "onnx": "uniface_mx.teachers.onnx_embedding:OnnxEmbedding",
+}
+
+
+def create_teacher(name: str, **options):
+    """A landmark or embedding teacher.
+
+    Parameters
+    ----------
+    name : str
+        Key of `TEACHERS`.
+    **options
+        Arguments of the teacher's class.
+
+    Raises
+    ------
+    TeacherError
+        Unknown name or option, a package that is not installed, or weights that cannot be used.
+    """
+    if name not in TEACHERS:
+        raise TeacherError("unknown teacher '{}': choose from {}".format(name, ", ".join(sorted(TEACHERS))))
+    module, _, attribute = TEACHERS[name].partition(":")
+    try:
+        teacher = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise TeacherError("teacher '{}' needs a package that is not installed: {}".format(name, error)) from error
+    return teacher(**options)

@@ -1,0 +1,134 @@
+"""What a teacher is: something that labels photos for UniFace to learn from (section IV.A of the paper)."""
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Iterable, List, NamedTuple, Sequence
+
+import numpy as np
+
+from uniface_mx.errors import UnifaceError
+
+
+class TeacherError(UnifaceError):
+    """A teacher's files are missing, damaged or of another network."""
+
+
+class Detections(NamedTuple):
+    """Faces of one image.
+
+    Attributes
+    ----------
+    boxes : ndarray, float32, (G, 4)
+        xyxy in image pixels, right and bottom exclusive; may reach beyond the image.
+    scores : ndarray, float32, (G,)
+        Probability of a face, descending for `detect`.
+    landmarks : ndarray, float32, (G, 5, 2)
+        Image-left eye, image-right eye, nose, image-left and image-right mouth corner, in image pixels.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    landmarks: np.ndarray
+
+    @classmethod
+    def empty(cls) -> Detections:
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
+
+
+class Teacher:
+    """Identity of a teacher: record sets and caches are bound to it.
+
+    Attributes
+    ----------
+    name : str
+        Kind of teacher, as in the registry.
+    version : str
+        Changes whenever the same weights would give other labels: code revision and options.
+    sha256 : str
+        Hex digest over the weight files.
+    """
+
+    name: str
+    version: str
+    sha256: str
+
+
+class LandmarkTeacher(Teacher):
+    """Finds faces and their five landmarks.
+
+    What it says of an image depends on that image alone, never on the others of the same call.
+    """
+
+    def detect(self, images: Sequence[np.ndarray]) -> List[Detections]:
+        """All faces of each (H, W, 3) RGB uint8 image, by descending score."""
+        raise NotImplementedError
+
+    def refine(self, image: np.ndarray, boxes: np.ndarray) -> Detections:
+        """Boxes, scores and landmarks for the faces in given (G, 4) boxes, row for row.
+
+        A box in which the teacher sees no face gives a row of its own box, the low score and NaN landmarks.
+        """
+        raise NotImplementedError
+
+
+class EmbeddingTeacher(Teacher):
+    """Turns an aligned face into a vector of `dim` numbers.
+
+    The vector of a crop depends on that crop alone, never on the others of the same call.
+    """
+
+    dim: int
+
+    def align(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """The face's RGB uint8 crop, as the teacher expects it, from its (5, 2) landmarks."""
+        raise NotImplementedError
+
+    def embed(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        """(n, dim) float32 raw vectors of n aligned crops."""
+        raise NotImplementedError
+
+
+def embed_faces(teacher: EmbeddingTeacher, image: np.ndarray, landmarks: np.ndarray,
+                mirror: bool = True) -> np.ndarray:
+    """Embeddings of an image's faces, by default averaged over each face and its mirror image.
+
+    Parameters
+    ----------
+    image : ndarray, uint8, (H, W, 3)
+        RGB photo.
+    landmarks : ndarray, (G, 5, 2)
+        Image pixels. A face with a NaN coordinate is not looked at.
+
+    Returns
+    -------
+    ndarray, float32, (G, dim)
+        NaN rows for faces without landmarks.
+    """
+    landmarks = np.asarray(landmarks, np.float32).reshape(-1, 5, 2)
+    known = np.flatnonzero(np.isfinite(landmarks).all(axis=(1, 2)))
+    embeddings = np.full((len(landmarks), teacher.dim), np.nan, np.float32)
+    if len(known):
+        crops = [teacher.align(image, landmarks[i]) for i in known]
+        views = teacher.embed(crops)
+        if mirror:
+            views = (views + teacher.embed([np.ascontiguousarray(crop[:, ::-1]) for crop in crops])) / 2
+        embeddings[known] = views
+    return embeddings
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """Hex sha256 over the contents of `paths`, in the given order.
+
+    Raises
+    ------
+    TeacherError
+        A file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            digest.update(Path(path).read_bytes())
+        except OSError as error:
+            raise TeacherError("teacher file {}: {}".format(path, error.strerror)) from error
+    return digest.hexdigest()
