@@ -1,0 +1,438 @@
+"""Record sets: photos with their faces' boxes, landmarks and embeddings in MXNet's detection layout.
+
+A record set NAME is four files: `NAME.rec` and `NAME.idx` (RecordIO as `mx.image.ImageDetIter` and
+`gluoncv.data.RecordFileDetection` read it), `NAME.keys` (one line a record: where the photo came from) and `NAME.json`
+(what is in it, which teachers labelled it, and the sha256 of the other files). A record's label is
+
+    header width, object width, schema version, source id, person id or -1, image width, image height,
+
+and then `OBJECT_WIDTH` values a face, whose columns the constants below name. Coordinates are divided by the stored
+image's width and height. The record's `id` is its number, its `id2` the picture's 64-bit perceptual hash.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
+
+import cv2
+import mxnet as mx
+import numpy as np
+
+from uniface_mx.errors import UnifaceError
+
+SCHEMA_VERSION = 1
+HEADER_WIDTH = 7
+EMBEDDING_DIM = 128
+
+CLASS = 0
+BOX = slice(1, 5)
+LANDMARKS = slice(5, 15)
+HAS_LANDMARKS = 15
+HAS_EMBEDDING = 16
+IGNORE = 17
+EMBEDDING = slice(18, 146)
+OBJECT_WIDTH = 146
+
+_MX_HEADER = struct.Struct('<IfQQ')
+_SUFFIXES = ('.rec', '.idx', '.keys', '.json')
+
+
+class RecordError(UnifaceError):
+    """A record set that cannot be used: damaged, of another schema, or labelled by another teacher."""
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One photo of a record set.
+
+    Parameters
+    ----------
+    image : bytes
+        The photo as a JPEG file without EXIF.
+    objects : (G, 146) float32
+        One row a face, coordinates divided by width and height.
+    width, height : int
+        Of the photo, in pixels.
+    source : str
+        Name of the source.
+    key : str
+        Of the photo in its source.
+    person : str or None
+        Whom the photo shows, `SOURCE/NAME`.
+    picture : int
+        64-bit perceptual hash.
+    """
+
+    image: bytes
+    objects: np.ndarray
+    width: int
+    height: int
+    source: str = ''
+    key: str = ''
+    person: Optional[str] = None
+    picture: int = 0
+
+    def decode(self) -> np.ndarray:
+        """The photo as (H, W, 3) uint8 RGB.
+
+        Raises
+        ------
+        RecordError
+            The JPEG is damaged or has another size than the record says.
+        """
+        image = cv2.imdecode(np.frombuffer(self.image, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if image is None:
+            raise RecordError('%s %s: the JPEG cannot be decoded' % (self.source, self.key))
+        if image.shape[:2] != (self.height, self.width):
+            raise RecordError('%s %s: the JPEG is %dx%d, the record says %dx%d' % (
+                self.source, self.key, image.shape[1], image.shape[0], self.width, self.height))
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+@dataclass
+class RecordMeta:
+    """What `NAME.json` says.
+
+    Parameters
+    ----------
+    schema : int
+    records, faces, ignored, landmarks, embeddings : int
+        Photos; faces to learn; faces marked to be ignored; faces with landmarks; faces with an embedding.
+    sources : list of dict
+        `name`, `kind` and `licence` of each source; the place in the list is the source id.
+    persons : list of str
+        `SOURCE/NAME`; the place in the list is the person id.
+    teachers : dict
+        `landmarks` and `embeddings`, each with `name`, `version` and `sha256`; `embeddings` also with `mirror`.
+    mean_embedding : list of float
+        128 values; empty without embeddings.
+    files : dict
+        Suffix to `bytes` and `sha256`.
+    details : dict
+        Options and counts of the preparation.
+    """
+
+    schema: int = SCHEMA_VERSION
+    records: int = 0
+    faces: int = 0
+    ignored: int = 0
+    landmarks: int = 0
+    embeddings: int = 0
+    sources: List[Dict[str, Any]] = field(default_factory=list)
+    persons: List[str] = field(default_factory=list)
+    teachers: Dict[str, Any] = field(default_factory=dict)
+    mean_embedding: List[float] = field(default_factory=list)
+    files: Dict[str, Any] = field(default_factory=dict)
+    details: Dict[str, Any] = field(default_factory=dict)
+
+
+def record_path(name: Union[str, os.PathLike], suffix: str) -> Path:
+    """`NAME.suffix` for a record set given as NAME or as any of its files."""
+    name = str(name)
+    stem, ending = os.path.splitext(name)
+    return Path((stem if ending in _SUFFIXES else name) + suffix)
+
+
+def load_meta(name: Union[str, os.PathLike]) -> RecordMeta:
+    """Read `NAME.json`.
+
+    Raises
+    ------
+    RecordError
+        No such set, not JSON, another schema version, or values of the wrong type.
+    """
+    path = record_path(name, '.json')
+    try:
+        values = json.loads(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise RecordError('%s: %s; a record set needs its .json' % (path, error.strerror)) from None
+    except ValueError as error:
+        raise RecordError('%s: not JSON (%s); prepare the set again' % (path, error)) from None
+    if not isinstance(values, dict) or 'schema' not in values:
+        raise RecordError('%s: not the description of a record set' % path)
+    if values['schema'] != SCHEMA_VERSION:
+        raise RecordError('%s: schema version %r, this package reads %d: prepare the set again or use the package '
+                          'that wrote it' % (path, values['schema'], SCHEMA_VERSION))
+    defaults = asdict(RecordMeta())
+    for key, default in defaults.items():
+        if type(values.get(key)) is not type(default):
+            raise RecordError("%s: '%s' is missing or no %s" % (path, key, type(default).__name__))
+    return RecordMeta(**{f.name: values[f.name] for f in fields(RecordMeta)})
+
+
+def require_teachers(meta: RecordMeta, teachers: Dict[str, Any], name: Union[str, os.PathLike]) -> None:
+    """Refuse a record set whose embeddings come from another teacher than the given (a checkpoint's, or another set's).
+
+    Landmark teachers may differ: their labels mean the same.
+
+    Parameters
+    ----------
+    meta : RecordMeta
+        Of the record set.
+    teachers : dict
+        As in `RecordMeta.teachers`.
+    name : str
+        Of the record set, for the message.
+
+    Raises
+    ------
+    RecordError
+        Which teacher was expected, and which found.
+    """
+    expected, found = teachers.get('embeddings'), meta.teachers.get('embeddings')
+    if expected != found and meta.embeddings:
+        raise RecordError('%s: its embeddings come from %s, expected are those of %s; they cannot be mixed: prepare the '
+                          'set with that teacher' % (record_path(name, '.rec'), _teacher(found), _teacher(expected)))
+
+
+def _teacher(teacher: Optional[Dict[str, Any]]) -> str:
+    if not teacher:
+        return 'no teacher'
+    return '%s (version %s, weights %.12s%s)' % (teacher.get('name'), teacher.get('version'), teacher.get('sha256'),
+                                                 '' if teacher.get('mirror', True) else ', no mirror average')
+
+
+def mean_embedding(metas: Sequence[RecordMeta]) -> np.ndarray:
+    """The mean teacher embedding over several record sets, (128,) float32."""
+    total = sum(meta.embeddings for meta in metas)
+    if not total:
+        raise RecordError('no record set has an embedding')
+    parts = [np.array(meta.mean_embedding, np.float64) * meta.embeddings for meta in metas if meta.embeddings]
+    return (np.sum(parts, 0) / total).astype(np.float32)
+
+
+def pack_record(record: Record, index: int = 0, source: int = 0, person: int = -1) -> bytes:
+    """A record as the bytes that RecordIO stores."""
+    label = np.concatenate([np.array([HEADER_WIDTH, OBJECT_WIDTH, SCHEMA_VERSION, source, person, record.width,
+                                      record.height], np.float32), np.asarray(record.objects, np.float32).ravel()])
+    return _MX_HEADER.pack(label.size, 0.0, index, record.picture) + label.tobytes() + record.image
+
+
+def unpack_label(data: bytes, where: str = 'record'):
+    """The parts of a record's bytes.
+
+    Returns
+    -------
+    header : (7,) float32
+    objects : (G, 146) float32
+    image : bytes
+    picture : int
+
+    Raises
+    ------
+    RecordError
+        The bytes are no record of this schema.
+    """
+    if len(data) < _MX_HEADER.size:
+        raise RecordError('%s: truncated' % where)
+    count, _, _, picture = _MX_HEADER.unpack_from(data)
+    start = _MX_HEADER.size + 4 * count
+    if count < HEADER_WIDTH or start > len(data):
+        raise RecordError('%s: no label of a photo with faces' % where)
+    label = np.frombuffer(data, '<f4', count, _MX_HEADER.size)
+    if not np.isfinite(label[:HEADER_WIDTH]).all():
+        raise RecordError('%s: damaged label' % where)
+    if label[2] != SCHEMA_VERSION:
+        raise RecordError('%s: schema version %g, this package reads %d' % (where, label[2], SCHEMA_VERSION))
+    if (label[0], label[1]) != (HEADER_WIDTH, OBJECT_WIDTH) or (count - HEADER_WIDTH) % OBJECT_WIDTH:
+        raise RecordError('%s: damaged label' % where)
+    return label[:HEADER_WIDTH], label[HEADER_WIDTH:].reshape(-1, OBJECT_WIDTH), data[start:], picture
+
+
+class RecordWriter:
+    """Writes a record set aside, and renames it into place when the `with` block ends without an exception.
+
+    Parameters
+    ----------
+    name : str or Path
+        Of the record set.
+    sources : list of dict
+        `name`, `kind` and `licence` of the sources that records may name.
+    teachers : dict
+        As in `RecordMeta.teachers`.
+    """
+
+    def __init__(self, name: Union[str, os.PathLike], sources: Sequence[Dict[str, Any]], teachers: Dict[str, Any]):
+        self.name = name
+        self.meta = RecordMeta(sources=list(sources), teachers=teachers)
+        self._source_ids = {source['name']: i for i, source in enumerate(sources)}
+        self._person_ids: Dict[str, int] = OrderedDict()
+        self._sum = np.zeros(EMBEDDING_DIM)
+
+    def _aside(self, suffix: str) -> Path:
+        path = record_path(self.name, suffix)
+        return path.with_name('.%s.part' % path.name)
+
+    def __enter__(self) -> RecordWriter:
+        try:
+            record_path(self.name, '.rec').parent.mkdir(parents=True, exist_ok=True)
+            self._keys = open(str(self._aside('.keys')), 'w', encoding='utf-8', newline='\n')
+        except OSError as error:
+            raise RecordError('%s: cannot be written (%s)' % (record_path(self.name, '.rec'), error.strerror)) from None
+        self._file = mx.recordio.MXIndexedRecordIO(str(self._aside('.idx')), str(self._aside('.rec')), 'w')
+        return self
+
+    def add(self, record: Record) -> None:
+        """Append a record."""
+        meta = self.meta
+        person = -1
+        if record.person is not None:
+            person = self._person_ids.setdefault(record.person, len(self._person_ids))
+        source = self._source_ids[record.source]
+        self._file.write_idx(meta.records, pack_record(record, meta.records, source, person))
+        self._keys.write('%s\t%s\n' % (record.source, record.key))
+        objects = record.objects
+        taught = objects[:, IGNORE] == 0
+        embedded = objects[:, HAS_EMBEDDING] == 1
+        meta.records += 1
+        meta.faces += int(taught.sum())
+        meta.ignored += int((~taught).sum())
+        meta.landmarks += int(objects[:, HAS_LANDMARKS].sum())
+        meta.embeddings += int(embedded.sum())
+        for row in objects[embedded]:
+            self._sum += row[EMBEDDING]
+
+    def __exit__(self, kind, error, trace) -> None:
+        self._file.close()
+        self._keys.close()
+        if kind is not None:
+            for suffix in _SUFFIXES:
+                with suppress(FileNotFoundError):
+                    self._aside(suffix).unlink()
+            return
+        meta = self.meta
+        meta.persons = list(self._person_ids)
+        if meta.embeddings:
+            meta.mean_embedding = (self._sum / meta.embeddings).tolist()
+        for suffix in _SUFFIXES[:3]:
+            path = self._aside(suffix)
+            meta.files[suffix] = {'bytes': path.stat().st_size, 'sha256': file_sha256(path)}
+        self._aside('.json').write_text(json.dumps(asdict(meta), indent=1, sort_keys=True) + '\n', encoding='utf-8')
+        # The .json goes last: until it is there, sizes disagree and readers refuse the set.
+        for suffix in _SUFFIXES:
+            os.replace(str(self._aside(suffix)), str(record_path(self.name, suffix)))
+
+
+def file_sha256(path: Union[str, os.PathLike]) -> str:
+    """Hex sha256 of a file."""
+    digest = hashlib.sha256()
+    with open(str(path), 'rb') as file:
+        for block in iter(lambda: file.read(1 << 20), b''):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class RecordReader:
+    """Random access to a record set. One reader a process: open it after a fork or spawn, not before.
+
+    Parameters
+    ----------
+    name : str or Path
+        NAME, or any of its files.
+    verify : bool
+        Compare the files' sha256 with NAME.json, and not only their sizes.
+
+    Raises
+    ------
+    RecordError
+        A file is missing, or not the one that NAME.json describes.
+    """
+
+    def __init__(self, name: Union[str, os.PathLike], verify: bool = False):
+        self.name = str(record_path(name, ''))
+        self.meta = load_meta(name)
+        for suffix in _SUFFIXES[:3]:
+            path = record_path(name, suffix)
+            expected = self.meta.files.get(suffix, {})
+            if not path.is_file():
+                raise RecordError('%s: no such file; it belongs to %s' % (path, record_path(name, '.json')))
+            if path.stat().st_size != expected.get('bytes'):
+                raise RecordError('%s: %d bytes where %s says %s: it is incomplete or another file; prepare the set again'
+                                  % (path, path.stat().st_size, record_path(name, '.json'), expected.get('bytes')))
+            if verify and file_sha256(path) != expected.get('sha256'):
+                raise RecordError('%s: its sha256 is not the one in %s: the file is damaged; prepare the set again' % (
+                    path, record_path(name, '.json')))
+        self.path = record_path(name, '.rec')
+        self._file = None
+        self._keys: Optional[List[str]] = None
+
+    def __len__(self) -> int:
+        return self.meta.records
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self[i] for i in range(len(self)))
+
+    def read(self, index: int) -> bytes:
+        """The stored bytes of record `index`."""
+        if not 0 <= index < len(self):
+            raise IndexError('%s has %d records, no number %d' % (self.path, len(self), index))
+        try:
+            if self._file is None:
+                self._file = mx.recordio.MXIndexedRecordIO(str(record_path(self.name, '.idx')), str(self.path), 'r')
+            data = self._file.read_idx(index)
+        except (mx.MXNetError, KeyError, ValueError, IndexError) as error:
+            raise RecordError('%s, record %d: cannot be read (%s)' % (
+                self.path, index, (str(error).strip().splitlines() or [''])[-1])) from None
+        if data is None:
+            raise RecordError('%s, record %d: the file ends before it' % (self.path, index))
+        return data
+
+    def __getitem__(self, index: int) -> Record:
+        where = '%s, record %d' % (self.path, index)
+        header, objects, image, picture = unpack_label(self.read(index), where)
+        source, person, width, height = (int(value) for value in header[3:])
+        if not (0 <= source < len(self.meta.sources) and -1 <= person < len(self.meta.persons)):
+            raise RecordError('%s: unknown source %d or person %d' % (where, source, person))
+        return Record(image, objects, width, height, self.meta.sources[source]['name'], self.key(index),
+                      None if person < 0 else self.meta.persons[person], picture)
+
+    def key(self, index: int) -> str:
+        """The photo's key in its source."""
+        if self._keys is None:
+            text = record_path(self.name, '.keys').read_text(encoding='utf-8')
+            self._keys = [line.partition('\t')[2] for line in text.split('\n')[:-1]]
+            if len(self._keys) != len(self):
+                raise RecordError('%s: %d lines for %d records' % (record_path(self.name, '.keys'), len(self._keys),
+                                                                   len(self)))
+        return self._keys[index]
+
+    def close(self) -> None:
+        """Close the file; reading opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def record_problems(record: Record) -> List[str]:
+    """What is wrong with a record's image, geometry, flags and embeddings; empty if nothing is."""
+    problems = []
+    try:
+        record.decode()
+    except RecordError as error:
+        problems.append(str(error))
+    for i, row in enumerate(record.objects):
+        problems += ['face %d: %s' % (i, text) for text in _face_problems(row)]
+    return problems
+
+
+def _face_problems(row: np.ndarray) -> List[str]:
+    if not np.isfinite(row).all():
+        return ['a value is not finite']
+    x1, y1, x2, y2 = row[BOX]
+    has_embedding = row[HAS_EMBEDDING] == 1
+    checks = (
+        (row[CLASS] == 0, 'class is not 0'),
+        (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1, 'box outside the image or without area'),
+        (np.isin(row[[HAS_LANDMARKS, HAS_EMBEDDING, IGNORE]], (0, 1)).all(), 'a flag is neither 0 nor 1'),
+        (row[HAS_LANDMARKS] == 0 or ((row[LANDMARKS] >= 0) & (row[LANDMARKS] <= 1)).all(), 'landmarks outside the image'),
+        (has_embedding == bool(np.any(row[EMBEDDING])), 'embedding and its flag disagree'),
+        (row[IGNORE] == 0 or not (row[HAS_LANDMARKS] or has_embedding), 'an ignored face has labels'),
+    )
+    return [text for good, text in checks if not good]
