@@ -1,0 +1,29 @@
+"""Fixtures of all tests: the real data where it exists, and fixed seeds."""
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import random
+
+import numpy as np
+import pytest
+
+from uniface_mx.paths import data_root
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of real data; the test is skipped where there is none."""
+    root = data_root()
+    if not root.is_dir():
+        pytest.skip(f"no real data at {root}: set UNIFACE_DATA")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def seeds():
+    """The same random numbers for a test, whatever ran before it."""
+    import mxnet as mx
+    random.seed(0)
+    np.random.seed(0)
+    mx.random.seed(0)

@@ -1,0 +1,20 @@
+"""UniFace: boxes, landmarks and embeddings of all faces in a photo, by one MXNet network."""
+import sys
+
+from . import runtime
+
+__version__ = "0.1.0"
+
+_problems = runtime.problems()
+if _problems:
+    if sys.argv[:1] == ["-m"]:
+        # Python is still looking for the module that `python -m uniface_mx.NAME` names: only the doctor could run.
+        from . import doctor
+        sys.exit(doctor.main([]))
+    raise ImportError(_problems[0], name=__name__)
+
+
+def get_model(name, **overrides):
+    """Build one of the paper's models by name; see :func:`uniface_mx.models.get_model`."""
+    from .models import get_model as build
+    return build(name, **overrides)

@@ -1,0 +1,135 @@
+"""Which MXNet this machine has, whether it can be imported, and the CUDA libraries it needs.
+
+Nothing here imports MXNet or NumPy, so that it can tell why they fail.
+"""
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import List, Optional, Tuple
+
+MXNET_DISTRIBUTION = re.compile(r"mxnet(-native|-mkl|-cu(?P<cuda>\d+)(mkl)?)?$")
+NUMPY_BELOW = (1, 24)
+PYTHON_BELOW = (3, 12)
+
+# In the order in which they need each other; cuDNN opens its parts by name only when an operator first asks for them.
+CUDA_11_LIBRARIES = (
+    "libcudart.so.11.0", "libnvToolsExt.so.1", "libnvrtc-builtins.so.11.8", "libnvrtc.so.11.2", "libcublasLt.so.11",
+    "libcublas.so.11", "libcusolver.so.11", "libcurand.so.10", "libcufft.so.10", "libnccl.so.2",
+    "libcudnn.so.8", "libcudnn_ops_infer.so.8", "libcudnn_cnn_infer.so.8", "libcudnn_ops_train.so.8",
+    "libcudnn_cnn_train.so.8", "libcudnn_adv_infer.so.8", "libcudnn_adv_train.so.8",
+)
+DRIVER_LIBRARY = "libcuda.so.1"
+# A system's CUDA has another builtins' number, and opens it by itself.
+OPTIONAL_LIBRARIES = ("libnvrtc-builtins.so.11.8",)
+
+
+def mxnet_distributions() -> List[str]:
+    """Names of the installed distributions that carry the import package ``mxnet``, sorted."""
+    names = {(dist.metadata["Name"] or "").lower().replace("_", "-") for dist in metadata.distributions()}
+    return sorted(name for name in names if MXNET_DISTRIBUTION.match(name))
+
+
+def cuda_version(distribution: str) -> Optional[str]:
+    """CUDA version of an MXNet distribution as its name says it: ``mxnet-cu112`` gives ``'112'``, ``mxnet`` None."""
+    return MXNET_DISTRIBUTION.match(distribution).group("cuda")
+
+
+def python_problem() -> Optional[str]:
+    if sys.version_info[:2] < PYTHON_BELOW:
+        return None
+    return (f"MXNet 1.9.1 does not run on Python {sys.version_info[0]}.{sys.version_info[1]}, which lacks distutils: "
+            "make the environment with Python 3.8 to 3.11, e.g. type `python3.11 -m venv .venv`.")
+
+
+def mxnet_problem() -> Optional[str]:
+    names = mxnet_distributions()
+    if len(names) > 1:
+        return (f"{' and '.join(names)} are installed together and overwrite each other: type "
+                f"`pip uninstall -y {' '.join(names)}`, then `pip install mxnet==1.9.1` for a CPU "
+                "or `pip install mxnet-cu112==1.9.1` for a GPU.")
+    if not names and importlib.util.find_spec("mxnet") is None:
+        return "MXNet is not installed: type `pip install mxnet==1.9.1` for a CPU or " \
+               "`pip install mxnet-cu112==1.9.1` for a GPU."
+    return None
+
+
+def numpy_problem() -> Optional[str]:
+    try:
+        version = metadata.version("numpy")
+    except metadata.PackageNotFoundError:
+        return "NumPy is not installed: type `pip install 'numpy<1.24'`."
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < NUMPY_BELOW:
+        return None
+    return f"numpy {version} is too new for MXNet 1.9.1, which needs a version below 1.24: " \
+           "type `pip install 'numpy<1.24'`."
+
+
+def wheel_library(soname: str) -> Optional[Path]:
+    """Path of a shared library in an installed ``nvidia-*`` wheel, or None."""
+    spec = importlib.util.find_spec("nvidia")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for path in sorted(Path(folder).glob(f"*/lib/{soname}")):
+            return path
+    return None
+
+
+def load_library(soname: str) -> Tuple[Optional[str], str]:
+    """Load a library from the ``nvidia-*`` wheels, else from the system.
+
+    Returns
+    -------
+    (where, error): the path, or the name where the system's loader found it; or None and the loader's message.
+    """
+    path = wheel_library(soname)
+    where = str(path) if path else soname
+    try:
+        ctypes.CDLL(where, mode=ctypes.RTLD_GLOBAL)
+    except OSError as error:
+        return None, str(error)
+    return where, ""
+
+
+def required_libraries() -> Tuple[str, ...]:
+    """CUDA libraries to load before the installed MXNet, in order; empty for a build without CUDA."""
+    names = mxnet_distributions()
+    if len(names) == 1 and (cuda_version(names[0]) or "").startswith("11"):
+        return (DRIVER_LIBRARY,) + CUDA_11_LIBRARIES
+    return ()
+
+
+def library_problem() -> Optional[str]:
+    """Load the CUDA libraries; the first that cannot be loaded is the problem.
+
+    Once loaded, a library satisfies every later request for its name, so no LD_LIBRARY_PATH and no system CUDA is needed.
+    """
+    for soname in required_libraries():
+        where, error = load_library(soname)
+        if where is None and soname not in OPTIONAL_LIBRARIES:
+            name = mxnet_distributions()[0]
+            if soname == DRIVER_LIBRARY:
+                return (f"{name} needs {soname}, which comes with NVIDIA's driver (450.80 or newer): install the driver, "
+                        f"or type `pip uninstall -y {name} && pip install mxnet==1.9.1` for a CPU.")
+            return (f"{name} needs {soname}, which cannot be loaded ({error}): "
+                    f"type `pip install {' '.join(cuda_wheels())}`.")
+    return None
+
+
+def cuda_wheels() -> List[str]:
+    """Requirements of the ``cu112`` extra other than MXNet, as the installed package's metadata lists them."""
+    try:
+        requirements = metadata.requires("uniface-mx") or []
+    except metadata.PackageNotFoundError:
+        requirements = []
+    wheels = [line.split(";")[0].strip() for line in requirements if line.startswith("nvidia-")]
+    return wheels or ["'uniface-mx[cu112]'"]
+
+
+def problems() -> List[str]:
+    """One sentence for each thing that keeps MXNet from being imported, each with what to type; loads CUDA libraries."""
+    checks = (python_problem, mxnet_problem, numpy_problem, library_problem)
+    return [problem for problem in (check() for check in checks) if problem]
