@@ -2,18 +2,19 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 
 from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher, TeacherError, embed_faces
 
 __all__ = ["Detections", "EmbeddingTeacher", "LandmarkTeacher", "TEACHERS", "TeacherError", "create_teacher",
            "embed_faces"]
 
-# Imported on demand: each teacher needs packages that the others do not.
+# Class and its preset arguments. Imported on demand: each teacher needs packages that the others do not.
 TEACHERS = {
-    "mtcnn": "uniface_mx.teachers.mtcnn:MTCNN",
-    "mtcnn_pypi": "uniface_mx.teachers.mtcnn_pypi:PyPIMTCNN",
-    "dlib": "uniface_mx.teachers.dlib:DlibEmbedding",
-    "onnx": "uniface_mx.teachers.onnx_embedding:OnnxEmbedding",
+    "mtcnn": ("uniface_mx.teachers.mtcnn:MTCNN", {}),
+    "mtcnn_pypi": ("uniface_mx.teachers.mtcnn:MTCNN", {"runtime": "onnx"}),
+    "dlib": ("uniface_mx.teachers.dlib:DlibEmbedding", {}),
+    "onnx": ("uniface_mx.teachers.onnx_embedding:OnnxEmbedding", {}),
 }
 
 
@@ -34,9 +35,15 @@ def create_teacher(name: str, **options):
     """
     if name not in TEACHERS:
         raise TeacherError("unknown teacher '{}': choose from {}".format(name, ", ".join(sorted(TEACHERS))))
-    module, _, attribute = TEACHERS[name].partition(":")
+    path, preset = TEACHERS[name]
+    module, _, attribute = path.partition(":")
     try:
         teacher = getattr(importlib.import_module(module), attribute)
+        arguments = dict(preset, **options)
+        unknown = sorted(set(arguments) - set(inspect.signature(teacher).parameters))
+        if unknown:
+            raise TeacherError("teacher '{}' has no option '{}': its options are {}".format(
+                name, unknown[0], ", ".join(p for p in inspect.signature(teacher).parameters if p not in preset)))
+        return teacher(**arguments)
     except ImportError as error:
         raise TeacherError("teacher '{}' needs a package that is not installed: {}".format(name, error)) from error
-    return teacher(**options)
