@@ -1,0 +1,285 @@
+"""FDDB's evaluation, counted as its own program counts (Fig. 4).
+
+At every threshold the detections of an image with a score that is not below it are matched one to one with its
+annotated ellipses so that the summed overlap is largest. The discrete score of a match is 1 where its overlap is
+above 0.5, the continuous score is the overlap itself; a detection without discrete match is a false positive on both
+curves. Sums over all images of all ten folds, divided by the number of annotated faces, are the curves.
+"""
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from ..errors import UnifaceError
+from .regions import ellipse_region, overlaps, rectangle_region
+
+FOLDS = 10
+MATCH = 0.5
+AT_FALSE_POSITIVES = (100, 500, 1000, 2000)
+LARGEST = (450, 450)  # no photo of FDDB is larger
+NEVER = sys.float_info.max
+
+Annotations = Dict[str, np.ndarray]
+
+
+class FddbError(UnifaceError):
+    """Annotations or detections that are not in FDDB's form."""
+
+
+class Curve(NamedTuple):
+    """Both curves, by rising threshold; a row holds what a detector with that threshold gets.
+
+    ``discrete`` and ``continuous`` are rates in 0..1, ``false_positives`` counts, ``thresholds`` scores.
+    """
+
+    discrete: np.ndarray
+    continuous: np.ndarray
+    false_positives: np.ndarray
+    thresholds: np.ndarray
+    faces: int
+
+
+def parse_faces(path: Union[str, Path], widths: Sequence[int]) -> Dict[str, np.ndarray]:
+    """Read a list in FDDB's form: image name, number of faces, one row of numbers a face, and so on.
+
+    Parameters
+    ----------
+    path : path
+    widths : sequence of int
+        How many numbers a row may have; a file's rows must agree.
+
+    Returns
+    -------
+    dict of str to (n, width) float64 array, in the file's order.
+    """
+    try:
+        lines = [line.strip() for line in Path(path).read_text(encoding='utf-8').splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise FddbError('{}: cannot be read ({})'.format(path, error)) from error
+    while lines and not lines[-1]:
+        lines.pop()
+    found: Dict[str, np.ndarray] = {}
+    width = None
+    at = 0
+    while at < len(lines):
+        name = lines[at]
+        try:
+            count = int(lines[at + 1])
+            rows = [[float(value) for value in line.split()] for line in lines[at + 2:at + 2 + max(count, 0)]]
+        except (IndexError, ValueError) as error:
+            raise FddbError('{}:{}: after image {!r} expected the number of its faces and a row of numbers for each'
+                            .format(path, at + 1, name)) from error
+        if not name or count < 0 or len(rows) != count:
+            raise FddbError('{}:{}: image {!r} announces {} faces, {} rows follow'
+                            .format(path, at + 1, name, count, len(rows)))
+        if name in found:
+            raise FddbError('{}:{}: image {!r} occurs twice'.format(path, at + 1, name))
+        for number, row in enumerate(rows, at + 3):
+            width = len(row) if width is None else width
+            if len(row) not in widths or len(row) != width or not np.isfinite(row).all():
+                raise FddbError('{}:{}: expected {} finite numbers in a row, found {}'
+                                .format(path, number, ' or '.join(map(str, widths)), len(row)))
+        found[name] = np.array(rows, np.float64).reshape(count, -1 if rows else widths[0])
+        at += 2 + count
+    return found
+
+
+def _read_folds(directory: Union[str, Path], pattern: str, widths: Sequence[int]) -> Dict[str, np.ndarray]:
+    directory = Path(directory)
+    merged: Dict[str, np.ndarray] = {}
+    for fold in range(1, FOLDS + 1):
+        path = directory / pattern.format(fold)
+        if not path.is_file():
+            raise FddbError('{}: missing; all {} folds are needed'.format(path, FOLDS))
+        part = parse_faces(path, widths)
+        twice = sorted(set(part) & set(merged))
+        if twice:
+            raise FddbError('{}: image {!r} is in an earlier fold too'.format(path, twice[0]))
+        merged.update(part)
+    return merged
+
+
+def read_annotations(directory: Union[str, Path]) -> Annotations:
+    """Ellipses of all ten folds, ``FDDB-fold-NN-ellipseList.txt``: image name -> (n, 5) float64.
+
+    A row is major radius, minor radius, angle (radians), centre x, centre y, in pixels.
+    """
+    faces = _read_folds(directory, 'FDDB-fold-{:02d}-ellipseList.txt', (5, 6))
+    return {name: rows[:, :5] for name, rows in faces.items()}
+
+
+def read_detections(directory: Union[str, Path]) -> Dict[str, np.ndarray]:
+    """A detector's official output, ``fold-NN-out.txt``: image name -> (n, 5 or 6) float64.
+
+    Rows of 5 are rectangles (x, y, width, height, score), rows of 6 ellipses (as annotated, and the score).
+    """
+    return _read_folds(directory, 'fold-{:02d}-out.txt', (5, 6))
+
+
+def write_detections(directory: Union[str, Path], folds: Sequence[Sequence[str]],
+                     detections: Dict[str, np.ndarray]) -> None:
+    """Write rectangles (n, 5) in the official form, one ``fold-NN-out.txt`` for each list of names in ``folds``."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    for number, names in enumerate(folds, 1):
+        lines: List[str] = []
+        for name in names:
+            rows = detections[name]
+            lines += [name, str(len(rows))] + [' '.join('{:.6g}'.format(value) for value in row) for row in rows]
+        path = directory / 'fold-{:02d}-out.txt'.format(number)
+        aside = path.with_name(path.name + '.tmp')
+        aside.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+        os.replace(str(aside), str(path))
+
+
+def fold_names(directory: Union[str, Path]) -> List[List[str]]:
+    """Image names of each fold, in the annotations' order."""
+    return [list(parse_faces(Path(directory) / 'FDDB-fold-{:02d}-ellipseList.txt'.format(fold), (5, 6)))
+            for fold in range(1, FOLDS + 1)]
+
+
+def match(scores: np.ndarray) -> List[Tuple[int, int]]:
+    """One-to-one pairs (row, column) with the largest summed overlap; pairs that do not overlap are left out."""
+    rows, columns = linear_sum_assignment(scores, maximize=True)
+    return [(row, column) for row, column in zip(rows, columns) if scores[row, column] > 0]
+
+
+class Counts(NamedTuple):
+    """What one image gives at each of its thresholds, which fall."""
+
+    thresholds: np.ndarray
+    discrete: np.ndarray
+    continuous: np.ndarray
+    false_positives: np.ndarray
+
+
+def count_image(overlap: np.ndarray, scores: np.ndarray, ignored: Optional[np.ndarray] = None) -> Counts:
+    """Count one image at every distinct score of its detections.
+
+    Parameters
+    ----------
+    overlap : (A, D) array
+        Of annotated with detected regions.
+    scores : (D,) array
+    ignored : (A,) bool array, optional
+        Faces that are neither to be found nor to be blamed for: a match with one is no true positive, and the
+        detection no false one. (FDDB has none; FDDB-crops does.)
+    """
+    scores = np.asarray(scores, np.float64)
+    ignored = np.zeros(len(overlap), bool) if ignored is None else np.asarray(ignored, bool)
+    thresholds = np.unique(scores)[::-1]
+    rows = []
+    for threshold in thresholds:
+        seen = np.flatnonzero(scores >= threshold)
+        discrete, continuous, false_positives = 0, 0.0, len(seen)
+        for face, detection in match(overlap[:, seen]):
+            value = overlap[face, seen[detection]]
+            hit = value > MATCH
+            false_positives -= hit
+            if not ignored[face]:
+                discrete += hit
+                continuous += value
+        rows.append((discrete, continuous, false_positives))
+    table = np.array(rows, np.float64).reshape(len(rows), 3)
+    return Counts(thresholds, table[:, 0], table[:, 1], table[:, 2])
+
+
+def merge_counts(counts: Iterable[Counts], faces: int) -> Curve:
+    """Sum images' counts into the curves over the thresholds of all of them.
+
+    An image counts at a threshold with what it has at its own smallest threshold that is not below it. The official
+    program ends the curve with a row of zeros at the largest number there is as soon as one image has no detection.
+    """
+    if faces <= 0:
+        raise FddbError('no annotated face: nothing to evaluate')
+    steps, at = [], []
+    any_empty = False
+    for image in counts:
+        any_empty |= not len(image.thresholds)
+        table = np.stack([image.discrete, image.continuous, image.false_positives], axis=1)
+        steps.append(np.diff(table, axis=0, prepend=np.zeros((1, 3))))
+        at.append(image.thresholds)
+    thresholds = np.concatenate(at + [np.zeros(0)])
+    falling, position = np.unique(-thresholds, return_inverse=True)
+    sums = np.zeros((len(falling), 3))
+    np.add.at(sums, position, np.concatenate(steps + [np.zeros((0, 3))]))
+    sums = np.cumsum(sums, axis=0)
+    if any_empty or not len(falling):
+        sums, falling = np.concatenate([np.zeros((1, 3)), sums]), np.concatenate([[-NEVER], falling])
+    sums = sums[::-1]
+    return Curve(sums[:, 0] / faces, sums[:, 1] / faces, np.rint(sums[:, 2]).astype(int), -falling[::-1], faces)
+
+
+def evaluate(annotations: Annotations, detections: Dict[str, np.ndarray],
+             sizes: Optional[Dict[str, Tuple[int, int]]] = None) -> Curve:
+    """Curves of a detector's output over all annotated images.
+
+    Parameters
+    ----------
+    annotations : dict
+        From :func:`read_annotations`.
+    detections : dict
+        From :func:`read_detections`; every annotated image must be in it, with no rows where nothing was found.
+    sizes : dict of str to (int, int), optional
+        Images' widths and heights, from which the official program knows where the right and bottom borders cut.
+        Without them they are taken to lie at 450 pixels.
+
+    Raises
+    ------
+    FddbError
+        If the two do not name the same images.
+    """
+    for here, there, what in ((annotations, detections, 'detections'), (detections, annotations, 'annotations')):
+        missing = [name for name in here if name not in there]
+        if missing:
+            raise FddbError('{} images are not in the {}, {!r} first'.format(len(missing), what, missing[0]))
+
+    def counted() -> Iterable[Counts]:
+        for name, ellipses in annotations.items():
+            rows = detections[name]
+            size = LARGEST if sizes is None else sizes[name]
+            region = ellipse_region if rows.shape[1] == 6 else rectangle_region
+            yield count_image(overlaps([ellipse_region(ellipse, size) for ellipse in ellipses],
+                                       [region(row[:-1], size) for row in rows]), rows[:, -1])
+    return merge_counts(counted(), sum(len(ellipses) for ellipses in annotations.values()))
+
+
+def rates_at(rates: np.ndarray, false_positives: np.ndarray, at: Sequence[int]) -> np.ndarray:
+    """Largest rate with at most so many false positives, 0 where there is none; ``at`` (k,) -> (k,) float64."""
+    return np.array([rates[false_positives <= limit].max(initial=0.0) for limit in at])
+
+
+def summary(curve: Curve, at: Sequence[int] = AT_FALSE_POSITIVES) -> Dict[str, object]:
+    """Figures of a curve: rates at ``at`` false positives, and where the curve ends."""
+    return {'faces': curve.faces,
+            'discrete': dict(zip(map(str, at), rates_at(curve.discrete, curve.false_positives, at))),
+            'continuous': dict(zip(map(str, at), rates_at(curve.continuous, curve.false_positives, at))),
+            'last': {'false_positives': int(curve.false_positives.max()), 'discrete': curve.discrete.max(),
+                     'continuous': curve.continuous.max()}}
+
+
+def write_curves(directory: Union[str, Path], curve: Curve) -> None:
+    """Write ``DiscROC.txt`` (rate, false positives, threshold) and ``ContROC.txt`` (rate, false positives)."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    contents = {
+        'DiscROC.txt': zip(curve.discrete, curve.false_positives, curve.thresholds),
+        'ContROC.txt': zip(curve.continuous, curve.false_positives)}
+    for name, rows in contents.items():
+        aside = directory / (name + '.tmp')
+        aside.write_text(''.join(' '.join('{:.6g}'.format(value) for value in row) + '\n' for row in rows))
+        os.replace(str(aside), str(directory / name))
+
+
+def read_curve(path: Union[str, Path]) -> np.ndarray:
+    """Read a ``DiscROC.txt`` or ``ContROC.txt``: (n, 2) float64, rate and false positives, by falling threshold."""
+    try:
+        table = np.loadtxt(str(path), ndmin=2)[:, :2]
+    except (OSError, ValueError, IndexError) as error:
+        raise FddbError('{}: not a curve of rates and false positives ({})'.format(path, error)) from error
+    return table[np.lexsort((table[:, 0], table[:, 1]))]
