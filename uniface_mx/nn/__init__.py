@@ -1,0 +1,1 @@
+"""The network's parts as HybridBlocks: explicit arguments, explicit prefixes, no files and no configuration."""

@@ -1,0 +1,146 @@
+"""Where a cell of a map lies in the image, the anchors, and the decoding of offsets (sections III.B and III.C)."""
+from __future__ import annotations
+
+from typing import NamedTuple, Sequence, Tuple
+
+import numpy as np
+from mxnet.gluon import HybridBlock
+
+CENTRE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
+ASPECT_RATIOS = (0.95, 0.8, 0.65)
+ANCHOR_HEIGHTS = (24, 48, 90, 144, 198, 246, 288)
+MAX_LOG_SIZE = 4.0
+
+
+class MapFrame(NamedTuple):
+    """The straight line between image pixels and a map's cells: cell m covers ``origin + stride * [m, m + 1)``."""
+    origin: float
+    stride: float
+
+
+# Kernel, stride and padding of the layers of the trunk's stem that move or widen a cell's view, image to 36x36.
+STEM_LAYERS = ((3, 2, 0), (3, 1, 0), (3, 1, 1), (3, 2, 0), (3, 1, 1), (3, 2, 0))
+REDUCTION = (3, 2, 1)
+
+
+def receptive_centre(layers: Sequence[Tuple[int, int, int]]) -> Tuple[float, int]:
+    """Centre of the first cell's receptive field in image pixels, and the step from cell to cell.
+
+    Parameters
+    ----------
+    layers : sequence of (kernel, stride, padding)
+        From the image on.
+    """
+    centre, step = 0.5, 1
+    for kernel, stride, padding in layers:
+        centre += ((kernel - 1) / 2 - padding) * step
+        step *= stride
+    return centre, step
+
+
+def level_centres(num_levels: int, size: int = 36, trunk_levels: int = 3) -> list:
+    """Centres of the cells of each level along one axis, in input pixels, finest level first.
+
+    On the trunk's levels that is the centre of the receptive field, 9.5 + 8k on the finest. A cell of a coarser level
+    sees the border of the image from so many sides that its field is cut; there it is the mean centre of the finest
+    cells that it sees.
+    """
+    finest, step = receptive_centre(STEM_LAYERS)
+    kernel, stride, padding = REDUCTION
+    first, last = np.arange(size), np.arange(size)
+    centres = [finest + step * np.arange(size)]
+    for level in range(1, num_levels):
+        starts = np.arange(0, len(first), stride)
+        low = np.maximum(starts - padding, 0)
+        high = np.minimum(starts - padding + kernel - 1, len(first) - 1)
+        first, last = first[low], last[high]
+        if level < trunk_levels:
+            origin, spacing = receptive_centre(STEM_LAYERS + (REDUCTION,) * level)
+            centres.append(origin + spacing * np.arange(len(first)))
+        else:
+            centres.append(finest + step * (first + last) / 2)
+    return centres
+
+
+def map_frame(level: int = 0, upsampling: int = 1) -> MapFrame:
+    """Frame of a trunk level (0 is 36x36, 2 is 9x9), or of a map deconvolved from it ``upsampling`` times finer."""
+    centre, step = receptive_centre(STEM_LAYERS + (REDUCTION,) * level)
+    return MapFrame(centre - step / 2, step / upsampling)
+
+
+def anchor_shapes(height: float, ratios: Sequence[float] = ASPECT_RATIOS) -> np.ndarray:
+    """Widths and heights (R, 2) of anchors with the area of an 0.8 anchor of this height."""
+    ratios = np.asarray(ratios, dtype=np.float64)
+    heights = np.sqrt(0.8 * height * height / ratios)
+    return np.stack([ratios * heights, heights], axis=1)
+
+
+def anchor_grid(heights: Sequence[float] = ANCHOR_HEIGHTS, ratios: Sequence[float] = ASPECT_RATIOS,
+                scales_per_level: int = 1) -> np.ndarray:
+    """All anchors: level by level from the finest, row by row, in a cell scale by scale and ratio by ratio.
+
+    Parameters
+    ----------
+    heights : sequence of float
+        Height of the 0.8 anchor on each level, finest first, in input pixels.
+    ratios : sequence of float
+        Width over height.
+    scales_per_level : int
+        1, or 2 for a second size between this level's and the next one's (their geometric mean).
+
+    Returns
+    -------
+    numpy.ndarray
+        (M, 4) float32: centre x, centre y, width, height in input pixels. M is 5220 for the defaults.
+    """
+    heights = list(heights)
+    following = heights[1:] + [heights[-1] * heights[-1] / heights[-2]]
+    levels = []
+    for centres, height, next_height in zip(level_centres(len(heights)), heights, following):
+        sizes = (height, np.sqrt(height * next_height))[:scales_per_level]
+        shapes = np.concatenate([anchor_shapes(size, ratios) for size in sizes])
+        y, x, index = np.meshgrid(centres, centres, np.arange(len(shapes)), indexing='ij')
+        levels.append(np.stack([x.ravel(), y.ravel(), shapes[index.ravel(), 0], shapes[index.ravel(), 1]], axis=1))
+    return np.concatenate(levels).astype(np.float32)
+
+
+def centre_to_corner(boxes: np.ndarray) -> np.ndarray:
+    """Boxes (..., 4) from centre and size to ``xyxy``."""
+    return np.concatenate([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], axis=-1)
+
+
+class Decoder(HybridBlock):
+    """Offsets relative to the anchors, to boxes and landmarks in input pixels.
+
+    A centre's or landmark's offset counts a tenth of the anchor's size; a size's counts 0.2 in the logarithm.
+    Results are held within one frame beyond the border, so that no offset can leave the range of a float.
+
+    Parameters
+    ----------
+    anchors : numpy.ndarray
+        (M, 4) centre x, centre y, width, height.
+    size : int
+        Side of the input in pixels.
+    """
+
+    def __init__(self, anchors: np.ndarray, size: int, **kwargs):
+        super().__init__(**kwargs)
+        self._low, self._high = -float(size), 2.0 * size
+        with self.name_scope():
+            self.anchors = self.params.get_constant('anchors', anchors[None])
+        # Module updates what Gluon calls a constant; these two make its optimizer leave it alone.
+        self.anchors.lr_mult = self.anchors.wd_mult = 0.0
+
+    def hybrid_forward(self, F, box_offsets, landmark_offsets, anchors):
+        anchors = F.BlockGrad(anchors)
+        centre = F.slice_axis(anchors, axis=2, begin=0, end=2)
+        shape = F.slice_axis(anchors, axis=2, begin=2, end=4)
+        shift = F.slice_axis(box_offsets, axis=2, begin=0, end=2) * CENTRE_VARIANCE
+        log_size = F.slice_axis(box_offsets, axis=2, begin=2, end=4) * SIZE_VARIANCE
+        middle = F.broadcast_add(F.broadcast_mul(shift, shape), centre)
+        half = F.broadcast_mul(F.exp(F.clip(log_size, -MAX_LOG_SIZE, MAX_LOG_SIZE)), shape) * 0.5
+        boxes = F.concat(middle - half, middle + half, dim=2)
+        centres = F.tile(centre, reps=(1, 1, 5))
+        shapes = F.tile(shape, reps=(1, 1, 5)) * CENTRE_VARIANCE
+        landmarks = F.broadcast_add(F.broadcast_mul(landmark_offsets, shapes), centres)
+        return F.clip(boxes, self._low, self._high), F.clip(landmarks, self._low, self._high)

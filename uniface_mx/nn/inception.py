@@ -1,0 +1,121 @@
+"""The Inception-v3 trunk (section III.A), cut before its classifier."""
+from __future__ import annotations
+
+from collections import namedtuple
+
+from mxnet.gluon import HybridBlock, nn
+from mxnet.gluon.contrib.nn import HybridConcurrent
+
+from uniface_mx.nn.conv import conv_unit
+
+Unit = namedtuple('Unit', 'channels kernel stride')
+Unit.__new__.__defaults__ = (1,)
+AVERAGE_POOL, MAX_POOL = 'average pool', 'max pool'
+
+
+def _a(pool_channels):
+    return (('branch1x1', Unit(64, 1)),
+            ('branch5x5', Unit(48, 1), Unit(64, 5)),
+            ('branch3x3dbl', Unit(64, 1), Unit(96, 3), Unit(96, 3)),
+            ('branch_pool', AVERAGE_POOL, Unit(pool_channels, 1)))
+
+
+def _c(middle):
+    return (('branch1x1', Unit(192, 1)),
+            ('branch7x7', Unit(middle, 1), Unit(middle, (1, 7)), Unit(192, (7, 1))),
+            ('branch7x7dbl', Unit(middle, 1), Unit(middle, (7, 1)), Unit(middle, (1, 7)), Unit(middle, (7, 1)),
+             Unit(192, (1, 7))),
+            ('branch_pool', AVERAGE_POOL, Unit(192, 1)))
+
+
+_E = (('branch1x1', Unit(320, 1)),
+      ('branch3x3', Unit(384, 1), (Unit(384, (1, 3)), Unit(384, (3, 1)))),
+      ('branch3x3dbl', Unit(448, 1), Unit(384, 3), (Unit(384, (1, 3)), Unit(384, (3, 1)))),
+      ('branch_pool', AVERAGE_POOL, Unit(192, 1)))
+
+# A block is a tuple of branches that are concatenated. A branch is a name and its steps: a unit, a pool, or a tuple of
+# units that all see the step before and are concatenated.
+STAGES = (
+    (('mixed_5b', _a(32)), ('mixed_5c', _a(64)), ('mixed_5d', _a(64))),
+    (('mixed_6a', (('branch3x3', Unit(384, 3, 2)),
+                   ('branch3x3dbl', Unit(64, 1), Unit(96, 3), Unit(96, 3, 2)),
+                   ('branch_pool', MAX_POOL))),
+     ('mixed_6b', _c(128)), ('mixed_6c', _c(160)), ('mixed_6d', _c(160)), ('mixed_6e', _c(192))),
+    (('mixed_7a', (('branch3x3', Unit(192, 1), Unit(320, 3, 2)),
+                   ('branch7x7x3', Unit(192, 1), Unit(192, (1, 7)), Unit(192, (7, 1)), Unit(192, 3, 2)),
+                   ('branch_pool', MAX_POOL))),
+     ('mixed_7b', _E), ('mixed_7c', _E)),
+)
+MIN_CHANNELS = 16
+
+
+def scale_channels(channels: int, width: float) -> int:
+    """Channels times the width multiplier, to a multiple of 8 and not below 16."""
+    return channels if width == 1 else max(MIN_CHANNELS, int(channels * width / 8 + 0.5) * 8)
+
+
+class InceptionTrunk(HybridBlock):
+    """Inception-v3 up to its last mixed block.
+
+    From (N, 3, 300, 300) to maps of 36x36, 18x18 and 9x9 cells with 288, 768 and 2048 channels (times ``width``): the
+    outputs of mixed_5d, mixed_6e and mixed_7c.
+
+    Parameters
+    ----------
+    width : float
+        Multiplier of every channel number.
+    same_padding : bool
+        Pad the 192-filter convolution and both reductions by 1. Stock Inception-v3 does not, and gives 35, 17 and 8
+        cells (and from 299 pixels the shapes that its classifier knows). No weight's shape depends on it.
+    count_include_pad : bool
+        Whether average pooling counts its padding, as Gluon's and torchvision's Inception-v3 do and Keras' does not.
+    """
+
+    def __init__(self, width: float = 1.0, same_padding: bool = True, count_include_pad: bool = True, **kwargs):
+        super().__init__(**kwargs)
+        self._width = width
+        self._reduction_padding = 1 if same_padding else 0
+        self._count_include_pad = count_include_pad
+        with self.name_scope():
+            self.stem = nn.HybridSequential(prefix='')
+            self.stem.add(self._unit('conv_1a', Unit(32, 3, 2), padding=0), self._unit('conv_2a', Unit(32, 3), padding=0),
+                          self._unit('conv_2b', Unit(64, 3)), nn.MaxPool2D(3, 2, prefix='pool_1_'),
+                          self._unit('conv_3b', Unit(80, 1)),
+                          self._unit('conv_4a', Unit(192, 3), padding=self._reduction_padding),
+                          nn.MaxPool2D(3, 2, prefix='pool_2_'))
+            for number, blocks in enumerate(STAGES):
+                stage = nn.HybridSequential(prefix='')
+                for name, branches in blocks:
+                    stage.add(self._block(name, branches))
+                setattr(self, 'stage{}'.format(number), stage)
+
+    def _unit(self, name, unit, padding=None):
+        return conv_unit(name, scale_channels(unit.channels, self._width), unit.kernel, unit.stride, padding)
+
+    def _step(self, name, step):
+        if step == AVERAGE_POOL:
+            return nn.AvgPool2D(3, 1, 1, count_include_pad=self._count_include_pad, prefix='pool_')
+        if step == MAX_POOL:
+            return nn.MaxPool2D(3, 2, self._reduction_padding, prefix='pool_')
+        if isinstance(step, Unit):
+            return self._unit(name, step, self._reduction_padding if step.stride == 2 else None)
+        split = HybridConcurrent(axis=1, prefix='')
+        for letter, unit in zip('ab', step):
+            split.add(self._unit(name + letter, unit))
+        return split
+
+    def _block(self, name, branches):
+        block = HybridConcurrent(axis=1, prefix=name + '_')
+        with block.name_scope():
+            for branch_name, *steps in branches:
+                branch = nn.HybridSequential(prefix=branch_name + '_')
+                with branch.name_scope():
+                    for number, step in enumerate(steps):
+                        branch.add(self._step(str(number), step))
+                block.add(branch)
+        return block
+
+    def hybrid_forward(self, F, data):
+        fine = self.stage0(self.stem(data))
+        middle = self.stage1(fine)
+        return fine, middle, self.stage2(middle)
