@@ -1,15 +1,17 @@
 """What a source of images is, and the checks that its annotations pass on the way out."""
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
 
 from uniface_mx.errors import UnifaceError
 
+IMAGE_SUFFIXES = frozenset('.bmp .gif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp'.split())
 EXIF_ORIENTATION = 0x0112
 
 
@@ -22,8 +24,8 @@ class SourceImage:
     """One image and what its source says about the faces in it.
 
     `boxes` None and `landmarks` None: the source says nothing, a teacher's faces are the truth. `boxes` None with
-    landmarks: the face is known by its points only, its box is the teacher's that holds them. No rows in `boxes`:
-    the source says that it knows no face here.
+    landmarks: the faces are known by their points only, the box is the teacher's that holds them. No rows in `boxes`:
+    the source knows no face here.
 
     Parameters
     ----------
@@ -57,43 +59,60 @@ class SourceImage:
 
 
 class Source:
-    """A sequence of `SourceImage`, sorted by key.
+    """A sequence of `SourceImage`, sorted by key. Iteration reads headers of images and no pixel.
 
-    Annotations are checked when an image is taken out, which reads the image's header and no pixel. A face whose box
-    has no area inside the image is left out. Five points of which one lies outside the image, or outside its
-    face's box by more than half the box's side, are left out as a set; the face keeps its box, and is left out
-    if it has none. What was left out of the images taken so far stands in `issues`. An image that is missing or
-    broken is handed on with annotations unchecked against its size: to skip it is the reader's task, who must open it.
+    Annotations are checked when an image is taken out. A face whose box has no area inside the image is left out.
+    Five points of which one lies outside the image, or outside its face's box by more than half the box's side, are
+    left out as a set: the face keeps its box, and is left out if it has none. What was left out of the images taken
+    so far stands in `issues`. An image that is missing or broken is handed on, its annotations unchecked against its
+    size: to skip it is the task of who opens it.
 
     Parameters
     ----------
     root : str or Path
         What keys are relative to.
-    keys : sequence of str
-    name : str, optional
-        Of the source in records and reports; the root's last part if not given.
-    licence : str
-    complete : bool
-        All faces in the images are annotated: a face that only a teacher sees is none.
-    teacher_box : bool
+    keys : iterable of str
+    name : str
+        Of the source, in records and reports; the last part of the root if not given.
+    licence : str, optional
+        The kind's own if not given, as are the next two.
+    complete : bool, optional
+        Every face in the images is annotated: one that only a teacher sees is none.
+    teacher_box : bool, optional
         The boxes have another habit than MTCNN's (forehead to chin): take the teacher's where they agree.
+    part : str
+        Only these images: a Python slice of the sorted keys (`:32`, `32:`, `::10`).
+
+    Raises
+    ------
+    SourceError
+        The root, or a file of annotations, is missing or malformed, or no image is left.
     """
 
     kind = ''
+    licence = 'unknown'
+    complete = False
+    teacher_box = False
 
-    def __init__(self, root, keys: Sequence[str], *, name: str = '', licence: str = 'unknown', complete: bool = False,
-                 teacher_box: bool = False):
+    def __init__(self, root, keys, *, name: str = '', licence: Optional[str] = None, complete: Optional[bool] = None,
+                 teacher_box: Optional[bool] = None, part: str = ''):
         self.root = Path(root)
         self.name = name or self.root.resolve().name
-        self.licence = licence
-        self.complete = complete
-        self.teacher_box = teacher_box
-        self.keys = sorted(keys)
-        self._issues: Dict[str, Tuple[str, ...]] = {}
+        for attribute, value in (('licence', licence), ('complete', complete), ('teacher_box', teacher_box)):
+            if value is not None:
+                setattr(self, attribute, value)
+        self.keys = sorted(keys)[_slice(part)]
+        if not self.keys:
+            raise SourceError('%s: no image found for a source of kind %r' % (root, self.kind))
+        self._issues: Dict[str, Dict[str, None]] = {}
 
     def annotation(self, key: str) -> SourceImage:
-        """What the source says about the image `key`, unchecked; every kind of source has its own."""
+        """What the source says about the image `key`, unchecked."""
         raise NotImplementedError
+
+    def note(self, key: str, reason: str) -> None:
+        """Count an annotation that was left out."""
+        self._issues.setdefault(key, {})[reason] = None
 
     @property
     def issues(self) -> List[Tuple[str, str]]:
@@ -105,23 +124,23 @@ class Source:
 
     def __getitem__(self, index: int) -> SourceImage:
         image, reasons = check(self.annotation(self.keys[index]))
-        if reasons:
-            self._issues[image.key] = tuple(reasons)
+        for reason in reasons:
+            self.note(image.key, reason)
         return image
 
     def __iter__(self) -> Iterator[SourceImage]:
         return (self[i] for i in range(len(self)))
 
 
-def image_size(path) -> Optional[Tuple[int, int]]:
-    """(width, height) of an image file after its EXIF rotation, from its header alone; None if it has no readable one."""
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-    except Exception:  # Pillow raises more kinds than it documents for broken files
-        return None
-    return (height, width) if turned else (width, height)
+class AnnotatedSource(Source):
+    """A source whose annotations are all read when it is opened, so that a malformed file is found at once."""
+
+    def __init__(self, root, images: Mapping[str, SourceImage], **common):
+        super().__init__(root, images, **common)
+        self._images = images
+
+    def annotation(self, key: str) -> SourceImage:
+        return self._images[key]
 
 
 def check(image: SourceImage) -> Tuple[SourceImage, List[str]]:
@@ -133,24 +152,23 @@ def check(image: SourceImage) -> Tuple[SourceImage, List[str]]:
         The image with what is left, and a reason for each face or set of points that is not.
     """
     boxes, landmarks = image.boxes, image.landmarks
-    if boxes is None and landmarks is None or boxes is not None and not len(boxes):
+    count = len(boxes if boxes is not None else landmarks if landmarks is not None else ())
+    if not count:
         return image, []
-    count = len(landmarks if boxes is None else boxes)
     size = image_size(image.path)
-    limit = np.array(size or (np.inf, np.inf), np.float32)
     keep = np.ones(count, bool)
     reasons = []
     if boxes is not None:
-        low = np.maximum(boxes[:, :2], 0) if size else boxes[:, :2]
-        keep = (np.minimum(boxes[:, 2:], limit) > low).all(1)
+        low, high = (boxes[:, :2], boxes[:, 2:]) if size is None else (boxes[:, :2].clip(0), boxes[:, 2:].clip(max=size))
+        keep = (high > low).all(1)
         reasons += ['face %d: its box %s has no area in the image' % (i, _numbers(boxes[i]))
                     for i in np.flatnonzero(~keep)]
     if landmarks is not None:
         landmarks = landmarks.copy()
         for i in np.flatnonzero(keep & np.isfinite(landmarks).all((1, 2))):
-            reason = _points_reason(landmarks[i], None if boxes is None else boxes[i], size)
+            reason = _doubt(landmarks[i], None if boxes is None else boxes[i], size)
             if reason:
-                reasons.append('face %d: %s' % (i, reason))
+                reasons.append('face %d: its points %s %s' % (i, _numbers(landmarks[i]), reason))
                 landmarks[i] = np.nan
                 keep[i] = boxes is not None
     if not reasons:
@@ -161,20 +179,96 @@ def check(image: SourceImage) -> Tuple[SourceImage, List[str]]:
     def kept(rows):
         return None if rows is None else rows[keep]
 
-    persons = image.persons and tuple(p for p, k in zip(image.persons, keep) if k)
+    persons = image.persons and tuple(person for person, stays in zip(image.persons, keep) if stays)
     return replace(image, boxes=kept(boxes), landmarks=kept(landmarks), persons=persons, masked=kept(image.masked),
                    ignore=kept(image.ignore)), reasons
 
 
-def _points_reason(points, box, size) -> str:
-    if size and ((points < 0).any() or (points > size).any()):
-        return 'a point of %s is outside the image of %dx%d' % (_numbers(points), size[0], size[1])
+def _doubt(points, box, size) -> str:
+    if size and ((points < 0) | (points > size)).any():
+        return 'reach outside the image of %dx%d' % size
     if box is not None:
         half = (box[2:] - box[:2]) / 2
-        if (points < box[:2] - half).any() or (points > box[2:] + half).any():
-            return 'a point of %s is far outside its box %s' % (_numbers(points), _numbers(box))
+        if ((points < box[:2] - half) | (points > box[2:] + half)).any():
+            return 'reach far outside its box %s' % _numbers(box)
     return ''
 
 
 def _numbers(values) -> str:
-    return '(%s)' % ', '.join('%g' % v for v in np.ravel(values))
+    return '(%s)' % ', '.join('%g' % value for value in np.ravel(values))
+
+
+def _slice(text: str) -> slice:
+    try:
+        parts = [int(part) if part else None for part in text.split(':')] if text else [None, None]
+    except ValueError:
+        parts = []
+    if len(parts) not in (2, 3) or parts[2:] == [0]:
+        raise SourceError('part=%s is no slice such as :32, 32: or ::10' % text)
+    return slice(*parts)
+
+
+def stored_size(path) -> Optional[Tuple[int, int, int]]:
+    """(width, height, EXIF orientation) of an image file as it is stored, from its header; None if it has none."""
+    try:
+        with Image.open(path) as image:
+            return image.size + (image.getexif().get(EXIF_ORIENTATION, 1),)
+    except Exception:  # Pillow raises more kinds of error on broken files than it documents
+        return None
+
+
+def image_size(path) -> Optional[Tuple[int, int]]:
+    """(width, height) of an image file after its EXIF rotation, from its header; None if it has none."""
+    stored = stored_size(path)
+    if stored is None:
+        return None
+    width, height, orientation = stored
+    return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
+
+
+def annotated(key: str, path, boxes=None, landmarks=None, masked=None, ignore=None, **names) -> SourceImage:
+    """A `SourceImage` from lists: of boxes, of five points in any nesting, of flags."""
+    return SourceImage(
+        key, Path(path),
+        boxes=None if boxes is None else np.array(boxes, np.float32).reshape(-1, 4),
+        landmarks=None if landmarks is None else np.array(landmarks, np.float32).reshape(-1, 5, 2),
+        masked=None if masked is None else np.array(masked, bool),
+        ignore=None if ignore is None else np.array(ignore, bool), **names)
+
+
+def relative_key(text: str, where: str) -> str:
+    """A path from a list as a key; refuses one that leaves the root."""
+    parts = [part for part in text.strip().replace('\\', '/').split('/') if part not in ('', '.')]
+    if not parts or '..' in parts:
+        raise SourceError('%s: %r is no path below the root' % (where, text))
+    return '/'.join(parts)
+
+
+def require_folder(path, what: str) -> Path:
+    """`path` as a Path, if it is a folder."""
+    path = Path(path)
+    if not path.is_dir():
+        raise SourceError('%s: no such folder (%s)' % (path, what))
+    return path
+
+
+def read_lines(path) -> List[Tuple[str, str]]:
+    """The lines of a text file that are not blank, each with `FILE:LINE`, for messages."""
+    try:
+        text = Path(path).read_text(encoding='utf-8-sig')
+    except OSError as error:
+        raise SourceError('%s: %s' % (path, error.strerror or error)) from None
+    except UnicodeDecodeError:
+        raise SourceError('%s: no text file in UTF-8' % path) from None
+    return [('%s:%d' % (path, number), line.strip()) for number, line in enumerate(text.split('\n'), 1) if line.strip()]
+
+
+def parse_numbers(fields: Sequence[str], count: int, where: str, what: str) -> List[float]:
+    """Exactly `count` finite numbers."""
+    try:
+        values = [float(field) for field in fields]
+    except ValueError:
+        values = []
+    if len(values) != count or not all(map(math.isfinite, values)):
+        raise SourceError('%s: expected %s (%d numbers), found %r' % (where, what, count, ' '.join(fields)))
+    return values

@@ -1,0 +1,70 @@
+"""Sources: one small module for each form in which sets of faces come.
+
+`open_source('KIND:PATH?option=value&...')` opens one. `%26` in a value stands for `&`.
+
+======== =========================== ===========================================================================
+kind     path                        options (default)
+======== =========================== ===========================================================================
+folder   a folder of photos          `person=folder`; `pattern` (a regular expression for files, with a group
+                                     `person`, if it names one); `faces` (1): 0 for photos without a face
+lfw      LFW's folder                none
+voc      a Pascal VOC set            `annotations` (Annotations), `images` (JPEGImages), `face` (face), `masked` ():
+                                     classes, separated by commas
+points   a list of five points       `order` (xy): xy or mtfl; `root` (the list's folder)
+wider64  the set's folder            none
+======== =========================== ===========================================================================
+
+All kinds have `name` (the last part of the path), `licence`, `complete`, `teacher_box` (the kind's own) and `part`
+(a slice of the sorted keys), as `Source` describes them.
+"""
+from __future__ import annotations
+
+import inspect
+from urllib.parse import unquote
+
+from uniface_mx.data.sources.base import Source, SourceError, SourceImage
+from uniface_mx.data.sources.folder import FolderSource, LFWSource
+from uniface_mx.data.sources.points import PointsSource
+from uniface_mx.data.sources.voc import VOCSource
+from uniface_mx.data.sources.wider64 import Wider64Source
+
+__all__ = ['SOURCES', 'Source', 'SourceError', 'SourceImage', 'open_source']
+
+SOURCES = {source.kind: source for source in (FolderSource, LFWSource, VOCSource, PointsSource, Wider64Source)}
+FLAGS = {'0': False, 'false': False, 'no': False, '1': True, 'true': True, 'yes': True}
+
+
+def open_source(spec: str) -> Source:
+    """Open the source that `KIND:PATH?option=value&...` describes.
+
+    Raises
+    ------
+    SourceError
+        The kind or an option is unknown, or the source cannot be read.
+    """
+    kind, colon, rest = spec.partition(':')
+    if not colon or kind not in SOURCES:
+        raise SourceError('source %r: expected KIND:PATH?option=value&..., KIND one of %s' % (spec, ', '.join(SOURCES)))
+    path, _, query = rest.partition('?')
+    if not path:
+        raise SourceError('source %r: no path' % spec)
+    types = _option_types(SOURCES[kind])
+    options = {}
+    for item in filter(None, query.split('&')):
+        option, _, value = item.partition('=')
+        if option not in types:
+            raise SourceError('source %r: unknown option %r; %s has %s' % (spec, option, kind, ', '.join(sorted(types))))
+        value = unquote(value)
+        if 'bool' in types[option]:
+            if value.lower() not in FLAGS:
+                raise SourceError('source %r: %s must be 0 or 1' % (spec, option))
+            value = FLAGS[value.lower()]
+        options[option] = value
+    return SOURCES[kind](path, **options)
+
+
+def _option_types(source):
+    """The names of a kind's options with their annotations, its bases' included."""
+    parameters = [parameter for cls in source.__mro__[:-1] if cls is source or cls is Source
+                  for parameter in inspect.signature(cls.__init__).parameters.values()]
+    return {p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -1,0 +1,63 @@
+"""Folders of photos without boxes or points: flat, one folder a person, or the person in the file's name."""
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import List
+
+from uniface_mx.data.sources.base import IMAGE_SUFFIXES, Source, SourceError, SourceImage, annotated, require_folder
+
+
+class FolderSource(Source):
+    """All images below a folder; hidden files and folders are passed over.
+
+    Parameters
+    ----------
+    path : str or Path
+    person : str
+        `folder`: who the image shows is the name of the folder that it lies in (MS-Celeb, CASIA, LFW).
+    pattern : str
+        Regular expression, searched in the path below the folder. Files that do not match are no part of the source;
+        its group `person`, if it has one, is who the image shows (`^(?P<person>[0-9]+)_` for CelebA samples).
+    faces : bool
+        0: the photos show no face that is to be taught, whatever a teacher may find in them.
+    """
+
+    kind = 'folder'
+
+    def __init__(self, path, *, person: str = '', pattern: str = '', faces: bool = True, **common):
+        if person not in ('', 'folder') or person and pattern:
+            raise SourceError('%s: person=%s: say person=folder, or give a pattern with (?P<person>...)' % (path, person))
+        try:
+            self._pattern = re.compile(r'(?:(?P<person>[^/]+)/)?[^/]+$' if person else pattern)
+        except re.error as error:
+            raise SourceError('%s: pattern %r: %s' % (path, pattern, error)) from None
+        self._faces = faces
+        super().__init__(path, filter(self._pattern.search, list_images(path)), **common)
+
+    def annotation(self, key: str) -> SourceImage:
+        person = self._pattern.search(key).groupdict().get('person')
+        return annotated(key, self.root / key, boxes=None if self._faces else (), person=person)
+
+
+class LFWSource(FolderSource):
+    """Labeled Faces in the Wild, original or funneled: `NAME/NAME_0001.jpg` below the folder. For evaluation only."""
+
+    kind = 'lfw'
+    licence = 'research, evaluation only'
+
+    def __init__(self, path, **common):
+        super().__init__(path, pattern=r'(?:^|/)(?P<person>[^/]+)/(?P=person)_[0-9]{4}\.[a-z]+$', **common)
+
+
+def list_images(path) -> List[str]:
+    """Keys of all image files below a folder."""
+    root = require_folder(path, 'a folder of images')
+    keys = []
+    for parent, folders, files in os.walk(str(root), followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith('.')]
+        below = Path(parent).relative_to(root)
+        keys += [(below / name).as_posix() for name in files
+                 if not name.startswith('.') and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES]
+    return keys

@@ -1,0 +1,98 @@
+"""Pascal VOC: one XML file an image."""
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from uniface_mx.data.sources.base import (
+    AnnotatedSource, SourceError, SourceImage, annotated, parse_numbers, relative_key, require_folder, stored_size)
+from uniface_mx.data.sources.folder import list_images
+
+CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
+# What an EXIF orientation does to a box of an image that is stored with this width and height.
+TURNS = {
+    5: lambda b, w, h: b[:, [1, 0, 3, 2]],
+    6: lambda b, w, h: np.stack([h - b[:, 3], b[:, 0], h - b[:, 1], b[:, 2]], 1),
+    7: lambda b, w, h: np.stack([h - b[:, 3], w - b[:, 2], h - b[:, 1], w - b[:, 0]], 1),
+    8: lambda b, w, h: np.stack([b[:, 1], w - b[:, 2], b[:, 3], w - b[:, 0]], 1),
+}
+
+
+class VOCSource(AnnotatedSource):
+    """Images with an XML file of the same stem; if there is none, the one that its `filename` names.
+
+    Corners are taken as they stand: labelling programs write positions, not VOC's pixel numbers from 1. An object
+    marked `difficult` is ignored. A program that does not heed EXIF annotates the picture as it is stored: boxes
+    are turned with the image where the XML's `size` is that of the stored and not of the turned image.
+
+    Parameters
+    ----------
+    path : str or Path
+    annotations, images : str
+        Folders below it.
+    face : str
+        Classes that are faces, separated by commas.
+    masked : str
+        Classes that are faces behind a mask. Objects of other classes are passed over.
+    """
+
+    kind = 'voc'
+
+    def __init__(self, path, *, annotations: str = 'Annotations', images: str = 'JPEGImages', face: str = 'face',
+                 masked: str = '', **common):
+        root = require_folder(path, 'a VOC data set')
+        masked_classes = {name: False for name in _names(face)}
+        masked_classes.update((name, True) for name in _names(masked))
+        found = {}
+        for name in list_images(root / images):
+            stem = Path(name).with_suffix('').as_posix()
+            if stem in found:
+                raise SourceError('%s: two images have the stem %s' % (root / images, stem))
+            found[stem] = name
+        listed, self._sizes, seen = {}, {}, set()
+        for xml in sorted(require_folder(root / annotations, 'annotations=... names it').rglob('*.xml')):
+            try:
+                tree = ET.parse(str(xml)).getroot()
+            except (ET.ParseError, OSError) as error:
+                raise SourceError('%s: %s' % (xml, error)) from None
+            stem = xml.relative_to(root / annotations).with_suffix('').as_posix()
+            filename = found.get(stem) or tree.findtext('filename') or stem + '.jpg'
+            key = relative_key('%s/%s' % (images, filename), str(xml))
+            if key in listed:
+                raise SourceError('%s: a second annotation of %s' % (xml, key))
+            rows = []
+            for element in tree.iter('object'):
+                label = (element.findtext('name') or '').strip()
+                seen.add(label)
+                if label in masked_classes:
+                    rows.append((_box(element, xml), masked_classes[label],
+                                 (element.findtext('difficult') or '').strip() == '1'))
+            boxes, masks, difficult = zip(*rows) if rows else ((), (), ())
+            listed[key] = annotated(key, root / key, boxes=boxes, masked=masks, ignore=difficult)
+            self._sizes[key] = tuple((tree.findtext('size/' + side) or '').strip() for side in ('width', 'height'))
+        if listed and not seen & set(masked_classes):
+            raise SourceError('%s: none of the classes %s occurs; there are: %s; set face= and masked=' % (
+                root / annotations, ', '.join(masked_classes), ', '.join(sorted(seen)) or 'no objects'))
+        super().__init__(root, listed, **common)
+
+    def annotation(self, key: str) -> SourceImage:
+        image = self._images[key]
+        stored = stored_size(image.path)
+        if stored is None or stored[2] not in TURNS or stored[0] == stored[1]:
+            return image
+        width, height, orientation = stored
+        if self._sizes[key] != (str(width), str(height)):
+            return image
+        return replace(image, boxes=TURNS[orientation](image.boxes, width, height))
+
+
+def _names(text: str):
+    return [name.strip() for name in text.split(',') if name.strip()]
+
+
+def _box(element, xml):
+    fields = [(element.findtext('bndbox/' + corner) or '').strip() for corner in CORNERS]
+    return parse_numbers(fields, 4, str(xml), 'a bndbox with xmin, ymin, xmax, ymax')

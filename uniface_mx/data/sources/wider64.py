@@ -1,0 +1,44 @@
+"""`wider64`: a JSON object from the image's name to its boxes."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from uniface_mx.data.sources.base import AnnotatedSource, SourceError, annotated, require_folder, relative_key
+
+
+class Wider64Source(AnnotatedSource):
+    """A folder with `images/` and `boxes_xyxy.json` (photos of WIDER FACE): {name: [[left, top, right, bottom], ...]}.
+
+    Parameters
+    ----------
+    path : str or Path
+    """
+
+    kind = 'wider64'
+    licence = 'CC BY-NC-ND 4.0 (WIDER FACE)'
+    complete = True
+
+    def __init__(self, path, **common):
+        root = require_folder(path, 'with images/ and boxes_xyxy.json')
+        listed = root / 'boxes_xyxy.json'
+        try:
+            content = json.loads(listed.read_text(encoding='utf-8'))
+        except (OSError, ValueError) as error:
+            raise SourceError('%s: %s' % (listed, error)) from None
+        if not isinstance(content, dict):
+            raise SourceError('%s: expected an object {image: boxes}' % listed)
+        images = {}
+        for name, rows in content.items():
+            where = '%s: %s' % (listed, name)
+            try:
+                boxes = np.array(rows, np.float64)
+            except (TypeError, ValueError):
+                boxes = np.array(np.nan)
+            if boxes.size and (boxes.ndim != 2 or boxes.shape[1] != 4) or not np.isfinite(boxes).all():
+                raise SourceError('%s: expected a list of boxes [left, top, right, bottom]' % where)
+            key = relative_key('images/' + name, where)
+            images[key] = annotated(key, root / key, boxes=boxes)
+        super().__init__(root, images, **common)
