@@ -1,0 +1,237 @@
+"""Reader of the files in which dlib keeps a trained network (`*.dat`), without dlib.
+
+A network is written from its output inwards: one version number a layer, then the input layer, and on the
+way back out what each layer consists of. The second half therefore lists the layers in the order of the data's
+flow; layers that only name or fetch a tensor (tags, skips) leave a version number and nothing else.
+"""
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+
+import numpy as np
+
+from ..errors import UnifaceError
+
+
+class DlibFormatError(UnifaceError):
+    """The bytes are not a dlib network, or end early, or hold a layer that this reader does not know."""
+
+
+class Layer(NamedTuple):
+    """One layer: its kind without version suffix ('con', 'affine', 'relu', ...) and what was stored of it."""
+
+    kind: str
+    values: Dict[str, Any]
+
+
+class Network(NamedTuple):
+    """Layers in the order of the data's flow, and the means (red, green, blue) and (rows, columns) of the input."""
+
+    mean: Tuple[float, float, float]
+    size: Tuple[int, int]
+    layers: List[Layer]
+
+
+class Reader:
+    """Cursor over `data` that reads dlib's portable encodings; every read is checked against the end."""
+
+    def __init__(self, data: bytes, name: str = 'dlib file'):
+        self.data, self.name, self.position = data, name, 0
+
+    def fail(self, reason: str) -> DlibFormatError:
+        return DlibFormatError(f'{self.name}: {reason} (at byte {self.position})')
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes."""
+        if count > len(self.data) - self.position:
+            raise self.fail('the file is truncated or is not a network saved by dlib')
+        self.position += count
+        return self.data[self.position - count:self.position]
+
+    def integer(self) -> int:
+        """A byte with sign (bit 7) and length, then the magnitude, least significant byte first."""
+        head = self.take(1)[0]
+        if head & 0x70 or not 1 <= head & 0x0f <= 8:
+            raise self.fail(f'byte {head:#04x} starts no integer: not a network saved by dlib')
+        magnitude = int.from_bytes(self.take(head & 0x0f), 'little')
+        return -magnitude if head & 0x80 else magnitude
+
+    def real(self) -> float:
+        """Mantissa and binary exponent, both integers; exponents from 32000 on mean infinities and NaN."""
+        mantissa, exponent = self.integer(), self.integer()
+        if not -1200 <= exponent <= 1023 or abs(mantissa) >= 1 << 63:
+            raise self.fail('a number is not finite')
+        try:
+            return float(np.ldexp(float(mantissa), exponent))
+        except OverflowError:
+            raise self.fail('a number is not finite')
+
+    def boolean(self) -> bool:
+        byte = self.take(1)
+        if byte not in (b'0', b'1'):
+            raise self.fail(f'{byte!r} is no truth value')
+        return byte == b'1'
+
+    def text(self) -> str:
+        length = self.integer()
+        if not 0 <= length <= 64:
+            raise self.fail(f'a name of {length} bytes: not a network saved by dlib')
+        return self.take(length).decode('latin-1')
+
+    def version(self, what: str, *known: int) -> int:
+        found = self.integer()
+        if found not in known:
+            raise self.fail(f'version {found} of {what} is unknown')
+        return found
+
+    def shape(self) -> Tuple[int, int, int, int]:
+        dims = tuple(self.integer() for _ in range(4))
+        if min(dims) < 0:
+            raise self.fail(f'negative tensor shape {dims}')
+        return dims  # type: ignore[return-value]
+
+    def alias(self) -> Tuple[int, int, int, int]:
+        """Shape of a view into a layer's parameters."""
+        self.version('alias_tensor', 1)
+        return self.shape()
+
+    def tensor(self) -> np.ndarray:
+        """float32 array (samples, channels, rows, columns)."""
+        self.version('tensor', 2)
+        dims = self.shape()
+        count = dims[0] * dims[1] * dims[2] * dims[3]
+        array = np.frombuffer(self.take(4 * count), '<f4').astype(np.float32).reshape(dims)
+        if not np.isfinite(array).all():
+            raise self.fail('a tensor holds values that are not finite')
+        return array
+
+    def numbers(self, read: Callable[[], Any], *names: str) -> Dict[str, Any]:
+        return {name: read() for name in names}
+
+
+# Version numbers before the layers.
+_NAMES_A_TENSOR, _LAYER, _LAYER_ON_INPUT = 1, 2, 3
+
+_WINDOW = ('rows', 'columns', 'stride_y', 'stride_x', 'padding_y', 'padding_x')
+_RATES = ('learning_rate', 'weight_decay', 'bias_learning_rate', 'bias_weight_decay')
+
+
+def _views(reader: Reader, params: np.ndarray, *shapes: Tuple[int, int, int, int]) -> List[np.ndarray]:
+    """Cut the flat `params` into arrays of the given shapes; they must use it up."""
+    sizes = [int(np.prod(shape, dtype=object)) for shape in shapes]
+    if sum(sizes) != params.size:
+        raise reader.fail(f'{params.size} parameters do not fill shapes {shapes}')
+    parts = np.split(params.ravel(), np.cumsum(sizes)[:-1])
+    return [part.reshape(shape) for part, shape in zip(parts, shapes)]
+
+
+def _con(reader: Reader, version: int) -> Dict[str, Any]:
+    params = reader.tensor()
+    reader.integer()
+    values = reader.numbers(reader.integer, *_WINDOW)
+    values['weight'], values['bias'] = _views(reader, params, reader.alias(), reader.alias())
+    reader.numbers(reader.real, *_RATES)
+    if version >= 5:
+        reader.boolean()
+    values['relu'] = version >= 6 and reader.boolean()
+    return values
+
+
+def _affine(reader: Reader, version: int) -> Dict[str, Any]:
+    scale, shift = _views(reader, reader.tensor(), reader.alias(), reader.alias())
+    reader.integer()
+    return {'scale': scale, 'shift': shift, 'disabled': version >= 2 and reader.boolean()}
+
+
+def _fc(reader: Reader, version: int) -> Dict[str, Any]:
+    reader.numbers(reader.integer, 'outputs', 'inputs')
+    params = reader.tensor()
+    weight, bias = _views(reader, params, reader.alias(), reader.alias())
+    reader.integer()
+    reader.numbers(reader.real, *_RATES)
+    if version >= 3:
+        reader.boolean()
+    return {'weight': weight[:, :, 0, 0].T, 'bias': bias}
+
+
+def _window(reader: Reader, version: int) -> Dict[str, Any]:
+    return reader.numbers(reader.integer, *_WINDOW)
+
+
+def _relu(reader: Reader, version: int) -> Dict[str, Any]:
+    return {'disabled': version >= 2 and reader.boolean()}
+
+
+def _add_prev(reader: Reader, version: int) -> Dict[str, Any]:
+    return {}
+
+
+# Name in the file -> (kind, version, reader of the rest).
+_LAYERS = {
+    'con_4': ('con', 4, _con), 'con_5': ('con', 5, _con), 'con_6': ('con', 6, _con),
+    'affine_': ('affine', 1, _affine), 'affine_2': ('affine', 2, _affine),
+    'relu_': ('relu', 1, _relu), 'relu_2': ('relu', 2, _relu),
+    'max_pool_2': ('max_pool', 2, _window), 'avg_pool_2': ('avg_pool', 2, _window),
+    'add_prev_': ('add_prev', 1, _add_prev),
+    'fc_2': ('fc', 2, _fc), 'fc_3': ('fc', 3, _fc),
+}
+
+
+def _layer(reader: Reader) -> Layer:
+    name = reader.text()
+    if name not in _LAYERS:
+        raise reader.fail(f'layer {name!r} is unknown')
+    kind, version, read = _LAYERS[name]
+    values = read(reader, version)
+    for _ in range(3):
+        reader.boolean()
+    for _ in range(3):  # gradients and cached outputs, empty in a network that was cleaned before saving
+        reader.tensor()
+    return Layer(kind, values)
+
+
+def read_network(data: bytes, name: str = 'dlib file') -> Network:
+    """Parse a network that dlib saved with the metric loss and an `input_rgb_image_sized` input.
+
+    Parameters
+    ----------
+    data : bytes
+        The file's content.
+    name : str
+        What errors call it.
+
+    Returns
+    -------
+    Network
+        Weights as dlib keeps them: 'con' (outputs, inputs, rows, columns), 'fc' (outputs, inputs), others (1, C, 1, 1).
+
+    Raises
+    ------
+    DlibFormatError
+        The bytes are truncated, are followed by others, or are something else.
+    """
+    reader = Reader(data, name)
+    reader.version('the loss', 1)
+    loss = reader.text()
+    if loss != 'loss_metric_2':
+        raise reader.fail(f'loss {loss!r} instead of loss_metric_2: not the face network')
+    reader.numbers(reader.real, 'margin', 'distance')
+
+    plain_layers = 0
+    while True:
+        version = reader.version('a layer', _NAMES_A_TENSOR, _LAYER, _LAYER_ON_INPUT)
+        if version == _LAYER_ON_INPUT:
+            break
+        plain_layers += version == _LAYER
+
+    kind = reader.text()
+    if kind != 'input_rgb_image_sized':
+        raise reader.fail(f'input {kind!r} instead of input_rgb_image_sized: not the face network')
+    mean = tuple(reader.real() for _ in range(3))
+    size = (reader.integer(), reader.integer())
+    layers = [_layer(reader)]
+    reader.integer()
+    layers += [_layer(reader) for _ in range(plain_layers)]
+    if reader.position != len(data):
+        raise reader.fail('bytes follow the end of the network')
+    return Network(mean, size, layers)
