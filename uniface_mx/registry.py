@@ -2,15 +2,20 @@
 from __future__ import annotations
 
 import difflib
-from typing import Callable, Dict, Iterator
+from typing import Callable, Dict, Iterable, Iterator, Optional
 
 from .errors import UnifaceError
 
 
-def suggestion(word: str, known) -> str:
-    """``", did you mean 'x'?"`` for the known word nearest to `word`, or an empty string where none is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f", did you mean {near[0]!r}?" if near else ""
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> Optional[str]:
+    """The known word that is most like `word`, or None where none is near."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """``", did you mean 'x'?"`` for the nearest known word, or an empty string."""
+    near = nearest(word, known)
+    return f", did you mean {near!r}?" if near else ""
 
 
 class Registry:

@@ -16,16 +16,12 @@ MXNET_DISTRIBUTION = re.compile(r"mxnet(-native|-mkl|-cu(?P<cuda>\d+)(mkl)?)?$")
 NUMPY_BELOW = (1, 24)
 PYTHON_BELOW = (3, 12)
 
-# In the order in which they need each other; cuDNN opens its parts by name only when an operator first asks for them.
+# What libmxnet.so of mxnet-cu112 asks the loader for, in the order in which they need each other.
 CUDA_11_LIBRARIES = (
-    "libcudart.so.11.0", "libnvToolsExt.so.1", "libnvrtc-builtins.so.11.8", "libnvrtc.so.11.2", "libcublasLt.so.11",
-    "libcublas.so.11", "libcusolver.so.11", "libcurand.so.10", "libcufft.so.10", "libnccl.so.2",
-    "libcudnn.so.8", "libcudnn_ops_infer.so.8", "libcudnn_cnn_infer.so.8", "libcudnn_ops_train.so.8",
-    "libcudnn_cnn_train.so.8", "libcudnn_adv_infer.so.8", "libcudnn_adv_train.so.8",
+    "libcudart.so.11.0", "libnvToolsExt.so.1", "libnvrtc.so.11.2", "libcublas.so.11", "libcusolver.so.11",
+    "libcurand.so.10", "libcufft.so.10", "libnccl.so.2", "libcudnn.so.8",
 )
 DRIVER_LIBRARY = "libcuda.so.1"
-# A system's CUDA has another builtins' number, and opens it by itself.
-OPTIONAL_LIBRARIES = ("libnvrtc-builtins.so.11.8",)
 
 
 def mxnet_distributions() -> List[str]:
@@ -109,7 +105,7 @@ def library_problem() -> Optional[str]:
     """
     for soname in required_libraries():
         where, error = load_library(soname)
-        if where is None and soname not in OPTIONAL_LIBRARIES:
+        if where is None:
             name = mxnet_distributions()[0]
             if soname == DRIVER_LIBRARY:
                 return (f"{name} needs {soname}, which comes with NVIDIA's driver (450.80 or newer): install the driver, "
