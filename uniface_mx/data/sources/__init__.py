@@ -2,35 +2,45 @@
 
 `open_source('KIND:PATH?option=value&...')` opens one. `%26` in a value stands for `&`.
 
-======== =========================== ===========================================================================
-kind     path                        options (default)
-======== =========================== ===========================================================================
-folder   a folder of photos          `person=folder`; `pattern` (a regular expression for files, with a group
-                                     `person`, if it names one); `faces` (1): 0 for photos without a face
-lfw      LFW's folder                none
-voc      a Pascal VOC set            `annotations` (Annotations), `images` (JPEGImages), `face` (face), `masked` ():
-                                     classes, separated by commas
-points   a list of five points       `order` (xy): xy or mtfl; `root` (the list's folder)
-wider64  the set's folder            none
-======== =========================== ===========================================================================
+========= ========================= ==========================================================================
+kind      path                      options (default)
+========= ========================= ==========================================================================
+folder    a folder of photos        `person=folder`; `pattern`: a regular expression for files, whose group
+                                    `person` names who it is; `faces` (1): 0 for photos without a face
+lfw       LFW's folder              none
+voc       a Pascal VOC set          `annotations` (Annotations), `images` (JPEGImages); classes, separated by
+                                    commas: `face` (face), `masked` (none)
+points    a list of five points     `order` (xy): xy or mtfl; `root` (the list's folder)
+wider64   the set's folder          none
+widerface ..._bbx_gt.txt, label.txt `root` (as in the official layout)
+celeba    CelebA's folder           `aligned` (0), `images` (img_celeba), `split` (all): train, val or test
+aflw      aflw.sqlite               `root` (flickr beside it)
+fddb      FDDB-folds or its parent  `root` (originalPics), `fold` (all)
+========= ========================= ==========================================================================
 
-All kinds have `name` (the last part of the path), `licence`, `complete`, `teacher_box` (the kind's own) and `part`
-(a slice of the sorted keys), as `Source` describes them.
+All kinds have `name` (after the kind or the path), `licence`, `complete`, `teacher_box` (the kind's own) and
+`part` (all; a slice of the sorted keys), as `Source` describes them.
 """
 from __future__ import annotations
 
 import inspect
 from urllib.parse import unquote
 
+from uniface_mx.data.sources.aflw import AFLWSource
 from uniface_mx.data.sources.base import Source, SourceError, SourceImage
+from uniface_mx.data.sources.celeba import CelebASource
+from uniface_mx.data.sources.fddb import FDDBSource
 from uniface_mx.data.sources.folder import FolderSource, LFWSource
 from uniface_mx.data.sources.points import PointsSource
 from uniface_mx.data.sources.voc import VOCSource
 from uniface_mx.data.sources.wider64 import Wider64Source
+from uniface_mx.data.sources.widerface import WiderFaceSource
 
 __all__ = ['SOURCES', 'Source', 'SourceError', 'SourceImage', 'open_source']
 
-SOURCES = {source.kind: source for source in (FolderSource, LFWSource, VOCSource, PointsSource, Wider64Source)}
+SOURCES = {source.kind: source for source in (
+    FolderSource, LFWSource, VOCSource, PointsSource, Wider64Source, WiderFaceSource, CelebASource, AFLWSource,
+    FDDBSource)}
 FLAGS = {'0': False, 'false': False, 'no': False, '1': True, 'true': True, 'yes': True}
 
 
@@ -44,7 +54,8 @@ def open_source(spec: str) -> Source:
     """
     kind, colon, rest = spec.partition(':')
     if not colon or kind not in SOURCES:
-        raise SourceError('source %r: expected KIND:PATH?option=value&..., KIND one of %s' % (spec, ', '.join(SOURCES)))
+        raise SourceError('source %r: expected KIND:PATH?option=value&..., KIND one of %s'
+                          % (spec, ', '.join(SOURCES)))
     path, _, query = rest.partition('?')
     if not path:
         raise SourceError('source %r: no path' % spec)
@@ -53,7 +64,8 @@ def open_source(spec: str) -> Source:
     for item in filter(None, query.split('&')):
         option, _, value = item.partition('=')
         if option not in types:
-            raise SourceError('source %r: unknown option %r; %s has %s' % (spec, option, kind, ', '.join(sorted(types))))
+            raise SourceError('source %r: unknown option %r; %s has %s'
+                              % (spec, option, kind, ', '.join(sorted(types))))
         value = unquote(value)
         if 'bool' in types[option]:
             if value.lower() not in FLAGS:

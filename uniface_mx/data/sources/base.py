@@ -23,9 +23,9 @@ class SourceError(UnifaceError):
 class SourceImage:
     """One image and what its source says about the faces in it.
 
-    `boxes` None and `landmarks` None: the source says nothing, a teacher's faces are the truth. `boxes` None with
-    landmarks: the faces are known by their points only, the box is the teacher's that holds them. No rows in `boxes`:
-    the source knows no face here.
+    `boxes` None and `landmarks` None: the source says nothing, a teacher's faces are the truth. `boxes` None
+    with landmarks: the faces are known by their points only, the box is the teacher's that holds them. No
+    rows in `boxes`: the source knows no face here.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ class SourceImage:
     boxes : (G, 4) float32 or None
         xyxy in pixels of the image after its EXIF rotation, as annotated: they may reach outside the image.
     landmarks : (G, 5, 2) float32 or None
-        Image-left eye, image-right eye, nose, image-left and image-right mouth corner, in the same pixels; all NaN
-        for a face without points.
+        Image-left eye, image-right eye, nose, image-left and image-right mouth corner, in the same pixels;
+        all NaN for a face without points.
     persons : tuple of (str or None), or None
         Who each face is, in the order of `boxes`.
     person : str or None
@@ -61,11 +61,11 @@ class SourceImage:
 class Source:
     """A sequence of `SourceImage`, sorted by key. Iteration reads headers of images and no pixel.
 
-    Annotations are checked when an image is taken out. A face whose box has no area inside the image is left out.
-    Five points of which one lies outside the image, or outside its face's box by more than half the box's side, are
-    left out as a set: the face keeps its box, and is left out if it has none. What was left out of the images taken
-    so far stands in `issues`. An image that is missing or broken is handed on, its annotations unchecked against its
-    size: to skip it is the task of who opens it.
+    Annotations are checked when an image is taken out. A face whose box has no area inside the image is left
+    out. Five points of which one lies outside the image, or outside its face's box by more than half the
+    box's side, are left out as a set: the face keeps its box, and is left out if it has none. What was left
+    out of the images taken so far stands in `issues`. An image that is missing or broken is handed on, its
+    annotations unchecked against its size: to skip it is the task of who opens it.
 
     Parameters
     ----------
@@ -94,8 +94,8 @@ class Source:
     complete = False
     teacher_box = False
 
-    def __init__(self, root, keys, *, name: str = '', licence: Optional[str] = None, complete: Optional[bool] = None,
-                 teacher_box: Optional[bool] = None, part: str = ''):
+    def __init__(self, root, keys, *, name: str = '', licence: Optional[str] = None,
+                 complete: Optional[bool] = None, teacher_box: Optional[bool] = None, part: str = ''):
         self.root = Path(root)
         self.name = name or self.root.resolve().name
         for attribute, value in (('licence', licence), ('complete', complete), ('teacher_box', teacher_box)):
@@ -133,7 +133,7 @@ class Source:
 
 
 class AnnotatedSource(Source):
-    """A source whose annotations are all read when it is opened, so that a malformed file is found at once."""
+    """A source that reads all its annotations when it is opened, so that a malformed file is found at once."""
 
     def __init__(self, root, images: Mapping[str, SourceImage], **common):
         super().__init__(root, images, **common)
@@ -159,8 +159,7 @@ def check(image: SourceImage) -> Tuple[SourceImage, List[str]]:
     keep = np.ones(count, bool)
     reasons = []
     if boxes is not None:
-        low, high = (boxes[:, :2], boxes[:, 2:]) if size is None else (boxes[:, :2].clip(0), boxes[:, 2:].clip(max=size))
-        keep = (high > low).all(1)
+        keep = (boxes[:, 2:].clip(max=size or np.inf) > boxes[:, :2].clip(min=0)).all(1)
         reasons += ['face %d: its box %s has no area in the image' % (i, _numbers(boxes[i]))
                     for i in np.flatnonzero(~keep)]
     if landmarks is not None:
@@ -180,8 +179,8 @@ def check(image: SourceImage) -> Tuple[SourceImage, List[str]]:
         return None if rows is None else rows[keep]
 
     persons = image.persons and tuple(person for person, stays in zip(image.persons, keep) if stays)
-    return replace(image, boxes=kept(boxes), landmarks=kept(landmarks), persons=persons, masked=kept(image.masked),
-                   ignore=kept(image.ignore)), reasons
+    return replace(image, boxes=kept(boxes), landmarks=kept(landmarks), persons=persons,
+                   masked=kept(image.masked), ignore=kept(image.ignore)), reasons
 
 
 def _doubt(points, box, size) -> str:
@@ -209,7 +208,7 @@ def _slice(text: str) -> slice:
 
 
 def stored_size(path) -> Optional[Tuple[int, int, int]]:
-    """(width, height, EXIF orientation) of an image file as it is stored, from its header; None if it has none."""
+    """(width, height, EXIF orientation) of an image as it is stored, from its header; None if it has none."""
     try:
         with Image.open(path) as image:
             return image.size + (image.getexif().get(EXIF_ORIENTATION, 1),)
@@ -260,7 +259,8 @@ def read_lines(path) -> List[Tuple[str, str]]:
         raise SourceError('%s: %s' % (path, error.strerror or error)) from None
     except UnicodeDecodeError:
         raise SourceError('%s: no text file in UTF-8' % path) from None
-    return [('%s:%d' % (path, number), line.strip()) for number, line in enumerate(text.split('\n'), 1) if line.strip()]
+    return [('%s:%d' % (path, number), line.strip())
+            for number, line in enumerate(text.split('\n'), 1) if line.strip()]
 
 
 def parse_numbers(fields: Sequence[str], count: int, where: str, what: str) -> List[float]:
@@ -272,3 +272,24 @@ def parse_numbers(fields: Sequence[str], count: int, where: str, what: str) -> L
     if len(values) != count or not all(map(math.isfinite, values)):
         raise SourceError('%s: expected %s (%d numbers), found %r' % (where, what, count, ' '.join(fields)))
     return values
+
+
+def counted_blocks(lines, columns: int, what: str) -> Iterator[Tuple[str, str, List[List[float]]]]:
+    """(`FILE:LINE`, image, rows) of each block of a path, a number of faces, and a row of numbers for each.
+
+    WIDER FACE writes a row of zeros after a number of 0: it is passed over.
+    """
+    at = 0
+    while at < len(lines):
+        where, image = lines[at]
+        if at + 1 == len(lines) or not lines[at + 1][1].isdigit():
+            raise SourceError('%s: %r: expected an image and then the number of its faces' % (where, image))
+        count = int(lines[at + 1][1])
+        rows = [parse_numbers(line.split(), columns, place, what)
+                for place, line in lines[at + 2:at + 2 + count]]
+        if len(rows) < count:
+            raise SourceError('%s: %s: the file ends before its %d faces' % (where, image, count))
+        at += 2 + count
+        if not count and at < len(lines) and not set(lines[at][1].split()) - {'0'}:
+            at += 1
+        yield where, image, rows

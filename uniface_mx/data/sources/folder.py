@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import List
 
-from uniface_mx.data.sources.base import IMAGE_SUFFIXES, Source, SourceError, SourceImage, annotated, require_folder
+from uniface_mx.data.sources.base import (
+    IMAGE_SUFFIXES, Source, SourceError, SourceImage, annotated, require_folder)
 
 
 class FolderSource(Source):
@@ -18,8 +19,9 @@ class FolderSource(Source):
     person : str
         `folder`: who the image shows is the name of the folder that it lies in (MS-Celeb, CASIA, LFW).
     pattern : str
-        Regular expression, searched in the path below the folder. Files that do not match are no part of the source;
-        its group `person`, if it has one, is who the image shows (`^(?P<person>[0-9]+)_` for CelebA samples).
+        Regular expression, searched in the path below the folder. Files that do not match are no part of the
+        source; its group `person`, if it has one, is who the image shows (`^(?P<person>[0-9]+)_` for CelebA
+        samples).
     faces : bool
         0: the photos show no face that is to be taught, whatever a teacher may find in them.
     """
@@ -28,7 +30,8 @@ class FolderSource(Source):
 
     def __init__(self, path, *, person: str = '', pattern: str = '', faces: bool = True, **common):
         if person not in ('', 'folder') or person and pattern:
-            raise SourceError('%s: person=%s: say person=folder, or give a pattern with (?P<person>...)' % (path, person))
+            raise SourceError('%s: person=%s: say person=folder, or give a pattern with (?P<person>...)'
+                              % (path, person))
         try:
             self._pattern = re.compile(r'(?:(?P<person>[^/]+)/)?[^/]+$' if person else pattern)
         except re.error as error:
@@ -42,7 +45,7 @@ class FolderSource(Source):
 
 
 class LFWSource(FolderSource):
-    """Labeled Faces in the Wild, original or funneled: `NAME/NAME_0001.jpg` below the folder. For evaluation only."""
+    """Labeled Faces in the Wild: files `NAME/NAME_0001.jpg` below the folder. For evaluation only."""
 
     kind = 'lfw'
     licence = 'research, evaluation only'

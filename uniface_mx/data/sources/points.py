@@ -18,7 +18,8 @@ class PointsSource(AnnotatedSource):
     path : str or Path
         The list. Points are ordered as in `SourceImage`.
     order : str
-        `xy`: x1 y1 x2 y2 ... y5. `mtfl`: x1 ... x5 y1 ... y5, then whatever attributes (MTFL's own lists have four).
+        `xy`: x1 y1 x2 y2 ... y5. `mtfl`: x1 ... x5 y1 ... y5, then whatever attributes (MTFL's own lists have
+        four).
     root : str
         Folder that the list's paths are relative to; the list's own if not given.
     """
@@ -35,11 +36,11 @@ class PointsSource(AnnotatedSource):
                 continue
             fields = line.split()
             if order == 'mtfl':
-                image, values = fields[0], parse_numbers(fields[1:11], 10, where, 'x1 ... x5 y1 ... y5 after the path')
-                points = np.reshape(values, (2, 5)).T
+                image, numbers = fields[0], fields[1:11]
             else:
-                image = ' '.join(fields[:-10])
-                points = np.reshape(parse_numbers(fields[-10:], 10, where, 'x1 y1 ... x5 y5 after the path'), (5, 2))
+                image, numbers = ' '.join(fields[:-10]), fields[-10:]
+            values = parse_numbers(numbers, 10, where, 'five points after the path, in order ' + order)
+            points = np.reshape(values, (5, 2)) if order == 'xy' else np.reshape(values, (2, 5)).T
             faces[relative_key(image, where)].append(points)
         images = {key: annotated(key, root / key, landmarks=points) for key, points in faces.items()}
         super().__init__(root, images, name=name or Path(path).stem, **common)

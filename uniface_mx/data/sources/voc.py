@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from uniface_mx.data.sources.base import (
-    AnnotatedSource, SourceError, SourceImage, annotated, parse_numbers, relative_key, require_folder, stored_size)
+    AnnotatedSource, SourceError, SourceImage, annotated, parse_numbers, relative_key, require_folder,
+    stored_size)
 from uniface_mx.data.sources.folder import list_images
 
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
@@ -24,9 +25,10 @@ TURNS = {
 class VOCSource(AnnotatedSource):
     """Images with an XML file of the same stem; if there is none, the one that its `filename` names.
 
-    Corners are taken as they stand: labelling programs write positions, not VOC's pixel numbers from 1. An object
-    marked `difficult` is ignored. A program that does not heed EXIF annotates the picture as it is stored: boxes
-    are turned with the image where the XML's `size` is that of the stored and not of the turned image.
+    Corners are taken as they stand: labelling programs write positions, not VOC's pixel numbers from 1. An
+    object marked `difficult` is ignored. A program that does not heed EXIF annotates the picture as it is
+    stored: boxes are turned with the image where the XML's `size` is that of the stored and not of the turned
+    image.
 
     Parameters
     ----------
@@ -41,8 +43,8 @@ class VOCSource(AnnotatedSource):
 
     kind = 'voc'
 
-    def __init__(self, path, *, annotations: str = 'Annotations', images: str = 'JPEGImages', face: str = 'face',
-                 masked: str = '', **common):
+    def __init__(self, path, *, annotations: str = 'Annotations', images: str = 'JPEGImages',
+                 face: str = 'face', masked: str = '', **common):
         root = require_folder(path, 'a VOC data set')
         masked_classes = {name: False for name in _names(face)}
         masked_classes.update((name, True) for name in _names(masked))
@@ -59,20 +61,19 @@ class VOCSource(AnnotatedSource):
             except (ET.ParseError, OSError) as error:
                 raise SourceError('%s: %s' % (xml, error)) from None
             stem = xml.relative_to(root / annotations).with_suffix('').as_posix()
-            filename = found.get(stem) or tree.findtext('filename') or stem + '.jpg'
+            filename = found.get(stem) or _text(tree, 'filename') or stem + '.jpg'
             key = relative_key('%s/%s' % (images, filename), str(xml))
             if key in listed:
                 raise SourceError('%s: a second annotation of %s' % (xml, key))
             rows = []
             for element in tree.iter('object'):
-                label = (element.findtext('name') or '').strip()
+                label = _text(element, 'name')
                 seen.add(label)
                 if label in masked_classes:
-                    rows.append((_box(element, xml), masked_classes[label],
-                                 (element.findtext('difficult') or '').strip() == '1'))
+                    rows.append((_box(element, xml), masked_classes[label], _text(element, 'difficult') == '1'))
             boxes, masks, difficult = zip(*rows) if rows else ((), (), ())
             listed[key] = annotated(key, root / key, boxes=boxes, masked=masks, ignore=difficult)
-            self._sizes[key] = tuple((tree.findtext('size/' + side) or '').strip() for side in ('width', 'height'))
+            self._sizes[key] = _text(tree, 'size/width'), _text(tree, 'size/height')
         if listed and not seen & set(masked_classes):
             raise SourceError('%s: none of the classes %s occurs; there are: %s; set face= and masked=' % (
                 root / annotations, ', '.join(masked_classes), ', '.join(sorted(seen)) or 'no objects'))
@@ -93,6 +94,10 @@ def _names(text: str):
     return [name.strip() for name in text.split(',') if name.strip()]
 
 
+def _text(element, path):
+    return (element.findtext(path) or '').strip()
+
+
 def _box(element, xml):
-    fields = [(element.findtext('bndbox/' + corner) or '').strip() for corner in CORNERS]
+    fields = [_text(element, 'bndbox/' + corner) for corner in CORNERS]
     return parse_numbers(fields, 4, str(xml), 'a bndbox with xmin, ymin, xmax, ymax')

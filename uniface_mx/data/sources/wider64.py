@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from uniface_mx.data.sources.base import AnnotatedSource, SourceError, annotated, require_folder, relative_key
+from uniface_mx.data.sources.base import AnnotatedSource, SourceError, annotated, relative_key, require_folder
 
 
 class Wider64Source(AnnotatedSource):
-    """A folder with `images/` and `boxes_xyxy.json` (photos of WIDER FACE): {name: [[left, top, right, bottom], ...]}.
+    """Photos of WIDER FACE: `images/` and `boxes_xyxy.json`, {name: [[left, top, right, bottom], ...]}.
 
     Parameters
     ----------

@@ -1,0 +1,82 @@
+"""AFLW: Annotated Facial Landmarks in the Wild, from its SQLite file."""
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from uniface_mx.data.sources.base import AnnotatedSource, SourceError, annotated, relative_key
+from uniface_mx.geometry import xywh_to_xyxy
+
+# AFLW names points as the viewer sees them: LeftEyeLeftCorner is the leftmost eye point of an upright face.
+FEATURES = ('LeftEyeCenter', 'RightEyeCenter', 'NoseCenter', 'MouthLeftCorner', 'MouthRightCorner')
+UNSEEN = (np.nan, np.nan)
+FACES = '''SELECT FaceImages.filepath, Faces.face_id, FaceRect.x, FaceRect.y, FaceRect.w, FaceRect.h
+           FROM Faces JOIN FaceImages ON FaceImages.file_id = Faces.file_id
+           LEFT JOIN FaceRect ON FaceRect.face_id = Faces.face_id ORDER BY Faces.face_id'''
+POINTS = '''SELECT FeatureCoords.face_id, FeatureCoordTypes.descr, FeatureCoords.x, FeatureCoords.y
+            FROM FeatureCoords JOIN FeatureCoordTypes USING (feature_id)
+            WHERE FeatureCoordTypes.descr IN (%s)''' % ', '.join('?' * len(FEATURES))
+
+
+class AFLWSource(AnnotatedSource):
+    """Photos of AFLW with the square boxes and those of the 21 points that the paper uses.
+
+    AFLW marks only the points that can be seen: a face with fewer than the five has no landmarks here. A face
+    without a rectangle is left out, and counted.
+
+    Parameters
+    ----------
+    path : str or Path
+        `aflw.sqlite`.
+    root : str
+        Folder of the images; `flickr` beside the SQLite file if not given.
+    """
+
+    kind = 'aflw'
+    licence = 'AFLW, non-commercial research'
+    teacher_box = True
+
+    def __init__(self, path, *, root: str = '', name: str = 'aflw', **common):
+        path = Path(path)
+        root = Path(root) if root else path.parent / 'flickr'
+        faces, points = _read(path)
+        marks = defaultdict(dict)
+        for face, feature, x, y in points:
+            marks[face][feature] = (x, y)
+        rows, without = defaultdict(list), []
+        for image, face, *rect in faces:
+            key = relative_key(str(image), '%s: face %s' % (path, face))
+            if None in rect:
+                without.append((key, 'face_id %s: it has no rectangle' % face))
+                rows[key] += []
+                continue
+            try:
+                five = np.array([marks[face].get(feature, UNSEEN) for feature in FEATURES], np.float32)
+                box = xywh_to_xyxy(np.array(rect, np.float32))
+            except (TypeError, ValueError):
+                raise SourceError('%s: face_id %s: its rectangle or a point is no number' % (path, face)) from None
+            rows[key].append((box, five if np.isfinite(five).all() else np.full_like(five, np.nan)))
+        images = {}
+        for key, found in rows.items():
+            images[key] = annotated(key, root / key, [box for box, _ in found], [five for _, five in found])
+        super().__init__(root, images, name=name, **common)
+        chosen = set(self.keys)
+        for key, reason in without:
+            if key in chosen:
+                self.note(key, reason)
+
+
+def _read(path):
+    if not path.is_file():
+        raise SourceError('%s: no such file (AFLW\'s aflw.sqlite)' % path)
+    try:
+        connection = sqlite3.connect(path.resolve().as_uri() + '?mode=ro', uri=True)
+        try:
+            return connection.execute(FACES).fetchall(), connection.execute(POINTS, FEATURES).fetchall()
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise SourceError('%s: not AFLW\'s SQLite file (%s)' % (path, error)) from None
