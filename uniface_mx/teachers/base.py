@@ -67,7 +67,7 @@ class LandmarkTeacher(Teacher):
     def refine(self, image: np.ndarray, boxes: np.ndarray) -> Detections:
         """Boxes, scores and landmarks for the faces in given (G, 4) boxes, row for row.
 
-        A box in which the teacher sees no face gives a row of its own box, the low score and NaN landmarks.
+        A box in which the teacher sees no face gives a row of that box, score 0 and NaN landmarks.
         """
         raise NotImplementedError
 

@@ -69,23 +69,23 @@ class MTCNN(LandmarkTeacher):
     def refine(self, image: np.ndarray, boxes: np.ndarray) -> Detections:
         """MTCNN's own boxes, and landmarks, for the faces in given (G, 4) boxes, row for row.
 
-        The last stage looks at the given box and at what the second stage makes of it, and the better look counts. A
-        box without a face, or whose landmarks' centre lies outside, stays as it is, with NaN landmarks.
+        The last stage looks three times, each time at the square on the box that it found before; what it sees last
+        counts. A box without a face, or whose landmarks' centre lies outside, stays as it is, with score 0 and NaN
+        landmarks.
         """
         given = np.asarray(boxes, np.float32).reshape(-1, 4)
+        faces = Detections(given, np.zeros(len(given), np.float32),
+                           np.full((len(given), 5, 2), np.nan, np.float32))
         squares = to_squares(given)
-        looks = [self._third_stage(image, squares)]
-        if len(given):
-            scores, offsets = self._networks.rnet(cut_out(image, squares, 24))
-            looks.append(self._third_stage(image, to_squares(move_boxes(squares, offsets))))
-        best = np.argmax([look.scores for look in looks], axis=0)
-        rows = np.arange(len(given))
-        found, scores, landmarks = (np.stack(parts)[best, rows] for parts in zip(*looks))
-        centres = landmarks.mean(axis=1)
-        seen = (scores >= self._refine_threshold) & np.all(
-            (centres >= given[:, :2]) & (centres <= given[:, 2:]), axis=1)
-        return Detections(np.where(seen[:, None], found, given), scores,
-                          np.where(seen[:, None, None], landmarks, np.float32(np.nan)))
+        for _ in range(3):
+            look = self._third_stage(image, squares)
+            squares = to_squares(look.boxes)
+            centres = look.landmarks.mean(axis=1)
+            inside = np.all((centres >= given[:, :2]) & (centres <= given[:, 2:]), axis=1)
+            seen = inside & (look.scores >= self._refine_threshold)
+            faces = Detections(*(np.where(seen.reshape((-1,) + (1,) * (new.ndim - 1)), new, old)
+                                 for new, old in zip(look, faces)))
+        return faces
 
     def _detect(self, image: np.ndarray) -> Detections:
         squares = self._first_stage(image)
@@ -98,20 +98,21 @@ class MTCNN(LandmarkTeacher):
     def _first_stage(self, image: np.ndarray) -> np.ndarray:
         height, width = image.shape[:2]
         smallest = max(self._min_face, self._min_face_fraction * min(height, width))
-        boxes, scores, offsets = [], [], []
         scale = CELL / smallest
-        while min(height, width) * scale >= CELL:
-            level = shrink(image, scale)
+        largest_level = shrink(image, scale)
+        boxes, scores, offsets = [], [], []
+        factor = 1.0
+        while min(height, width) * scale * factor >= CELL:
+            level = shrink(largest_level, factor)
+            factor *= PYRAMID_FACTOR
             probability, moves = (maps[0] for maps in self._networks.pnet(normalise(level[None])))
-            found = cells_to_boxes(probability, self._thresholds[0],
-                                   (width / level.shape[1], height / level.shape[0]))
-            rows, columns, level_boxes = found
+            rows, columns, level_boxes = cells_to_boxes(
+                probability, self._thresholds[0], (width / level.shape[1], height / level.shape[0]))
             level_scores = probability[rows, columns]
             keep = suppress(level_boxes, level_scores, 0.5)
             boxes.append(level_boxes[keep])
             scores.append(level_scores[keep])
             offsets.append(moves[rows[keep], columns[keep]])
-            scale *= PYRAMID_FACTOR
         if not boxes:
             return np.zeros((0, 4), np.float32)
         boxes, scores, offsets = np.concatenate(boxes), np.concatenate(scores), np.concatenate(offsets)

@@ -15,7 +15,7 @@ import numpy as np
 from uniface_mx.paths import data_root
 from uniface_mx.teachers.base import TeacherError, hash_files
 
-BATCHES = (1, 2, 4, 8, 16, 32, 64)
+BATCHES = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 PNET_STEP = 16
 
 
@@ -23,7 +23,7 @@ class MXNetNetworks:
     """`det1`, `det2` and `det3` symbol and params files, as converted from the authors' MATLAB release.
 
     Their kernels are turned for images that are not transposed, and want BGR. Executors are bound once a shape; image sides are padded to
-    multiples of 16 and numbers of crops to powers of 2, so that there are few shapes.
+    multiples of 16 and numbers of crops to a few sizes, so that there are few shapes.
 
     Parameters
     ----------
