@@ -3,7 +3,7 @@
 The program fills the ellipse or the rectangle into a mask of the image's size with OpenCV's drawing functions and
 counts pixels. That settles the details: centres and corners are rounded (halves to even), axes are cut to whole
 pixels, angles rounded to whole degrees, both ends of a rectangle are drawn, and what lies outside the image does not
-count. Here each region is filled into a window of its own, so that a comparison costs the pixels that the two share
+count. Here a region keeps only the window that holds it, so that a comparison costs the pixels that two regions share
 and not those of the photo; the counts are the same.
 """
 from __future__ import annotations
@@ -22,14 +22,6 @@ class Region(NamedTuple):
     mask: np.ndarray
 
 
-def _clip(region: Region, size: Optional[Tuple[int, int]]) -> Region:
-    """Cut a region at the left and top border, and at the right and bottom one where ``size`` (w, h) tells them."""
-    x, y, mask = region
-    left, top = max(0, -x), max(0, -y)
-    right, bottom = (mask.shape[1], mask.shape[0]) if size is None else (max(0, size[0] - x), max(0, size[1] - y))
-    return Region(x + left, y + top, mask[top:bottom, left:right])
-
-
 def ellipse_region(ellipse: Sequence[float], size: Optional[Tuple[int, int]] = None) -> Region:
     """Pixels of an ellipse.
 
@@ -41,13 +33,13 @@ def ellipse_region(ellipse: Sequence[float], size: Optional[Tuple[int, int]] = N
         Width and height of the image. Without it only the left and top borders cut.
     """
     major, minor, angle, centre_x, centre_y = (float(value) for value in ellipse[:5])
-    axes = (int(major), int(minor))
+    axes, x, y = (int(major), int(minor)), int(np.rint(centre_x)), int(np.rint(centre_y))
     reach = max(axes) + 2
-    # Integer shifts leave the drawing as it is, so the window may lie anywhere.
-    x, y = int(np.rint(centre_x)) - reach, int(np.rint(centre_y)) - reach
-    mask = np.zeros((2 * reach + 1, 2 * reach + 1), np.uint8)
-    cv2.ellipse(mask, (reach, reach), axes, np.degrees(angle), 0, 360, 1, cv2.FILLED)
-    return _clip(Region(x, y, mask.view(bool)), size)
+    width, height = (max(1, x + reach), max(1, y + reach)) if size is None else size
+    mask = np.zeros((height, width), np.uint8)
+    cv2.ellipse(mask, (x, y), axes, np.degrees(angle), 0, 360, 1, cv2.FILLED)
+    left, top = max(0, x - reach), max(0, y - reach)
+    return Region(left, top, mask[top:max(0, y + reach), left:max(0, x + reach)].view(bool))
 
 
 def rectangle_region(rectangle: Sequence[float], size: Optional[Tuple[int, int]] = None) -> Region:

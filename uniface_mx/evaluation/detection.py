@@ -1,0 +1,144 @@
+"""Boxes against annotated boxes: average precision, and recall by the size of the face."""
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, List, NamedTuple, Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from ..data.records import BOX, CLASS, IGNORE, Record
+from ..errors import UnifaceError
+from ..geometry import intersection, iou
+from .intervals import wilson
+from .photos import batches
+from .subject import Subject
+
+MATCH = 0.5
+# Face heights at the network's input of 300 pixels.
+INPUT_SIZE = 300
+SIZES = (0, 16, 24, 32, 48, 64, 96, 144, 192, INPUT_SIZE + 1)
+
+
+class Matched(NamedTuple):
+    """One photo's outcome.
+
+    ``scores`` (D,) of the detections that count, ``hits`` (D,) bool whether each found a face, ``found`` (G,) the
+    score with which each face that counts was found, -inf where it was not.
+    """
+
+    scores: np.ndarray
+    hits: np.ndarray
+    found: np.ndarray
+
+
+def match(boxes: np.ndarray, scores: np.ndarray, faces: np.ndarray, ignored: np.ndarray) -> Matched:
+    """Give each detection, by falling score, the face that it overlaps most and that is not yet found.
+
+    Parameters
+    ----------
+    boxes : (D, 4) array
+    scores : (D,) array
+    faces : (G, 4) array
+    ignored : (G,) bool array
+        Faces that need not be found; a detection that finds no other face, and overlaps such a one by
+        0.5 or lies in it by half, does not count.
+    """
+    boxes, faces = np.reshape(boxes, (-1, 4)), np.reshape(faces, (-1, 4))
+    ignored = np.asarray(ignored, bool)
+    overlap = iou(boxes, faces)
+    own_area = np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1e-9)
+    inside = intersection(boxes, faces) / own_area[:, None]
+    excused = ((overlap >= MATCH) | (inside >= 0.5))[:, ignored].any(axis=1)
+    overlap = overlap[:, ~ignored]
+    found = np.full(overlap.shape[1], -np.inf)
+    kept, hits = [], []
+    for detection in np.argsort(-np.asarray(scores, np.float64), kind='stable'):
+        free = np.where(np.isneginf(found), overlap[detection], -1.0)
+        best = int(np.argmax(free)) if len(free) else -1
+        hit = best >= 0 and free[best] >= MATCH
+        if hit:
+            found[best] = scores[detection]
+        if hit or not excused[detection]:
+            kept.append(scores[detection])
+            hits.append(hit)
+    return Matched(np.array(kept, np.float64), np.array(hits, bool), found)
+
+
+def average_precision(scores: np.ndarray, hits: np.ndarray, faces: int) -> float:
+    """Area under precision over recall, precision made to fall (VOC 2010 and later).
+
+    Parameters
+    ----------
+    scores, hits : (D,) arrays
+        Of all photos; equal scores count as one threshold.
+    faces : int
+    """
+    thresholds = np.unique(scores)[::-1]
+    if not len(thresholds) or not faces:
+        return 0.0
+    order = np.argsort(-scores, kind='stable')
+    last = np.searchsorted(-scores[order], -thresholds, side='right') - 1
+    true = np.cumsum(hits[order])[last]
+    precision = np.maximum.accumulate((true / (last + 1))[::-1])[::-1]
+    return float(np.sum(np.diff(true, prepend=0) / faces * precision))
+
+
+def summarise(matched: Sequence[Matched], heights: np.ndarray, threshold: float) -> Dict[str, Any]:
+    """Figures over all photos.
+
+    Parameters
+    ----------
+    matched : sequence of Matched
+    heights : (G,) array
+        Of the faces that count, in the order of the photos, in pixels at the network's input.
+    threshold : float
+        Score above which precision and recall are given.
+    """
+    scores = np.concatenate([photo.scores for photo in matched])
+    hits = np.concatenate([photo.hits for photo in matched])
+    found = np.concatenate([photo.found for photo in matched])
+    shown = scores >= threshold
+    by_size: List[Dict[str, Any]] = []
+    for low, high in zip(SIZES, SIZES[1:]):
+        inside = found[(heights >= low) & (heights < high)]
+        got = int((inside >= threshold).sum())
+        by_size.append({'from': low, 'below': high, 'faces': len(inside),
+                        'recall': got / len(inside) if len(inside) else None,
+                        'interval': wilson(got, len(inside)) if len(inside) else None})
+    got = int((found >= threshold).sum())
+    return {'faces': len(found), 'average_precision': average_precision(scores, hits, len(found)),
+            'threshold': threshold, 'recall': got / len(found), 'recall_interval': wilson(got, len(found)),
+            'precision': hits[shown].mean() if shown.any() else None,
+            'false_positives_per_photo': float((shown & ~hits).sum() / len(matched)),
+            'recall_by_height': by_size}
+
+
+def evaluate(subject: Subject, records: Iterable[Record], threshold: float = 0.5,
+             progress: bool = True) -> Dict[str, Any]:
+    """Detect faces in the photos of a record set and compare boxes.
+
+    Parameters
+    ----------
+    subject : Subject
+    records : iterable of Record
+        A ``RecordReader``, or several chained.
+    threshold : float
+        As in :func:`summarise`; the average precision is over all detections.
+    """
+    matched, heights = [], [np.zeros(0)]
+    with tqdm(unit='photo', disable=not progress) as bar:
+        for batch in batches(records):
+            images = [record.decode() for record in batch]
+            for record, faces in zip(batch, subject(images)):
+                objects = record.objects[record.objects[:, CLASS] >= 0]
+                truth = objects[:, BOX] * np.array([record.width, record.height] * 2, np.float64)
+                ignored = objects[:, IGNORE] > 0
+                matched.append(match(np.array([face.box for face in faces], np.float64),
+                                     np.array([face.score for face in faces], np.float64), truth, ignored))
+                scale = INPUT_SIZE / max(record.width, record.height)
+                heights.append((truth[~ignored, 3] - truth[~ignored, 1]) * scale)
+            bar.update(len(batch))
+    heights = np.concatenate(heights)
+    if not len(heights):
+        raise UnifaceError('the record set has no face that counts')
+    return dict(summarise(matched, heights, threshold), photos=len(matched))

@@ -1,0 +1,180 @@
+"""Whom a model serves worse: figures by age and origin, for a model card.
+
+Two collections tell age and origin in their files' names, one face a photo:
+
+- UTKFace, ``AGE_SEX_ORIGIN_DATE.jpg``, origins by number;
+- All-Age-Faces, ``NUMBERAAGE.jpg``, mostly Asian faces.
+
+Nobody annotated landmarks there, so landmarks and embeddings are compared with the teachers'. Both labels are guesses
+of those who made the collections.
+"""
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
+
+import numpy as np
+from tqdm import tqdm
+
+from ..errors import UnifaceError
+from .intervals import bootstrap_mean, wilson
+from .landmarks import point_errors
+from .lfw import choose_face
+from .photos import batches, pad, readable
+from .subject import FoundFace, Subject, similarities
+
+AGES = ((0, 5), (6, 12), (13, 19), (20, 39), (40, 59), (60, None))
+UTKFACE_ORIGINS = ('white', 'black', 'asian', 'indian', 'other')
+
+
+class Person(NamedTuple):
+    """One photo of one person: ``path``, ``age`` in years, ``origin``."""
+
+    path: Path
+    age: int
+    origin: str
+
+
+def _utkface(name: str) -> Optional[Tuple[int, str]]:
+    found = re.match(r'(\d{1,3})_[01]_([0-4])_\d+', name)
+    return (int(found.group(1)), UTKFACE_ORIGINS[int(found.group(2))]) if found else None
+
+
+def _all_age_faces(name: str) -> Optional[Tuple[int, str]]:
+    found = re.match(r'\d+[Aa](\d{1,3})\.', name)
+    return (int(found.group(1)), 'mostly asian') if found else None
+
+
+NAMES: Dict[str, Callable[[str], Optional[Tuple[int, str]]]] = {'utkface': _utkface, 'all_age_faces': _all_age_faces}
+
+
+def read_people(root: Union[str, Path], kind: str, only: Optional[Set[str]] = None) -> Tuple[List[Person], int]:
+    """Photos below a folder whose names tell age and origin, sorted by name, and the number of those that do not.
+
+    Parameters
+    ----------
+    root : path
+    kind : str
+        A key of ``NAMES``.
+    only : set of str, optional
+        Names of the photos to take: those that were not trained on.
+    """
+    if kind not in NAMES:
+        raise UnifaceError('unknown collection {!r}: choose from {}'.format(kind, ', '.join(sorted(NAMES))))
+    if not Path(root).is_dir():
+        raise UnifaceError('{}: no such folder'.format(root))
+    people, unnamed = [], 0
+    for path in sorted(Path(root).rglob('*.jpg'), key=lambda path: path.name):
+        if only is not None and path.name not in only:
+            continue
+        told = NAMES[kind](path.name)
+        if told is None:
+            unnamed += 1
+        else:
+            people.append(Person(path, *told))
+    if not people:
+        raise UnifaceError('{}: no photo named like those of {}'.format(root, kind))
+    return people, unnamed
+
+
+def age_group(age: int) -> str:
+    """Name of the age group, ``20-39``."""
+    low, high = [bounds for bounds in AGES if bounds[0] <= age][-1]
+    return '{}+'.format(low) if high is None else '{}-{}'.format(low, high)
+
+
+def choose_people(people: Sequence[Person], limit: int, seed: int = 0) -> List[Person]:
+    """At most ``limit`` people of each age group and origin, drawn with ``seed``, in their old order."""
+    generator = np.random.default_rng(seed)
+    by_group: Dict[Tuple[str, str], List[int]] = {}
+    for number, person in enumerate(people):
+        by_group.setdefault((age_group(person.age), person.origin), []).append(number)
+    chosen: List[int] = []
+    for _, numbers in sorted(by_group.items()):
+        chosen += sorted(generator.permutation(numbers)[:limit].tolist())
+    return [people[number] for number in sorted(chosen)]
+
+
+class Outcome(NamedTuple):
+    """What came of one photo; the last two are None where either side found no face."""
+
+    person: Person
+    found: bool
+    found_by_teacher: bool
+    landmark_error: Optional[float]
+    cosine: Optional[float]
+
+
+def compare(person: Person, face: Optional[FoundFace], teacher: Optional[FoundFace]) -> Outcome:
+    """Compare the model's face with the teachers'; embeddings of both are unit vectors around the same mean."""
+    if face is None or teacher is None or not np.isfinite(teacher.landmarks).all():
+        return Outcome(person, face is not None, teacher is not None, None, None)
+    error = float(point_errors(face.landmarks, teacher.landmarks).mean())
+    cosine = float(similarities([face.embedding], [teacher.embedding], 'cosine')[0])
+    return Outcome(person, True, True, error, cosine)
+
+
+def summarise(outcomes: Sequence[Outcome]) -> Dict[str, Any]:
+    """Figures of one group, each with a 95 % interval."""
+    total = len(outcomes)
+    found = sum(outcome.found for outcome in outcomes)
+    by_teacher = sum(outcome.found_by_teacher for outcome in outcomes)
+    errors = [outcome.landmark_error for outcome in outcomes if outcome.landmark_error is not None]
+    cosines = [outcome.cosine for outcome in outcomes if outcome.cosine is not None]
+
+    def mean(values: Sequence[float]) -> Dict[str, Any]:
+        return {'faces': len(values), 'mean': float(np.mean(values)) if values else None,
+                'interval': bootstrap_mean(values)}
+    return {'faces': total,
+            'recall': {'found': found, 'share': found / total, 'interval': wilson(found, total)},
+            'teacher_recall': {'found': by_teacher, 'share': by_teacher / total, 'interval': wilson(by_teacher, total)},
+            'landmark_error': mean(errors), 'cosine_to_teacher': mean(cosines)}
+
+
+def by_group(outcomes: Sequence[Outcome]) -> Dict[str, Any]:
+    """Figures of all, of each age group, of each origin and of each of both together."""
+    keys: Dict[str, Callable[[Outcome], str]] = {
+        'age': lambda outcome: age_group(outcome.person.age),
+        'origin': lambda outcome: outcome.person.origin,
+        'origin_and_age': lambda outcome: '{} {}'.format(outcome.person.origin, age_group(outcome.person.age))}
+
+    def order(outcome: Outcome) -> Tuple[str, int]:
+        return outcome.person.origin, outcome.person.age
+    figures: Dict[str, Any] = {'all': summarise(outcomes)}
+    for name, key in keys.items():
+        members: Dict[str, List[Outcome]] = {}
+        for outcome in sorted(outcomes, key=(lambda one: one.person.age) if name == 'age' else order):
+            members.setdefault(key(outcome), []).append(outcome)
+        figures[name] = {group: summarise(some) for group, some in members.items()}
+    return figures
+
+
+def evaluate(subject: Subject, teacher: Subject, people: Iterable[Person], margin: float = 0.5,
+             progress: bool = True) -> Dict[str, Any]:
+    """Compare a model with the teachers on photos of one person each; the face nearest to the middle is the person's.
+
+    Parameters
+    ----------
+    subject, teacher : Subject
+        Embeddings must be around the same mean (``TeacherSubject(centre=...)``).
+    people : iterable of Person
+    margin : float
+        Black room around each photo, in shares of its longer side.
+    """
+    people = list(people)
+    outcomes: List[Outcome] = []
+    skipped: List[str] = []
+
+    def middle(canvas: np.ndarray) -> Tuple[float, float]:
+        return canvas.shape[1] / 2, canvas.shape[0] / 2
+    with tqdm(total=len(people), unit='photo', disable=not progress) as bar:
+        for batch in batches(readable(people, lambda person: person.path, skipped)):
+            canvases = [pad(image, margin)[0] for _, image in batch]
+            for (person, _), canvas, ours, theirs in zip(batch, canvases, subject(canvases), teacher(canvases)):
+                outcomes.append(compare(person, choose_face(ours, middle(canvas), 'centre'),
+                                        choose_face(theirs, middle(canvas), 'centre')))
+            bar.update(len(batch))
+    if not outcomes:
+        raise UnifaceError('none of the {} photos could be read'.format(len(people)))
+    return dict(by_group(outcomes), margin=margin, skipped=len(skipped), skipped_photos=skipped[:20])

@@ -1,0 +1,139 @@
+"""Whoever is evaluated: a trained model, or the teachers as the upper bound of what it can learn."""
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+from ..teachers.base import EmbeddingTeacher, LandmarkTeacher, embed_faces
+
+# Files of an exported model that decide what it answers.
+MODEL_SUFFIXES = ('.json', '-symbol.json', '-0000.params')
+
+
+class FoundFace(NamedTuple):
+    """One face, in pixels of the photo; ``uniface_mx.predictor.Face`` has the same four attributes and serves as well.
+
+    ``box`` (4,), ``score``, ``landmarks`` (5, 2), ``embedding`` (128,) or None.
+    """
+
+    box: np.ndarray
+    score: float
+    landmarks: np.ndarray
+    embedding: Optional[np.ndarray]
+
+
+class Subject:
+    """Finds the faces in photos: what every evaluation takes.
+
+    Attributes
+    ----------
+    name : str
+        For tables and folders.
+    identity : dict
+        What the answers follow from (hashes of weights, versions); caches and result files are bound to it.
+    metric : str
+        How two embeddings are compared: ``cosine`` or ``euclidean``.
+    """
+
+    name: str
+    identity: Dict[str, Any]
+    metric: str = 'cosine'
+
+    def __call__(self, images: Sequence[np.ndarray]) -> List[List[FoundFace]]:
+        """Faces of each (H, W, 3) RGB uint8 photo."""
+        raise NotImplementedError
+
+
+class TeacherSubject(Subject):
+    """The teachers' pipeline: one network finds the faces, another embeds each.
+
+    Parameters
+    ----------
+    landmarks : LandmarkTeacher
+    embeddings : EmbeddingTeacher, optional
+        Without one the faces have no embedding, which saves its time where only boxes are asked for.
+    mirror : bool
+        Average the embeddings of a face and its mirror image.
+    centre : (dim,) array, optional
+        Mean embedding. With it the answers are what a model learns to give, unit vectors around that mean, compared
+        by cosine; without it the raw vectors, compared by their distance.
+    """
+
+    def __init__(self, landmarks: LandmarkTeacher, embeddings: Optional[EmbeddingTeacher] = None, mirror: bool = True,
+                 centre: Optional[np.ndarray] = None):
+        self.landmarks, self.embeddings, self.mirror = landmarks, embeddings, mirror
+        self.centre = None if centre is None else np.asarray(centre, np.float32)
+        self.metric = 'euclidean' if centre is None else 'cosine'
+        self.name = 'teachers'
+        self.identity = {'landmarks': _teacher_identity(landmarks)}
+        if embeddings is not None:
+            self.identity['embeddings'] = dict(_teacher_identity(embeddings), mirror=mirror)
+        if centre is not None:
+            self.identity['centre'] = hashlib.sha256(self.centre.tobytes()).hexdigest()
+
+    def __call__(self, images: Sequence[np.ndarray]) -> List[List[FoundFace]]:
+        return [self._faces(image, found) for image, found in zip(images, self.landmarks.detect(images))]
+
+    def _faces(self, image: np.ndarray, found) -> List[FoundFace]:
+        vectors: Sequence[Optional[np.ndarray]] = [None] * len(found.boxes)
+        if self.embeddings is not None and len(found.boxes):
+            vectors = embed_faces(self.embeddings, image, found.landmarks, mirror=self.mirror)
+            if self.centre is not None:
+                vectors = unit_vectors(vectors - self.centre)
+        return [FoundFace(box, float(score), points, vector)
+                for box, score, points, vector in zip(found.boxes, found.scores, found.landmarks, vectors)]
+
+
+class ModelSubject(Subject):
+    """An exported model, through the same predictor that its users have.
+
+    Parameters
+    ----------
+    predictor : callable
+        ``uniface_mx.predictor.Predictor`` or anything that returns faces alike for a list of images.
+    prefix : path
+        Of the model's files, which give it its identity.
+    options : dict, optional
+        What else its answers depend on: backend, score threshold.
+    """
+
+    def __init__(self, predictor, prefix, options: Optional[Dict[str, Any]] = None):
+        self.predictor = predictor
+        self.name = Path(prefix).name
+        self.identity = dict(options or {}, sha256=hash_model(prefix))
+
+    def __call__(self, images: Sequence[np.ndarray]) -> List[List[FoundFace]]:
+        return self.predictor(list(images))
+
+
+def _teacher_identity(teacher) -> Dict[str, str]:
+    return {'name': teacher.name, 'version': teacher.version, 'sha256': teacher.sha256}
+
+
+def hash_model(prefix) -> str:
+    """Hex sha256 over the model's manifest, symbol and parameters, those of them that exist."""
+    digest = hashlib.sha256()
+    for suffix in MODEL_SUFFIXES:
+        path = Path(str(prefix) + suffix)
+        if path.is_file():
+            digest.update(suffix.encode() + b'\0' + path.read_bytes())
+    return digest.hexdigest()
+
+
+def unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., d) at length one; a vector of zeros stays."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+
+
+def similarities(a: np.ndarray, b: np.ndarray, metric: str) -> np.ndarray:
+    """Compare vectors (n, d) with vectors (n, d) row by row: the cosine, or the negative distance; (n,) float64."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if metric == 'cosine':
+        return np.sum(unit_vectors(a) * unit_vectors(b), axis=1)
+    if metric == 'euclidean':
+        return -np.linalg.norm(a - b, axis=1)
+    raise ValueError("metric must be 'cosine' or 'euclidean', not {!r}".format(metric))
