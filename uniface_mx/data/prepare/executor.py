@@ -1,0 +1,103 @@
+"""Where the work runs: one `concurrent.futures` interface over this process, processes of this machine, or Dask."""
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, Callable, Iterable, Iterator, Optional
+
+from uniface_mx.data.prepare.errors import PrepareError
+
+_ONE_THREAD = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
+
+
+class SerialExecutor(Executor):
+    """Does the work at once, in this process."""
+
+    def submit(self, fn, *args, **kwargs) -> Future:
+        future: Future = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def open_executor(workers: int = 1, dask: Optional[str] = None) -> Iterator[Executor]:
+    """An executor for `look_at`.
+
+    Parameters
+    ----------
+    workers : int
+        Processes on this machine, each with one thread; 0 works in this process.
+    dask : str, optional
+        Address of a Dask scheduler, instead. Its workers need this package and the teachers' weights, and no other
+        file: photos are sent to them. A worker that is lost is replaced by others.
+
+    Raises
+    ------
+    PrepareError
+        Dask is not installed or not reached.
+    """
+    if dask is not None:
+        with _dask_client(dask) as client:
+            yield client.get_executor()
+    elif workers == 0:
+        yield SerialExecutor()
+    else:
+        # Not forked: MXNet's threads do not survive a fork.
+        saved = {name: os.environ.get(name) for name in _ONE_THREAD}
+        os.environ.update(_ONE_THREAD)
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'), _leave_interrupts_to_the_parent)
+        try:
+            yield pool
+        except BaseException:
+            _stop(pool)
+            raise
+        finally:
+            pool.shutdown()
+            for name, value in saved.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    for process in list((pool._processes or {}).values()):
+        process.terminate()
+
+
+def _dask_client(address: str):
+    try:
+        from distributed import Client
+    except ImportError:
+        raise PrepareError("--dask needs Dask: pip install 'uniface_mx[dask]'") from None
+    try:
+        return Client(address, timeout=30)
+    except (OSError, ValueError) as error:
+        raise PrepareError('%s: no Dask scheduler there (%s)' % (address, error)) from None
+
+
+def in_order(executor: Executor, function: Callable, tasks: Iterable[tuple], ahead: int) -> Iterator[Any]:
+    """`function(*task)` for each task, in the tasks' order, with at most `ahead` of them under way."""
+    pending: deque = deque()
+    try:
+        for task in tasks:
+            pending.append(executor.submit(function, *task))
+            if len(pending) >= ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    except BrokenProcessPool:
+        raise PrepareError('a worker process was killed, perhaps for want of memory; run the same command again, with '
+                           'fewer workers if need be: it goes on where it was') from None
+    finally:
+        for future in pending:
+            future.cancel()

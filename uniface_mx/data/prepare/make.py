@@ -1,0 +1,179 @@
+"""A source becomes a record set."""
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, OrderedDict
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from uniface_mx.data.prepare.cache import Cache
+from uniface_mx.data.prepare.duplicates import Duplicates
+from uniface_mx.data.prepare.errors import PrepareError
+from uniface_mx.data.prepare.executor import in_order
+from uniface_mx.data.prepare.look import Job, Outcome, Photo, identities, look_at
+from uniface_mx.data.records import IGNORE, Record, RecordWriter
+from uniface_mx.data.sources.base import Source, SourceImage
+
+PHOTOS_A_TASK = 8
+TASKS_AHEAD = 4
+# Before that many photos a few bad ones say nothing.
+PHOTOS_BEFORE_STOP = 100
+BAD = ('missing', 'broken', 'tiny', 'huge')
+NEGATIVES = '-negatives'
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    Parameters
+    ----------
+    photos : int
+        Looked at.
+    new_answers : int
+        Entries that were not in the cache.
+    counts : Counter
+        Of photos kept, and of what the rules of labelling did.
+    skipped : dict
+        Reason to the names of the photos left out.
+    """
+
+    photos: int = 0
+    new_answers: int = 0
+    counts: Counter = field(default_factory=Counter)
+    skipped: 'OrderedDict[str, List[str]]' = field(default_factory=OrderedDict)
+
+    def skip(self, reason: str, name: str) -> None:
+        """Note a photo that is left out."""
+        self.skipped.setdefault(reason, []).append(name)
+
+    @property
+    def bad(self) -> int:
+        """Photos that could not be used."""
+        return sum(len(self.skipped.get(reason, ())) for reason in BAD)
+
+
+def shard_range(count: int, shard: int, shards: int) -> Tuple[int, int]:
+    """First and last + 1 photo of part `shard` (from 1) of `shards` parts of `count` photos."""
+    if not 1 <= shard <= shards:
+        raise PrepareError('shard %d/%d: the first number goes from 1 to the second' % (shard, shards))
+    return (shard - 1) * count // shards, shard * count // shards
+
+
+def make(source: Source, name: str, job: Job, executor: Executor, cache: Cache, *, workers: int = 1, shard: int = 1,
+         shards: int = 1, limit: Optional[int] = None, max_bad: float = 0.05,
+         progress: Callable[[Sequence], Sequence] = iter) -> Summary:
+    """Write the record sets `name` (photos with faces to learn) and `name`-negatives (photos that the source says show none).
+
+    The bytes written follow from the source and the job alone. Duplicates are left out unless the set is one shard of
+    several: then `merge` leaves them out.
+
+    Parameters
+    ----------
+    source : Source
+    name : str
+        Of the record set.
+    job : Job
+    executor : concurrent.futures.Executor
+    cache : Cache
+    workers : int
+        Of the executor: how much work to keep under way.
+    shard, shards : int
+        Which part of the source, from 1, of how many.
+    limit : int, optional
+        Only the first photos.
+    max_bad : float
+        Fraction of bad photos above which to stop.
+    progress : callable
+        Wraps the sequence of outcomes, as `tqdm` does.
+
+    Raises
+    ------
+    PrepareError
+        Too many bad photos, or workers whose teachers differ.
+    """
+    first, last = shard_range(len(source) if limit is None else min(limit, len(source)), shard, shards)
+    teachers = executor.submit(identities, job.teachers).result()
+    summary = Summary()
+    info = {'name': source.name, 'kind': source.kind, 'licence': source.licence,
+            'landmark_teacher': teachers['landmarks'], 'options': _options(job), 'counts': {}, 'skipped': {}}
+    stated = {'embeddings': dict(teachers['embeddings'], mirror=job.mirror)}
+    with ExitStack() as stack:
+        writers = [stack.enter_context(RecordWriter(name + ending, [info], stated)) for ending in ('', NEGATIVES)]
+        repeats = [Duplicates() if shards == 1 else None for _ in writers]
+        outcomes = _outcomes(source, range(first, last), job, executor, cache, workers)
+        for image, outcome in progress(outcomes):
+            summary.photos += 1
+            summary.new_answers += len(outcome.entries)
+            _store(image, outcome, source.name, writers, repeats, summary)
+            if summary.photos >= PHOTOS_BEFORE_STOP:
+                _stop_if_bad(summary, max_bad)
+        _stop_if_bad(summary, max_bad)
+        # Until their block ends, the writers hold `info` itself.
+        for key, reason in source.issues:
+            summary.skip('annotation left out', '%s: %s' % (key, reason))
+        info['counts'], info['skipped'] = dict(summary.counts), dict(summary.skipped)
+    return summary
+
+
+def _options(job: Job) -> Dict[str, Any]:
+    return {key: value for key, value in asdict(job).items() if key != 'teachers'}
+
+
+def _outcomes(source: Source, numbers: Sequence[int], job: Job, executor: Executor, cache: Cache,
+              workers: int) -> Iterator[Tuple[SourceImage, Outcome]]:
+    """(annotation, outcome) of each photo in order; what is new goes to the cache first."""
+    under_way: List[List[SourceImage]] = []
+
+    def tasks() -> Iterator[Tuple[List[Photo], Job]]:
+        for start in range(0, len(numbers), PHOTOS_A_TASK):
+            images, photos = [], []
+            for number in numbers[start:start + PHOTOS_A_TASK]:
+                image = source[number]
+                images.append(image)
+                try:
+                    data = image.path.read_bytes()
+                except OSError:
+                    continue
+                # Workers have no use for the path, and it must not be able to change a label.
+                photos.append(Photo(replace(image, path=None), data, cache.get(hashlib.sha256(data).digest())))
+            under_way.append(images)
+            yield photos, job
+
+    for found in in_order(executor, look_at, tasks(), TASKS_AHEAD * max(workers, 1)):
+        cache.add([entry for outcome in found for entry in outcome.entries])
+        outcomes = {outcome.key: outcome for outcome in found}
+        for image in under_way.pop(0):
+            yield image, outcomes.get(image.key) or Outcome(image.key, skipped='missing')
+
+
+def _store(image: SourceImage, outcome: Outcome, source: str, writers: Sequence[RecordWriter],
+           repeats: Sequence[Optional[Duplicates]], summary: Summary) -> None:
+    summary.counts.update(outcome.counts)
+    if outcome.skipped:
+        summary.skip(outcome.skipped, outcome.key)
+        return
+    taught = bool((outcome.objects[:, IGNORE] == 0).any())
+    if not taught and image.boxes is None:
+        summary.skip('no face seen', outcome.key)
+        return
+    person = None if outcome.person is None else '%s/%s' % (source, outcome.person)
+    record = Record(outcome.jpeg, outcome.objects, outcome.width, outcome.height, source, outcome.key, person,
+                    outcome.picture)
+    which = 0 if taught else 1
+    first = repeats[which].find(record) if repeats[which] else None
+    if first is not None:
+        summary.skip('duplicate', '%s/%s = %s' % (source, outcome.key, first))
+        return
+    writers[which].add(record)
+    summary.counts['photos kept'] += 1
+    summary.counts['photos with faces' if taught else 'photos without a face to learn'] += 1
+
+
+def _stop_if_bad(summary: Summary, max_bad: float) -> None:
+    if summary.bad > max_bad * summary.photos:
+        raise PrepareError('%d of the first %d photos are missing, broken, tiny or huge (%s), more than --max-bad %g allows' % (
+            summary.bad, summary.photos, ', '.join(
+                [name for reason in BAD for name in summary.skipped.get(reason, ())][:3] + ['...']), max_bad))
