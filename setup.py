@@ -1,10 +1,12 @@
 """Packaging: one ordinary wheel with the package, the tools, the presets, the graphs and the weights."""
 import re
+import runpy
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
+RUNTIME = runpy.run_path(str(ROOT / "uniface_mx" / "runtime.py"))
 
 # Folders beside the package in a checkout, and inside it in a wheel.
 CARRIED = {"tools": [], "experiments": ["*.yaml"], "symbols": ["*.json", "*.md"], "weights": ["*"]}
@@ -22,19 +24,7 @@ INSTALL = [
 
 EXTRAS = {
     "cpu": ["mxnet==1.9.1"],
-    "cu112": [
-        "mxnet-cu112==1.9.1",
-        # CUDA 11.8's libraries carry the sonames of 11.2, and know GPUs from Maxwell to Ada.
-        "nvidia-cublas-cu11==11.11.3.6",
-        "nvidia-cuda-nvrtc-cu11==11.8.89",
-        "nvidia-cuda-runtime-cu11==11.8.89",
-        "nvidia-cudnn-cu11==8.9.6.50",
-        "nvidia-cufft-cu11==10.9.0.58",
-        "nvidia-curand-cu11==10.3.0.86",
-        "nvidia-cusolver-cu11==11.4.1.48",
-        "nvidia-nccl-cu11==2.21.5",
-        "nvidia-nvtx-cu11==11.8.86",
-    ],
+    "cu112": ["mxnet-cu112==1.9.1", *RUNTIME["CUDA_11_LIBRARIES"].values()],
     "onnx": [
         "onnx==1.16.2",
         "protobuf==3.20.3",

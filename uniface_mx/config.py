@@ -76,8 +76,8 @@ def find_config(path, beside: Path = Path()) -> Path:
         if candidate.is_file():
             return candidate
     names = sorted(preset.stem for preset in presets.glob("*.yaml"))
-    raise ConfigError(f"no configuration {str(path)!r}{suggestion(Path(path).stem, names)}: give a YAML file or one of "
-                      f"{', '.join(names) or 'no presets'}")
+    raise ConfigError(f"no configuration {str(path)!r}{suggestion(Path(path).stem, names)}: "
+                      f"give a YAML file or one of {', '.join(names) or 'no presets'}")
 
 
 def as_dict(config) -> Dict[str, Any]:
@@ -189,11 +189,12 @@ class _Checker:
         return checked
 
     def unknown(self, key: str, siblings, prefix: str):
-        """Fail with the valid key nearest to an unknown one: beside it, or of the same name in another section."""
+        """Fail with the valid key nearest to an unknown one: of the same name in another section, or beside it."""
         section, dot, name = key.rpartition(".")
         near = nearest(name, siblings, cutoff=0.6)
-        same = [other for other in _keys(self.schema) if other.endswith(f".{name}")]
-        full = section + dot + near if near else same[0] if same else nearest(key, _keys(self.schema), cutoff=0.7)
+        others = [other for other in _keys(self.schema) if other != section]
+        full = next((other for other in others if other.endswith(f".{name}")), None) \
+            or (section + dot + near if near else nearest(key, others, cutoff=0.7))
         hint = f"did you mean {full}?" if full else f"{prefix or 'a configuration'} has {', '.join(siblings)}"
         self.fail(key, f"is not a key, {hint}")
 

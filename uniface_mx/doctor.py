@@ -1,14 +1,12 @@
-"""``python -m uniface_mx.doctor``: what is wrong with this machine, what to type, and which devices MXNet can run on."""
+"""``python -m uniface_mx.doctor``: what is wrong with this machine, what to type, and where MXNet can run."""
 from __future__ import annotations
 
 import argparse
-import ctypes
-import importlib.util
+import importlib
 import platform
 import subprocess
 import sys
 from importlib import metadata
-from pathlib import Path
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from . import runtime
@@ -20,7 +18,6 @@ COMPILED_FOR = {
     "112": ((5, 0), (6, 0), (7, 0), (8, 0), (8, 6)),
     "117": ((5, 0), (6, 0), (7, 0), (8, 0), (8, 6)),
 }
-GENERATIONS = {5: "Maxwell", 6: "Pascal", 7: "Volta, Turing", 8: "Ampere, Ada"}
 
 
 class Gpu(NamedTuple):
@@ -44,55 +41,62 @@ def parse_gpus(listing: str) -> List[Gpu]:
 
 
 def find_gpus() -> List[Gpu]:
-    """The machine's NVIDIA GPUs as its driver lists them; none where there is no driver."""
+    """The machine's NVIDIA GPUs as its driver lists them.
+
+    Raises
+    ------
+    LookupError
+        There is no driver, or it does not tell; the message says which.
+    """
     query = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(query, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30, check=True)
-        return parse_gpus(answer.stdout.decode())
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return []
+        answer = subprocess.run(query, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+    except (OSError, subprocess.SubprocessError):
+        raise LookupError("none, for there is no working nvidia-smi") from None
+    listing = answer.stdout.decode(errors="replace").strip()
+    if answer.returncode:
+        raise LookupError(f"unknown, nvidia-smi says: {listing}")
+    return parse_gpus(listing)
 
 
 def gpu_problem(gpu: Gpu, distribution: str, compiled: Sequence[Capability]) -> Optional[str]:
     if runs_on(gpu.capability, compiled):
         return None
     major, minor = gpu.capability
-    return (f"{distribution} holds no machine code for {gpu.name} (compute capability {major}.{minor}): use an older GPU, "
-            f"or type `pip uninstall -y {distribution} && pip install mxnet==1.9.1` for a CPU.")
+    return (f"{distribution} holds no machine code for {gpu.name} (compute capability {major}.{minor}): use an "
+            f"older GPU, or type `pip uninstall -y {distribution} && pip install mxnet==1.9.1` for a CPU.")
 
 
-def load_mxnet() -> Optional[str]:
-    """Load ``libmxnet.so`` itself, without running any of MXNet's Python; the loader's message where that fails."""
-    folder = Path(importlib.util.find_spec("mxnet").origin).parent
-    library = folder / "libmxnet.so"
-    if not library.exists():
-        return None
+def import_problem() -> Optional[str]:
+    """What MXNet itself says when it is imported."""
     try:
-        ctypes.CDLL(str(library))
-    except OSError as error:
-        return f"MXNet's library cannot be loaded: {error}; type `pip install --force-reinstall --no-deps " \
-               f"{runtime.mxnet_distributions()[0]}==1.9.1` if the file is damaged, or install what it names."
+        importlib.import_module("mxnet")
+    except Exception as error:  # whatever it is, it is the finding
+        return (f"MXNet cannot be imported ({type(error).__name__}: {error}): type "
+                "`pip install --force-reinstall --no-deps "
+                f"{' '.join(runtime.mxnet_distributions()) or 'mxnet'}==1.9.1`.")
     return None
 
 
 def devices(distribution: str, say) -> List[str]:
-    """Print what the installed MXNet runs on, beside the GPUs that are here; returns the GPUs that it cannot use."""
-    cuda = runtime.cuda_version(distribution)
-    gpus = find_gpus()
+    """Print what the installed MXNet runs on and the GPUs that are here; returns a problem for each it cannot use."""
+    gpus = []
+    try:
+        gpus = find_gpus()
+    except LookupError as error:
+        say("GPU", str(error))
     for gpu in gpus:
         say("GPU", f"{gpu.name}, compute capability {gpu.capability[0]}.{gpu.capability[1]}")
-    if not gpus:
-        say("GPU", "none found by nvidia-smi")
+    cuda = runtime.cuda_version(distribution)
     if cuda is None:
-        say("runs on", "CPU only; for NVIDIA GPUs install uniface-mx[cu112] in an environment of its own")
+        say("runs on", "CPU only; NVIDIA GPUs need mxnet-cu112 in its place")
         return []
     compiled = COMPILED_FOR.get(cuda)
     if compiled is None:
-        say("runs on", f"CPU, and GPUs unknown to this program: it knows the builds for CUDA {', '.join(COMPILED_FOR)}")
+        say("runs on", f"CPU and GPUs; of which kinds is known of builds for CUDA {' and '.join(COMPILED_FOR)} only")
         return []
-    say("runs on", "CPU, and GPUs of compute capability " + ", ".join(
-        f"{major}.{minor} and up within {GENERATIONS[major]}" if (major, minor) != (8, 6) else "8.6 to 8.9"
-        for major, minor in compiled) + "; no Hopper (9.0) or newer")
+    say("runs on", f"CPU, and GPUs from Maxwell to Ada: machine code for compute capabilities "
+                   f"{', '.join(f'{major}.{minor}' for major, minor in compiled)}; no Hopper (9.0) or newer")
     return [problem for problem in (gpu_problem(gpu, distribution, compiled) for gpu in gpus) if problem]
 
 
@@ -111,8 +115,9 @@ def installed(name: str) -> str:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Print the report; returns 1 where something keeps MXNet from running here, else 0."""
-    argparse.ArgumentParser(prog="python -m uniface_mx.doctor", description=__doc__).parse_args(argv)
+    """Print the report; returns 1 where something keeps MXNet from running here or from using a GPU, else 0."""
+    argparse.ArgumentParser(prog="python -m uniface_mx.doctor", description="Tell whether and where MXNet can run "
+                            "on this machine, and what to type if it cannot.").parse_args(argv)
 
     def say(what: str, text: str) -> None:
         print(f"{what:<10}{text}")
@@ -122,15 +127,13 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     names = runtime.mxnet_distributions()
     say("mxnet", ", ".join(f"{name} {installed(name)}" for name in names) or "not installed")
     libraries(say)
-    problems = runtime.problems()
+    problems = runtime.problems() or list(filter(None, [import_problem()]))
     if len(names) == 1:
         problems += devices(names[0], say)
-    if not problems:
-        problems += [problem for problem in [load_mxnet()] if problem]
     for problem in problems:
         say("PROBLEM", problem)
     if not problems:
-        say("ok", "MXNet can be imported")
+        say("ok", "uniface_mx can be used")
     return 1 if problems else 0
 
 

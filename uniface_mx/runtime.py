@@ -16,11 +16,19 @@ MXNET_DISTRIBUTION = re.compile(r"mxnet(-native|-mkl|-cu(?P<cuda>\d+)(mkl)?)?$")
 NUMPY_BELOW = (1, 24)
 PYTHON_BELOW = (3, 12)
 
-# What libmxnet.so of mxnet-cu112 asks the loader for, in the order in which they need each other.
-CUDA_11_LIBRARIES = (
-    "libcudart.so.11.0", "libnvToolsExt.so.1", "libnvrtc.so.11.2", "libcublas.so.11", "libcusolver.so.11",
-    "libcurand.so.10", "libcufft.so.10", "libnccl.so.2", "libcudnn.so.8",
-)
+# What libmxnet.so of mxnet-cu112 asks the loader for, in the order in which they need each other, and the wheel that
+# brings it. CUDA 11.8's libraries carry the sonames of 11.2, and know GPUs from Maxwell to Ada.
+CUDA_11_LIBRARIES = {
+    "libcudart.so.11.0": "nvidia-cuda-runtime-cu11==11.8.89",
+    "libnvToolsExt.so.1": "nvidia-nvtx-cu11==11.8.86",
+    "libnvrtc.so.11.2": "nvidia-cuda-nvrtc-cu11==11.8.89",
+    "libcublas.so.11": "nvidia-cublas-cu11==11.11.3.6",
+    "libcusolver.so.11": "nvidia-cusolver-cu11==11.4.1.48",
+    "libcurand.so.10": "nvidia-curand-cu11==10.3.0.86",
+    "libcufft.so.10": "nvidia-cufft-cu11==10.9.0.58",
+    "libnccl.so.2": "nvidia-nccl-cu11==2.21.5",
+    "libcudnn.so.8": "nvidia-cudnn-cu11==8.9.6.50",
+}
 DRIVER_LIBRARY = "libcuda.so.1"
 
 
@@ -48,10 +56,12 @@ def mxnet_problem() -> Optional[str]:
         return (f"{' and '.join(names)} are installed together and overwrite each other: type "
                 f"`pip uninstall -y {' '.join(names)}`, then `pip install mxnet==1.9.1` for a CPU "
                 "or `pip install mxnet-cu112==1.9.1` for a GPU.")
-    if not names and importlib.util.find_spec("mxnet") is None:
-        return "MXNet is not installed: type `pip install mxnet==1.9.1` for a CPU or " \
-               "`pip install mxnet-cu112==1.9.1` for a GPU."
-    return None
+    if importlib.util.find_spec("mxnet") is not None:
+        return None
+    if names:
+        return f"{names[0]} has lost its files: type `pip install --force-reinstall --no-deps {names[0]}==1.9.1`."
+    return ("MXNet is not installed: type `pip install mxnet==1.9.1` for a CPU or "
+            "`pip install mxnet-cu112==1.9.1` for a GPU.")
 
 
 def numpy_problem() -> Optional[str]:
@@ -61,8 +71,8 @@ def numpy_problem() -> Optional[str]:
         return "NumPy is not installed: type `pip install 'numpy<1.24'`."
     if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < NUMPY_BELOW:
         return None
-    return f"numpy {version} is too new for MXNet 1.9.1, which needs a version below 1.24: " \
-           "type `pip install 'numpy<1.24'`."
+    return (f"numpy {version} is too new for MXNet 1.9.1, which needs a version below 1.24: "
+            "type `pip install 'numpy<1.24'`.")
 
 
 def wheel_library(soname: str) -> Optional[Path]:
@@ -91,41 +101,31 @@ def load_library(soname: str) -> Tuple[Optional[str], str]:
 
 
 def required_libraries() -> Tuple[str, ...]:
-    """CUDA libraries to load before the installed MXNet, in order; empty for a build without CUDA."""
+    """NVIDIA's libraries to load before the installed MXNet, in order; empty for a build without CUDA."""
     names = mxnet_distributions()
     if len(names) == 1 and (cuda_version(names[0]) or "").startswith("11"):
-        return (DRIVER_LIBRARY,) + CUDA_11_LIBRARIES
+        return (DRIVER_LIBRARY, *CUDA_11_LIBRARIES)
     return ()
 
 
 def library_problem() -> Optional[str]:
-    """Load the CUDA libraries; the first that cannot be loaded is the problem.
+    """Load NVIDIA's libraries; the first that cannot be loaded is the problem.
 
-    Once loaded, a library satisfies every later request for its name, so no LD_LIBRARY_PATH and no system CUDA is needed.
+    A loaded library satisfies every later request for its soname: neither a system CUDA nor LD_LIBRARY_PATH is needed.
     """
     for soname in required_libraries():
         where, error = load_library(soname)
         if where is None:
             name = mxnet_distributions()[0]
             if soname == DRIVER_LIBRARY:
-                return (f"{name} needs {soname}, which comes with NVIDIA's driver (450.80 or newer): install the driver, "
-                        f"or type `pip uninstall -y {name} && pip install mxnet==1.9.1` for a CPU.")
+                return (f"{name} needs {soname}, which comes with NVIDIA's driver (450.80 or newer): install the "
+                        f"driver, or type `pip uninstall -y {name} && pip install mxnet==1.9.1` for a CPU.")
             return (f"{name} needs {soname}, which cannot be loaded ({error}): "
-                    f"type `pip install {' '.join(cuda_wheels())}`.")
+                    f"type `pip install --force-reinstall {CUDA_11_LIBRARIES[soname]}`.")
     return None
 
 
-def cuda_wheels() -> List[str]:
-    """Requirements of the ``cu112`` extra other than MXNet, as the installed package's metadata lists them."""
-    try:
-        requirements = metadata.requires("uniface-mx") or []
-    except metadata.PackageNotFoundError:
-        requirements = []
-    wheels = [line.split(";")[0].strip() for line in requirements if line.startswith("nvidia-")]
-    return wheels or ["'uniface-mx[cu112]'"]
-
-
 def problems() -> List[str]:
-    """One sentence for each thing that keeps MXNet from being imported, each with what to type; loads CUDA libraries."""
+    """One sentence, with what to type, for each thing that keeps MXNet from being imported; loads CUDA's libraries."""
     checks = (python_problem, mxnet_problem, numpy_problem, library_problem)
     return [problem for problem in (check() for check in checks) if problem]
