@@ -1,0 +1,214 @@
+import numpy as np
+import pytest
+from scripted import Scripted, face
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from uniface_mx.evaluation import lfw
+from uniface_mx.evaluation.lfw import LfwError, choose_face, perturb, read_pairs
+from uniface_mx.image import ImageError, write_image
+
+PAIRS = '2\t1\nAnn\t1\t2\nAnn\t1\tBob\t12\nBob\t1\t2\nBob\t1\tCid\t1\n'
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    path = tmp_path / 'pairs.txt'
+    path.write_text(PAIRS)
+    return read_pairs(path)
+
+
+@pytest.fixture
+def photos(tmp_path, pairs):
+    """Each person has a colour of their own."""
+    root = tmp_path / 'images'
+    for name in sorted(set(pairs.first + pairs.second)):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        write_image(root / name, np.full((60, 80, 3), {'A': 40, 'B': 120, 'C': 200}[name[0]], np.uint8))
+    return root
+
+
+def by_colour(image):
+    colour = int(image[image.shape[0] // 2, image.shape[1] // 2, 0])
+    vector = np.zeros(3)
+    vector[min(range(3), key=lambda i: abs(colour - (40, 120, 200)[i]))] = 1
+    return [face((30, 20, 50, 40), embedding=vector)]
+
+
+def test_read_pairs(pairs):
+    assert pairs.first == ['Ann/Ann_0001.jpg', 'Ann/Ann_0001.jpg', 'Bob/Bob_0001.jpg', 'Bob/Bob_0001.jpg']
+    assert pairs.second == ['Ann/Ann_0002.jpg', 'Bob/Bob_0012.jpg', 'Bob/Bob_0002.jpg', 'Cid/Cid_0001.jpg']
+    assert pairs.same.tolist() == [True, False, True, False]
+    assert pairs.fold.tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize('text, complaint', [
+    ('', ':1: expected the number of folds'), ('ten 300\n', ':1: expected'), ('10\n', ':1: expected'),
+    (PAIRS + 'Ann\t1\t3\n', '2 folds of 2 x 1 pairs announced, 5 rows follow'),
+    (PAIRS.replace('Ann\t1\t2', 'Ann\t1'), ':2: expected a name and two numbers'),
+    (PAIRS.replace('Ann\t1\tBob\t12', 'Ann\t1\t2'), ':3: expected two names'),
+    (PAIRS.replace('Bob\t1\t2', 'Bob\tone\t2'), ':4: expected a name and two numbers'),
+    ('1 2\n' + 'Ann 1 2\n' * 4, '1 folds'),
+])
+def test_malformed_pairs(tmp_path, text, complaint):
+    path = tmp_path / 'pairs.txt'
+    path.write_text(text)
+    with pytest.raises(LfwError, match=complaint):
+        read_pairs(path)
+
+
+def test_no_pairs(tmp_path):
+    with pytest.raises(LfwError, match='nowhere.txt: cannot be read'):
+        read_pairs(tmp_path / 'nowhere.txt')
+
+
+def test_missing_photos_are_one_error(photos, pairs):
+    (photos / 'Bob/Bob_0012.jpg').unlink()
+    (photos / 'Cid/Cid_0001.jpg').unlink()
+    with pytest.raises(LfwError, match='2 of the photos .* missing, Bob/Bob_0012.jpg first'):
+        lfw.find_photos(photos, pairs.first + pairs.second)
+
+
+def test_photos_in_one_folder(tmp_path):
+    (tmp_path / 'Ann_0001.jpg').write_bytes(b'')
+    assert lfw.find_photos(tmp_path, ['Ann/Ann_0001.jpg']) == {'Ann/Ann_0001.jpg': tmp_path / 'Ann_0001.jpg'}
+
+
+def test_unreadable_photo_is_an_error(photos, pairs):
+    (photos / 'Bob/Bob_0012.jpg').write_bytes(b'no jpeg')
+    found = lfw.find_photos(photos, pairs.first + pairs.second)
+    with pytest.raises(ImageError, match='Bob_0012.jpg'):
+        lfw.embed_photos(Scripted(by_colour), found, progress=False)
+
+
+def evaluate(subject, photos, pairs, tmp_path, **options):
+    found = lfw.find_photos(photos, pairs.first + pairs.second)
+    embedded = lfw.cached_embeddings(tmp_path / 'cache', subject, found, progress=False, **options)
+    return lfw.evaluate(pairs, embedded, subject.metric)[0]
+
+
+def test_a_subject_that_knows_everybody(photos, pairs, tmp_path):
+    figures = evaluate(Scripted(by_colour), photos, pairs, tmp_path)
+    assert (figures['accuracy'], figures['std'], figures['area']) == (1, 0, 1)
+    assert figures['thresholds'] == [0.5, 0.5]
+    assert (figures['photos'], figures['photos_without_face'], figures['photos_with_several_faces']) == (6, 0, 0)
+
+
+def test_euclidean_distance_of_raw_vectors(photos, pairs, tmp_path):
+    figures = evaluate(Scripted(by_colour, 'euclidean'), photos, pairs, tmp_path)
+    assert figures['accuracy'] == 1
+    assert figures['thresholds'] == pytest.approx([-np.sqrt(2) / 2] * 2)
+
+
+def test_photos_without_face_are_errors(photos, pairs, tmp_path):
+    figures = evaluate(Scripted(lambda image: [] if image[30, 40, 0] > 160 else by_colour(image)), photos, pairs, tmp_path)
+    assert figures['folds'] == [1.0, 0.5]
+    assert (figures['photos_without_face'], figures['pairs_without_face']) == (1, 1)
+    assert figures['without_face'] == ['Cid/Cid_0001.jpg']
+
+
+def test_a_second_run_reuses_the_embeddings(photos, pairs, tmp_path):
+    subject = Scripted(by_colour)
+    first = evaluate(subject, photos, pairs, tmp_path)
+    assert subject.seen == 6
+    assert evaluate(subject, photos, pairs, tmp_path) == first
+    assert subject.seen == 6
+    for options in ({'rule': 'largest'}, {'limit': 5, 'seed': 1}, {'limit': 5, 'seed': 2}):
+        before = subject.seen
+        evaluate(subject, photos, pairs, tmp_path, **options)
+        assert subject.seen == before + 6
+    other = Scripted(by_colour, name='another')
+    evaluate(other, photos, pairs, tmp_path)
+    assert other.seen == 6
+
+
+def test_damaged_cache(photos, pairs, tmp_path):
+    evaluate(Scripted(by_colour), photos, pairs, tmp_path)
+    (kept,) = (tmp_path / 'cache').glob('*.npz')
+    kept.write_bytes(b'junk')
+    with pytest.raises(LfwError, match='damaged cache'):
+        evaluate(Scripted(by_colour), photos, pairs, tmp_path)
+
+
+def test_choose_face():
+    small, large = face((45, 45, 55, 55)), face((0, 0, 60, 60))
+    assert choose_face([large, small], (50, 50), 'centre') is small
+    assert choose_face([small, large], (50, 50), 'largest') is large
+    assert choose_face([], (50, 50), 'centre') is None
+    with pytest.raises(ValueError, match='centre or largest'):
+        choose_face([small], (50, 50), 'best')
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10 ** 6), st.integers(0, 25), st.text(max_size=5))
+def test_perturbation_moves_the_content_and_pads_with_black(seed, limit, name):
+    image = np.random.default_rng(0).integers(1, 255, (60, 70, 3)).astype(np.uint8)
+    moved, (x, y) = perturb(image, limit, seed, name)
+    again, shift = perturb(image, limit, seed, name)
+    np.testing.assert_array_equal(moved, again)
+    assert shift == (x, y)
+    assert abs(x) <= limit and abs(y) <= limit
+    assert abs(moved.shape[1] - 70 - x) <= limit and abs(moved.shape[0] - 60 - y) <= limit
+    expected = np.zeros_like(moved)
+    for row in range(max(0, y), min(moved.shape[0], 60 + y)):
+        columns = np.arange(max(0, x), min(moved.shape[1], 70 + x))
+        expected[row, columns] = image[row - y, columns - x]
+    np.testing.assert_array_equal(moved, expected)
+
+
+def test_perturbations_differ_by_seed_and_by_photo_and_use_the_whole_range():
+    image = np.ones((250, 250, 3), np.uint8)
+    shifts = {perturb(image, 60, seed, name)[1] for seed in range(30) for name in ('a', 'b')}
+    assert len(shifts) > 55
+    seen = np.array([perturb(image, 60, 0, str(number))[1] for number in range(2000)])
+    assert seen.min() == -60 and seen.max() == 60
+    assert abs(seen.mean()) < 2
+
+
+def test_a_photo_cannot_lose_all_of_itself():
+    with pytest.raises(LfwError, match='cannot lose'):
+        for seed in range(50):
+            perturb(np.ones((8, 8, 3), np.uint8), 60, seed, 'a')
+
+
+def test_in_a_perturbed_photo_the_subject_is_where_the_middle_has_gone(tmp_path):
+    """Two faces; the subject's is in the middle of the original photo, wherever the crop puts it."""
+    image = np.zeros((100, 100, 3), np.uint8)
+    image[45:55, 45:55, 0] = 255
+    image[45:55, 85:95, 1] = 255
+    write_image(tmp_path / 'a.png', image)
+
+    def answer(seen):
+        faces = []
+        for channel in (0, 1):
+            rows, columns = np.nonzero(seen[..., channel] > 128)
+            if len(rows):
+                faces.append(face((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1),
+                                  embedding=np.eye(2)[channel]))
+        return faces
+    several = 0
+    for seed in range(40):
+        embedded = lfw.embed_photos(Scripted(answer), {'a.png': tmp_path / 'a.png'}, limit=40, seed=seed, progress=False)
+        assert embedded.vectors.tolist() == [[1, 0]]
+        several += int(embedded.several[0])
+    assert several > 10
+
+
+def test_average():
+    runs = [dict(accuracy=a, std=0.1, standard_error=0.03, area=0.9, photos_without_face=n)
+            for a, n in ((0.9, 1), (0.8, 2))]
+    assert lfw.average(runs) == pytest.approx({
+        'accuracy': 0.85, 'std': 0.1, 'standard_error': 0.03, 'area': 0.9, 'photos_without_face': 1.5,
+        'std_over_seeds': np.sqrt(0.005)})
+    assert lfw.average(runs[:1])['std_over_seeds'] is None
+
+
+def test_the_official_pairs(real_data):
+    path = real_data / 'lfw' / 'pairs.txt'
+    if not path.is_file():
+        pytest.skip('no {}'.format(path))
+    pairs = read_pairs(path)
+    assert len(pairs.same) == 6000 and np.bincount(pairs.fold).tolist() == [600] * 10
+    assert pairs.same.sum() == 3000
+    names = set(pairs.first) | set(pairs.second)
+    assert len(lfw.find_photos(path.parent / 'images', names)) == 7701
