@@ -11,7 +11,7 @@ __all__ = ["Detections", "EmbeddingTeacher", "LandmarkTeacher", "TEACHERS", "Tea
 
 # Class and its preset arguments. Imported on demand: each teacher needs packages that the others do not.
 TEACHERS = {
-    "mtcnn": ("uniface_mx.teachers.mtcnn:MTCNN", {}),
+    "mtcnn": ("uniface_mx.teachers.mtcnn:MTCNN", {"runtime": "mxnet"}),
     "mtcnn_pypi": ("uniface_mx.teachers.mtcnn:MTCNN", {"runtime": "onnx"}),
     "dlib": ("uniface_mx.teachers.dlib:DlibEmbedding", {}),
     "onnx": ("uniface_mx.teachers.onnx_embedding:OnnxEmbedding", {}),

