@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripted import Scripted, face
+
+from uniface_mx.data.records import BOX, IGNORE, OBJECT_WIDTH, Record
+from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation import detection
+from uniface_mx.evaluation.detection import average_precision, match
+from uniface_mx.image import encode_jpeg
+
+FACES = np.array([[0, 0, 10, 10], [20, 20, 40, 40]], float)
+
+
+def test_match_by_hand():
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [20, 20, 40, 30], [60, 60, 70, 70]], float)
+    matched = match(boxes, [0.6, 0.9, 0.8, 0.7], FACES, [False, False])
+    # By score: the second box takes face 0 first, the third overlaps face 1 by a half, the fourth none, the first is late.
+    assert matched.scores.tolist() == [0.9, 0.8, 0.7, 0.6]
+    assert matched.hits.tolist() == [True, True, False, False]
+    assert matched.found.tolist() == [0.9, 0.8]
+
+
+def test_match_with_an_ignored_face():
+    boxes = np.array([[20, 20, 40, 40], [21, 21, 25, 25], [0, 0, 10, 10], [60, 60, 70, 70]], float)
+    matched = match(boxes, [0.9, 0.8, 0.7, 0.6], FACES, [False, True])
+    assert matched.scores.tolist() == [0.7, 0.6]
+    assert matched.hits.tolist() == [True, False]
+    assert matched.found.tolist() == [0.7]
+
+
+@pytest.mark.parametrize('boxes, faces', [(0, 0), (0, 2), (2, 0)])
+def test_match_without_faces_or_boxes(boxes, faces):
+    matched = match(FACES[:boxes], np.ones(boxes), FACES[:faces], np.zeros(faces, bool))
+    assert (len(matched.scores), matched.hits.any(), len(matched.found)) == (boxes, False, faces)
+
+
+def test_average_precision_by_hand():
+    scores = np.array([0.9, 0.8, 0.7, 0.6])
+    # Recall 1/4 at precision 1, 2/4 at 2/3, 3/4 at 3/4; the dip before the last hit is filled to 3/4.
+    assert average_precision(scores, np.array([True, False, True, True]), 4) == pytest.approx(1 / 4 + 2 / 4 * 3 / 4)
+    assert average_precision(scores, np.ones(4, bool), 4) == 1
+    assert average_precision(scores, np.zeros(4, bool), 4) == 0
+    assert average_precision(np.zeros(0), np.zeros(0, bool), 4) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=20), st.randoms(use_true_random=False))
+def test_the_order_of_equal_scores_does_not_matter(detections, random):
+    shuffled = list(detections)
+    random.shuffle(shuffled)
+    faces = max(1, sum(hit for _, hit in detections))
+    values = [average_precision(np.array([score for score, _ in some], float), np.array([hit for _, hit in some]), faces)
+              for some in (detections, shuffled)]
+    assert values[0] == pytest.approx(values[1])
+    assert 0 <= values[0] <= 1
+
+
+def record(size, boxes, ignored):
+    width, height = size
+    objects = np.zeros((len(boxes), OBJECT_WIDTH), np.float32)
+    objects[:, BOX] = np.array(boxes, float).reshape(-1, 4) / [width, height, width, height]
+    objects[:, IGNORE] = ignored
+    return Record(encode_jpeg(np.full((height, width, 3), len(boxes), np.uint8)), objects, width, height)
+
+
+def test_evaluate_by_hand():
+    # At 300 px the first photo's faces are 60 and 150 px high, the second has none.
+    records = [record((100, 50), [[0, 0, 20, 20], [50, 0, 90, 50], [30, 30, 40, 40]], [0, 0, 1]),
+               record((40, 40), np.zeros((0, 4)), np.zeros(0))]
+
+    def answer(image):
+        if image.shape[0] == 40:
+            return [face((0, 0, 10, 10), 0.95)]
+        return [face((0, 0, 20, 20), 0.9), face((50, 0, 90, 50), 0.3), face((30, 30, 40, 40), 0.99)]
+    figures = detection.evaluate(Scripted(answer), records, progress=False)
+    assert (figures['photos'], figures['faces']) == (2, 2)
+    # 0.95 false, 0.9 true, 0.3 true: precision 1/2, 2/3.
+    assert figures['average_precision'] == pytest.approx(2 / 3)
+    assert figures['recall'] == 0.5
+    assert figures['precision'] == 0.5
+    assert figures['false_positives_per_photo'] == 0.5
+    by_height = {row['from']: (row['faces'], row['recall']) for row in figures['recall_by_height'] if row['faces']}
+    assert by_height == {48: (1, 1.0), 144: (1, 0.0)}
+
+
+def test_every_height_has_its_row():
+    assert detection.SIZES[0] == 0
+    figures = detection.summarise([match(np.zeros((0, 4)), [], FACES, [False, False])], np.array([1.0, 300.0]), 0.5)
+    assert sum(row['faces'] for row in figures['recall_by_height']) == 2
+    assert figures['precision'] is None
+
+
+def test_no_face_that_counts():
+    with pytest.raises(UnifaceError, match='no face that counts'):
+        detection.evaluate(Scripted(lambda image: []), [record((20, 20), [[0, 0, 9, 9]], [1])], progress=False)

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from uniface_mx.evaluation.subject import ModelSubject, TeacherSubject, hash_model, similarities, unit_vectors
+from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher
+
+POINTS = np.array([[3, 3], [6, 3], [5, 5], [3, 7], [6, 7]], np.float32)
+
+
+class Finds(LandmarkTeacher):
+    name, version, sha256 = 'finds', '1', 'aa'
+
+    def detect(self, images):
+        return [Detections.empty() if image.max() == 0 else
+                Detections(np.array([[1, 1, 9, 9]], np.float32), np.array([0.75], np.float32), POINTS[None])
+                for image in images]
+
+
+class Embeds(EmbeddingTeacher):
+    name, version, sha256, dim = 'embeds', '2', 'bb', 2
+
+    def align(self, image, landmarks):
+        return image
+
+    def embed(self, crops):
+        return np.array([[crop[0, 0, 0], 4] for crop in crops], np.float32)
+
+
+def photo():
+    image = np.full((10, 10, 3), 9, np.uint8)
+    image[0, 0], image[0, -1] = 2, 6
+    return image
+
+
+def test_teachers():
+    subject = TeacherSubject(Finds(), Embeds())
+    none, (face,) = subject([np.zeros((10, 10, 3), np.uint8), photo()])
+    assert none == []
+    assert (face.box.tolist(), face.score, face.landmarks.tolist()) == ([1, 1, 9, 9], 0.75, POINTS.tolist())
+    assert face.embedding.tolist() == [4, 4]
+    assert subject.metric == 'euclidean'
+    assert TeacherSubject(Finds(), Embeds(), mirror=False)([photo()])[0][0].embedding.tolist() == [2, 4]
+
+
+def test_teachers_around_a_mean():
+    subject = TeacherSubject(Finds(), Embeds(), centre=[1, 0])
+    assert subject([photo()])[0][0].embedding == pytest.approx([0.6, 0.8])
+    assert subject.metric == 'cosine'
+
+
+def test_teachers_without_embedding():
+    assert TeacherSubject(Finds())([photo()])[0][0].embedding is None
+
+
+def test_the_identity_tells_teachers_apart():
+    made = [TeacherSubject(Finds()), TeacherSubject(Finds(), Embeds()), TeacherSubject(Finds(), Embeds(), mirror=False),
+            TeacherSubject(Finds(), Embeds(), centre=[1, 0]), TeacherSubject(Finds(), Embeds(), centre=[0, 1])]
+    assert len({str(sorted(subject.identity.items())) for subject in made}) == len(made)
+
+
+def test_model(tmp_path):
+    prefix = tmp_path / 'lite'
+    (tmp_path / 'lite-0000.params').write_bytes(b'1')
+    subject = ModelSubject(lambda images: [[] for _ in images], prefix, {'backend': 'mxnet'})
+    assert (subject.name, subject.metric, subject([photo()])) == ('lite', 'cosine', [[]])
+    before = subject.identity
+    (tmp_path / 'lite-0000.params').write_bytes(b'2')
+    assert before['sha256'] != hash_model(prefix)
+    assert before['backend'] == 'mxnet'
+
+
+def test_similarities():
+    a, b = np.array([[3.0, 0], [0, 2]]), np.array([[3.0, 4], [0, -2]])
+    assert similarities(a, b, 'cosine').tolist() == pytest.approx([0.6, -1])
+    assert similarities(a, b, 'euclidean').tolist() == [-4, -4]
+    with pytest.raises(ValueError, match='cosine'):
+        similarities(a, b, 'manhattan')
+
+
+def test_unit_vectors():
+    assert unit_vectors(np.array([[3.0, 4], [0, 0]])).tolist() == [[0.6, 0.8], [0, 0]]
