@@ -6,11 +6,14 @@ flow; layers that only name or fetch a tensor (tags, skips) leave a version numb
 """
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+import math
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
-from ..errors import UnifaceError
+from uniface_mx.errors import UnifaceError
+
+_LARGEST = 1 << 20  # no tensor's side comes near, and a product of three with 0 stays within 64 bits
 
 
 class DlibFormatError(UnifaceError):
@@ -59,12 +62,12 @@ class Reader:
     def real(self) -> float:
         """Mantissa and binary exponent, both integers; exponents from 32000 on mean infinities and NaN."""
         mantissa, exponent = self.integer(), self.integer()
-        if not -1200 <= exponent <= 1023 or abs(mantissa) >= 1 << 63:
-            raise self.fail('a number is not finite')
         try:
-            return float(np.ldexp(float(mantissa), exponent))
+            if exponent < 32000:
+                return math.ldexp(mantissa, exponent)
         except OverflowError:
-            raise self.fail('a number is not finite')
+            pass
+        raise self.fail('a number is not finite')
 
     def boolean(self) -> bool:
         byte = self.take(1)
@@ -86,8 +89,8 @@ class Reader:
 
     def shape(self) -> Tuple[int, int, int, int]:
         dims = tuple(self.integer() for _ in range(4))
-        if min(dims) < 0:
-            raise self.fail(f'negative tensor shape {dims}')
+        if not all(0 <= dim <= _LARGEST for dim in dims):
+            raise self.fail(f'impossible tensor shape {dims}')
         return dims  # type: ignore[return-value]
 
     def alias(self) -> Tuple[int, int, int, int]:
@@ -105,61 +108,72 @@ class Reader:
             raise self.fail('a tensor holds values that are not finite')
         return array
 
-    def numbers(self, read: Callable[[], Any], *names: str) -> Dict[str, Any]:
-        return {name: read() for name in names}
-
 
 # Version numbers before the layers.
 _NAMES_A_TENSOR, _LAYER, _LAYER_ON_INPUT = 1, 2, 3
 
-_WINDOW = ('rows', 'columns', 'stride_y', 'stride_x', 'padding_y', 'padding_x')
-_RATES = ('learning_rate', 'weight_decay', 'bias_learning_rate', 'bias_weight_decay')
+
+def _window(reader: Reader, version: int) -> Dict[str, Any]:
+    """Size (0: the whole map), stride and padding of a moving window."""
+    values = {name: reader.integer()
+              for name in ('rows', 'columns', 'stride_y', 'stride_x', 'padding_y', 'padding_x')}
+    if not (0 <= min(values.values()) and max(values.values()) <= 1024 and values['stride_y'] * values['stride_x']):
+        raise reader.fail(f'impossible window {values}')
+    return values
 
 
-def _views(reader: Reader, params: np.ndarray, *shapes: Tuple[int, int, int, int]) -> List[np.ndarray]:
-    """Cut the flat `params` into arrays of the given shapes; they must use it up."""
-    sizes = [int(np.prod(shape, dtype=object)) for shape in shapes]
+def _views(reader: Reader, params: np.ndarray) -> List[np.ndarray]:
+    """The two arrays whose shapes come next in the file and into which `params` is divided."""
+    shapes = reader.alias(), reader.alias()
+    sizes = [math.prod(shape) for shape in shapes]
     if sum(sizes) != params.size:
-        raise reader.fail(f'{params.size} parameters do not fill shapes {shapes}')
-    parts = np.split(params.ravel(), np.cumsum(sizes)[:-1])
-    return [part.reshape(shape) for part, shape in zip(parts, shapes)]
+        raise reader.fail(f'{params.size} parameters do not fill the shapes {shapes}')
+    return [part.reshape(shape) for part, shape in zip(np.split(params.ravel(), sizes[:1]), shapes)]
+
+
+def _training_rates(reader: Reader) -> None:
+    for _ in range(4):
+        reader.real()
 
 
 def _con(reader: Reader, version: int) -> Dict[str, Any]:
     params = reader.tensor()
-    reader.integer()
-    values = reader.numbers(reader.integer, *_WINDOW)
-    values['weight'], values['bias'] = _views(reader, params, reader.alias(), reader.alias())
-    reader.numbers(reader.real, *_RATES)
-    if version >= 5:
-        reader.boolean()
-    values['relu'] = version >= 6 and reader.boolean()
-    return values
-
-
-def _affine(reader: Reader, version: int) -> Dict[str, Any]:
-    scale, shift = _views(reader, reader.tensor(), reader.alias(), reader.alias())
-    reader.integer()
-    return {'scale': scale, 'shift': shift, 'disabled': version >= 2 and reader.boolean()}
+    filters = reader.integer()
+    window = _window(reader, version)
+    weight, bias = _views(reader, params)
+    _training_rates(reader)
+    has_bias = version < 5 or reader.boolean()
+    if not has_bias or (version >= 6 and reader.boolean()):
+        raise reader.fail('convolutions without bias or with relu are not supported')
+    if weight.shape[::2] + weight.shape[3:] != (filters, window['rows'], window['columns']) or bias.size != filters:
+        raise reader.fail(f'{filters} filters with weights {weight.shape} and {bias.size} biases')
+    return dict(window, weight=weight, bias=bias)
 
 
 def _fc(reader: Reader, version: int) -> Dict[str, Any]:
-    reader.numbers(reader.integer, 'outputs', 'inputs')
-    params = reader.tensor()
-    weight, bias = _views(reader, params, reader.alias(), reader.alias())
+    outputs, inputs = reader.integer(), reader.integer()
+    weight, bias = _views(reader, reader.tensor())
     reader.integer()
-    reader.numbers(reader.real, *_RATES)
+    _training_rates(reader)
     if version >= 3:
         reader.boolean()
-    return {'weight': weight[:, :, 0, 0].T, 'bias': bias}
+    if weight.shape != (inputs, outputs, 1, 1) or bias.size:
+        raise reader.fail(f'fully connected layer with weights {weight.shape} and {bias.size} biases')
+    return {'weight': weight[:, :, 0, 0].T}
 
 
-def _window(reader: Reader, version: int) -> Dict[str, Any]:
-    return reader.numbers(reader.integer, *_WINDOW)
+def _affine(reader: Reader, version: int) -> Dict[str, Any]:
+    scale, shift = _views(reader, reader.tensor())
+    reader.integer()
+    if version >= 2 and reader.boolean():
+        raise reader.fail('disabled layers are not supported')
+    return {'scale': scale, 'shift': shift}
 
 
 def _relu(reader: Reader, version: int) -> Dict[str, Any]:
-    return {'disabled': version >= 2 and reader.boolean()}
+    if version >= 2 and reader.boolean():
+        raise reader.fail('disabled layers are not supported')
+    return {}
 
 
 def _add_prev(reader: Reader, version: int) -> Dict[str, Any]:
@@ -215,7 +229,7 @@ def read_network(data: bytes, name: str = 'dlib file') -> Network:
     loss = reader.text()
     if loss != 'loss_metric_2':
         raise reader.fail(f'loss {loss!r} instead of loss_metric_2: not the face network')
-    reader.numbers(reader.real, 'margin', 'distance')
+    reader.real(), reader.real()  # margin and distance of the loss
 
     plain_layers = 0
     while True:
