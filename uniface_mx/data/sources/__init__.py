@@ -39,8 +39,8 @@ from uniface_mx.data.sources.widerface import WiderFaceSource
 __all__ = ['SOURCES', 'Source', 'SourceError', 'SourceImage', 'open_source']
 
 SOURCES = {source.kind: source for source in (
-    FolderSource, LFWSource, VOCSource, PointsSource, Wider64Source, WiderFaceSource, CelebASource, AFLWSource,
-    FDDBSource)}
+    FolderSource, LFWSource, VOCSource, PointsSource, Wider64Source, WiderFaceSource, CelebASource,
+    AFLWSource, FDDBSource)}
 FLAGS = {'0': False, 'false': False, 'no': False, '1': True, 'true': True, 'yes': True}
 
 

@@ -57,7 +57,7 @@ class AFLWSource(AnnotatedSource):
                 five = np.array([marks[face].get(feature, UNSEEN) for feature in FEATURES], np.float32)
                 box = xywh_to_xyxy(np.array(rect, np.float32))
             except (TypeError, ValueError):
-                raise SourceError('%s: face_id %s: its rectangle or a point is no number' % (path, face)) from None
+                raise SourceError('%s: face_id %s: not all numbers' % (path, face)) from None
             rows[key].append((box, five if np.isfinite(five).all() else np.full_like(five, np.nan)))
         images = {}
         for key, found in rows.items():

@@ -13,6 +13,7 @@ from uniface_mx.errors import UnifaceError
 
 IMAGE_SUFFIXES = frozenset('.bmp .gif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp'.split())
 EXIF_ORIENTATION = 0x0112
+TIFF_SIZE = (0x0100, 0x0101)
 
 
 class SourceError(UnifaceError):
@@ -133,7 +134,7 @@ class Source:
 
 
 class AnnotatedSource(Source):
-    """A source that reads all its annotations when it is opened, so that a malformed file is found at once."""
+    """A source that reads all annotations when it is opened, so that a malformed file is found at once."""
 
     def __init__(self, root, images: Mapping[str, SourceImage], **common):
         super().__init__(root, images, **common)
@@ -211,7 +212,9 @@ def stored_size(path) -> Optional[Tuple[int, int, int]]:
     """(width, height, EXIF orientation) of an image as it is stored, from its header; None if it has none."""
     try:
         with Image.open(path) as image:
-            return image.size + (image.getexif().get(EXIF_ORIENTATION, 1),)
+            # Pillow gives a TIFF's size after its turn; a PNG's own getexif decodes the picture.
+            size = tuple(image.tag_v2[tag] for tag in TIFF_SIZE) if image.format == 'TIFF' else image.size
+            return size + (Image.Image.getexif(image).get(EXIF_ORIENTATION, 1),)
     except Exception:  # Pillow raises more kinds of error on broken files than it documents
         return None
 

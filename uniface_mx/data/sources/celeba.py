@@ -37,8 +37,8 @@ class CelebASource(AnnotatedSource):
     licence = 'CelebA, non-commercial research'
     teacher_box = True
 
-    def __init__(self, path, *, aligned: bool = False, images: str = '', split: str = '', name: str = 'celeba',
-                 **common):
+    def __init__(self, path, *, aligned: bool = False, images: str = '', split: str = '',
+                 name: str = 'celeba', **common):
         root = require_folder(path, 'CelebA with its lists')
         if split and split not in SPLITS:
             raise SourceError('%s: split=%s: there are %s' % (path, split, ', '.join(SPLITS)))
@@ -58,7 +58,7 @@ class CelebASource(AnnotatedSource):
                     raise SourceError('%s: %s is missing in %s' % (root, key, BOXES))
                 box = [xywh_to_xyxy(boxes[key])]
             person = '%d' % people[key][0] if key in people else None
-            found[key] = annotated(key, root / folder / key, box, points[key], persons=(person,), person=person)
+            found[key] = annotated(key, root / folder / key, box, points[key], persons=(person,))
         super().__init__(root / folder, found, name=name, **common)
 
 
@@ -76,7 +76,7 @@ def _table(root, name, columns, header=False):
         # A count and a line of column names stand first.
         (where, count), lines = lines[0] if lines else ('%s:1' % path, ''), lines[2:]
         if count != str(len(lines)):
-            raise SourceError('%s: %r images are promised, %d lines follow the header' % (where, count, len(lines)))
+            raise SourceError('%s: %r images promised, %d lines follow' % (where, count, len(lines)))
     table = {}
     for where, line in lines:
         image, *fields = line.split()

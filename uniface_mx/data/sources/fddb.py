@@ -9,7 +9,7 @@ from uniface_mx.data.sources.base import (
 from uniface_mx.geometry import ellipse_to_box
 
 SUFFIX = '-ellipseList.txt'
-NAMES = re.compile(r'(.*fold-(\d+))' + re.escape(SUFFIX))
+NAMES = re.compile(r'.*fold-0*(\d+)' + re.escape(SUFFIX))
 
 
 class FDDBSource(AnnotatedSource):
@@ -46,23 +46,17 @@ class FDDBSource(AnnotatedSource):
         images = {}
         for listed in sorted(folds.glob('*' + SUFFIX)):
             match = NAMES.fullmatch(listed.name)
-            if not match or fold and int(match.group(2)) != _number(fold):
+            if not match or fold and match.group(1) != fold.lstrip('0'):
                 continue
             blocks = list(counted_blocks(read_lines(listed), 6, 'radii, angle, centre and 1 of an ellipse'))
-            names = listed.with_name(match.group(1) + '.txt')
-            if names.exists() and [image for _, image, _ in blocks] != [line for _, line in read_lines(names)]:
+            names = listed.with_name(listed.name.replace(SUFFIX, '.txt'))
+            if names.exists() and [line for _, line in read_lines(names)] != [block[1] for block in blocks]:
                 raise SourceError('%s: not the images of %s' % (names, listed.name))
-            for where, image, ellipses in blocks:
+            for where, image, rows in blocks:
                 key = relative_key(image + '.jpg', where)
                 if key in images:
                     raise SourceError('%s: %s is listed twice' % (where, key))
-                images[key] = annotated(key, root / key, [ellipse_to_box(ellipse[:5]) for ellipse in ellipses])
+                images[key] = annotated(key, root / key, [ellipse_to_box(row[:5]) for row in rows])
         if not images:
             raise SourceError('%s: no %s%s' % (folds, 'fold %s in ' % fold if fold else '', '...' + SUFFIX))
         super().__init__(root, images, name=name, **common)
-
-
-def _number(fold):
-    if not fold.isdigit():
-        raise SourceError('fold=%s: expected a number' % fold)
-    return int(fold)

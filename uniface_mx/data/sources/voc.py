@@ -66,11 +66,13 @@ class VOCSource(AnnotatedSource):
             if key in listed:
                 raise SourceError('%s: a second annotation of %s' % (xml, key))
             rows = []
-            for element in tree.iter('object'):
+            for number, element in enumerate(tree.iter('object'), 1):
                 label = _text(element, 'name')
                 seen.add(label)
                 if label in masked_classes:
-                    rows.append((_box(element, xml), masked_classes[label], _text(element, 'difficult') == '1'))
+                    box = parse_numbers([_text(element, 'bndbox/' + corner) for corner in CORNERS], 4,
+                                        '%s: object %d' % (xml, number), 'a bndbox of ' + ', '.join(CORNERS))
+                    rows.append((box, masked_classes[label], _text(element, 'difficult') == '1'))
             boxes, masks, difficult = zip(*rows) if rows else ((), (), ())
             listed[key] = annotated(key, root / key, boxes=boxes, masked=masks, ignore=difficult)
             self._sizes[key] = _text(tree, 'size/width'), _text(tree, 'size/height')
@@ -96,8 +98,3 @@ def _names(text: str):
 
 def _text(element, path):
     return (element.findtext(path) or '').strip()
-
-
-def _box(element, xml):
-    fields = [_text(element, 'bndbox/' + corner) for corner in CORNERS]
-    return parse_numbers(fields, 4, str(xml), 'a bndbox with xmin, ymin, xmax, ymax')

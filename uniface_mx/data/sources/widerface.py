@@ -10,7 +10,8 @@ from uniface_mx.data.sources.base import (
     AnnotatedSource, SourceError, annotated, counted_blocks, parse_numbers, read_lines, relative_key)
 from uniface_mx.geometry import xywh_to_xyxy
 
-INVALID = 7  # column of the official rows: x y w h blur expression illumination invalid occlusion pose
+OFFICIAL_ROW = 'x y w h blur expression illumination invalid occlusion pose'
+INVALID = OFFICIAL_ROW.split().index('invalid')
 UNKNOWN = -1
 
 
@@ -41,7 +42,8 @@ class WiderFaceSource(AnnotatedSource):
         five_points = bool(lines) and lines[0][1].startswith('#')
         root = Path(root) if root else _default_root(Path(path), five_points)
         images = {}
-        for where, image, rows in (_label_blocks if five_points else _official_blocks)(lines):
+        blocks = _label_blocks(lines) if five_points else counted_blocks(lines, 10, OFFICIAL_ROW)
+        for where, image, rows in blocks:
             key = relative_key(image, where)
             if key in images:
                 raise SourceError('%s: %s is listed twice' % (where, key))
@@ -52,10 +54,6 @@ class WiderFaceSource(AnnotatedSource):
                 faces = dict(ignore=[row[INVALID] != 0 for row in rows])
             images[key] = annotated(key, root / key, [xywh_to_xyxy(row[:4]) for row in rows], **faces)
         super().__init__(root, images, name=name, **common)
-
-
-def _official_blocks(lines):
-    return counted_blocks(lines, 10, 'x y w h and six attributes')
 
 
 def _label_blocks(lines):
