@@ -136,7 +136,7 @@ class DlibEmbedding(EmbeddingTeacher):
     """
 
     name = 'dlib'
-    version = '1'
+    version = '2'
     dim = DIM
 
     def __init__(self, weights: Optional[Union[str, os.PathLike]] = None):
