@@ -19,17 +19,13 @@ import os
 import platform
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
 from .errors import UnifaceError
-
-try:
-    from importlib import metadata
-except ImportError:  # pragma: no cover
-    import importlib_metadata as metadata
 
 FORMAT = 1
 REQUIRED = ('format', 'name', 'subject', 'data', 'metrics')

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scripted import Scripted, face
 
 from uniface_mx.evaluation import fddb
 from uniface_mx.evaluation.fddb import Curve, FddbError, count_image, merge_counts
+from uniface_mx.image import ImageError, write_image
 
 
 def write_folds(directory, pattern, text_of_fold):
@@ -214,3 +216,19 @@ def test_with_two_more_right_borders_the_discrete_curve_is_the_official_one(offi
     np.testing.assert_allclose(curve.discrete, discrete[:, 0], atol=1e-6)
     np.testing.assert_array_equal(curve.false_positives, discrete[:, 1])
     np.testing.assert_allclose(curve.continuous, continuous[:, 0], atol=0.0007)
+
+
+def test_detect(tmp_path):
+    for name in ('a/x', 'b/y'):
+        (tmp_path / name).parent.mkdir()
+        write_image(tmp_path / (name + '.jpg'), np.zeros((30, 40, 3), np.uint8))
+    photos = fddb.find_photos(tmp_path, ['a/x', 'b/y'])
+    subject = Scripted(lambda image: [face((1, 2, 11, 22), 0.75)])
+    detections, sizes = fddb.detect(subject, photos, progress=False)
+    assert detections['b/y'].tolist() == [[1, 2, 10, 20, 0.75]]
+    assert sizes == {'a/x': (40, 30), 'b/y': (40, 30)}
+    (tmp_path / 'b/y.jpg').write_bytes(b'')
+    with pytest.raises(ImageError, match='y.jpg'):
+        fddb.detect(subject, photos, progress=False)
+    with pytest.raises(FddbError, match='1 of 2 photos are missing, c.jpg first'):
+        fddb.find_photos(tmp_path, ['a/x', 'c'])

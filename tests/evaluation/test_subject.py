@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from uniface_mx.evaluation.subject import ModelSubject, TeacherSubject, hash_model, similarities, unit_vectors
+from uniface_mx.evaluation.subject import ModelSubject, TeacherSubject, similarities, unit_vectors
+from uniface_mx.manifest import write_manifest
 from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher
 
 POINTS = np.array([[3, 3], [6, 3], [5, 5], [3, 7], [6, 7]], np.float32)
@@ -60,13 +61,15 @@ def test_the_identity_tells_teachers_apart():
 
 def test_model(tmp_path):
     prefix = tmp_path / 'lite'
-    (tmp_path / 'lite-0000.params').write_bytes(b'1')
-    subject = ModelSubject(lambda images: [[] for _ in images], prefix, {'backend': 'mxnet'})
+
+    def export(content):
+        (tmp_path / 'lite-0000.params').write_bytes(content)
+        write_manifest(prefix, {'files': ['lite-0000.params']})
+        return ModelSubject(lambda images: [[] for _ in images], prefix, {'backend': 'mxnet'})
+    subject = export(b'1')
     assert (subject.name, subject.metric, subject([photo()])) == ('lite', 'cosine', [[]])
-    before = subject.identity
-    (tmp_path / 'lite-0000.params').write_bytes(b'2')
-    assert before['sha256'] != hash_model(prefix)
-    assert before['backend'] == 'mxnet'
+    assert subject.identity['backend'] == 'mxnet'
+    assert export(b'1').identity == subject.identity != export(b'2').identity
 
 
 def test_similarities():

@@ -14,9 +14,14 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, 
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from tqdm import tqdm
 
 from ..errors import UnifaceError
+from ..geometry import xyxy_to_xywh
+from ..image import read_image
+from .photos import batches
 from .regions import ellipse_region, overlaps, rectangle_region
+from .subject import Subject
 
 FOLDS = 10
 MATCH = 0.5
@@ -121,6 +126,43 @@ def read_detections(directory: Union[str, Path]) -> Dict[str, np.ndarray]:
     return _read_folds(directory, 'fold-{:02d}-out.txt', (5, 6))
 
 
+def find_photos(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]:
+    """Paths of FDDB's photos, ``ROOT/2002/08/11/big/img_591.jpg``; :class:`FddbError` if any is missing."""
+    photos = {name: Path(root) / (name + '.jpg') for name in names}
+    missing = [name for name, path in photos.items() if not path.is_file()]
+    if missing:
+        raise FddbError('{}: {} of {} photos are missing, {}.jpg first'.format(
+            root, len(missing), len(photos), missing[0]))
+    return photos
+
+
+def detect(subject: Subject, photos: Dict[str, Path],
+           progress: bool = True) -> Tuple[Dict[str, np.ndarray], Dict[str, Tuple[int, int]]]:
+    """Run a detector over the photos.
+
+    Returns
+    -------
+    (dict, dict)
+        Rectangles (n, 5) as in :func:`read_detections`, and sizes as in :func:`evaluate`.
+
+    Raises
+    ------
+    ImageError
+        If a photo cannot be read: the protocol knows no skips.
+    """
+    detections, sizes = {}, {}
+    with tqdm(total=len(photos), unit='photo', disable=not progress) as bar:
+        for batch in batches(photos.items()):
+            images = [read_image(path) for _, path in batch]
+            for (name, _), image, faces in zip(batch, images, subject(images)):
+                boxes = xyxy_to_xywh(np.array([face.box for face in faces], np.float64).reshape(-1, 4))
+                scores = np.array([face.score for face in faces], np.float64).reshape(-1, 1)
+                detections[name] = np.hstack([boxes, scores])
+                sizes[name] = (image.shape[1], image.shape[0])
+            bar.update(len(batch))
+    return detections, sizes
+
+
 def write_detections(directory: Union[str, Path], folds: Sequence[Sequence[str]],
                      detections: Dict[str, np.ndarray]) -> None:
     """Write rectangles (n, 5) in the official form, one ``fold-NN-out.txt`` for each list of names in ``folds``."""
@@ -216,7 +258,8 @@ def merge_counts(counts: Iterable[Counts], faces: int) -> Curve:
 
 
 def evaluate(annotations: Annotations, detections: Dict[str, np.ndarray],
-             sizes: Optional[Dict[str, Tuple[int, int]]] = None) -> Curve:
+             sizes: Optional[Dict[str, Tuple[int, int]]] = None,
+             ignored: Optional[Dict[str, np.ndarray]] = None) -> Curve:
     """Curves of a detector's output over all annotated images.
 
     Parameters
@@ -228,6 +271,8 @@ def evaluate(annotations: Annotations, detections: Dict[str, np.ndarray],
     sizes : dict of str to (int, int), optional
         Images' widths and heights, from which the official program knows where the right and bottom borders cut.
         Without them they are taken to lie at 450 pixels.
+    ignored : dict of str to (n,) bool array, optional
+        Faces of each image that do not count; see :func:`count_image`.
 
     Raises
     ------
@@ -239,14 +284,16 @@ def evaluate(annotations: Annotations, detections: Dict[str, np.ndarray],
         if missing:
             raise FddbError('{} images are not in the {}, {!r} first'.format(len(missing), what, missing[0]))
 
+    passed = {name: np.zeros(len(rows), bool) for name, rows in annotations.items()} if ignored is None else ignored
+
     def counted() -> Iterable[Counts]:
         for name, ellipses in annotations.items():
             rows = detections[name]
             size = LARGEST if sizes is None else sizes[name]
             region = ellipse_region if rows.shape[1] == 6 else rectangle_region
             yield count_image(overlaps([ellipse_region(ellipse, size) for ellipse in ellipses],
-                                       [region(row[:-1], size) for row in rows]), rows[:, -1])
-    return merge_counts(counted(), sum(len(ellipses) for ellipses in annotations.values()))
+                                       [region(row[:-1], size) for row in rows]), rows[:, -1], passed[name])
+    return merge_counts(counted(), sum(int((~passed[name]).sum()) for name in annotations))
 
 
 def rates_at(rates: np.ndarray, false_positives: np.ndarray, at: Sequence[int]) -> np.ndarray:

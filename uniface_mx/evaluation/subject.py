@@ -2,15 +2,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from ..manifest import read_manifest
 from ..teachers.base import EmbeddingTeacher, LandmarkTeacher, embed_faces
-
-# Files of an exported model that decide what it answers.
-MODEL_SUFFIXES = ('.json', '-symbol.json', '-0000.params')
 
 
 class FoundFace(NamedTuple):
@@ -114,13 +113,9 @@ def _teacher_identity(teacher) -> Dict[str, str]:
 
 
 def hash_model(prefix) -> str:
-    """Hex sha256 over the model's manifest, symbol and parameters, those of them that exist."""
-    digest = hashlib.sha256()
-    for suffix in MODEL_SUFFIXES:
-        path = Path(str(prefix) + suffix)
-        if path.is_file():
-            digest.update(suffix.encode() + b'\0' + path.read_bytes())
-    return digest.hexdigest()
+    """Hex sha256 over the checksums of an exported model's files, as its manifest ``PREFIX.json`` gives them."""
+    files = read_manifest(prefix, verify=False)['files']
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode('utf-8')).hexdigest()
 
 
 def unit_vectors(vectors: np.ndarray) -> np.ndarray:
