@@ -13,12 +13,14 @@ import numpy as np
 
 from uniface_mx.data.records import (BOX, CLASS, EMBEDDING, EMBEDDING_DIM, HAS_EMBEDDING, HAS_LANDMARKS,
                                      IGNORE, LANDMARKS)
+from uniface_mx.geometry import iou
 from uniface_mx.nn.anchors import CENTRE_VARIANCE, MAX_LOG_SIZE, SIZE_VARIANCE
 
 BACKGROUND = -1
 IGNORED = -2
-# Where a face whose landmarks are unknown is taken to have them, as fractions of its box.
-MEAN_LANDMARKS = np.array([[0.31, 0.41], [0.69, 0.41], [0.50, 0.60], [0.34, 0.78], [0.66, 0.78]], np.float32)
+# Where a face whose landmarks are unknown is taken to have them, as fractions of its box: the mean of 66 of
+# MTCNN's faces and their mirror images.
+MEAN_LANDMARKS = np.array([[0.28, 0.39], [0.72, 0.39], [0.50, 0.60], [0.30, 0.76], [0.70, 0.76]], np.float32)
 
 
 class Targets(NamedTuple):
@@ -108,22 +110,6 @@ def decode_landmarks(offsets: np.ndarray, anchors: np.ndarray) -> np.ndarray:
     return points * CENTRE_VARIANCE * size[..., None, :] + centre[..., None, :]
 
 
-def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Jaccard overlaps (G, M) of boxes (G, 4) and (M, 4): ``geometry.iou`` in float32, 20 times faster."""
-    left, top, right, bottom = np.ascontiguousarray(others.T, dtype=np.float32)
-    x1, y1, x2, y2 = boxes.astype(np.float32).T[..., None]
-    shared = np.minimum(x2, right)
-    shared -= np.maximum(x1, left)
-    height = np.minimum(y2, bottom)
-    height -= np.maximum(y1, top)
-    np.maximum(shared, 0, out=shared)
-    np.maximum(height, 0, out=height)
-    shared *= height
-    union = (x2 - x1) * (y2 - y1) + (right - left) * (bottom - top)
-    union -= shared
-    return np.divide(shared, union, out=shared)
-
-
 def match(boxes: np.ndarray, anchors: np.ndarray, ignore: Optional[np.ndarray] = None, threshold: float = 0.5,
           ignore_threshold: float = 0.3) -> np.ndarray:
     """The face that each anchor is taught (section III.E.1).
@@ -154,7 +140,7 @@ def match(boxes: np.ndarray, anchors: np.ndarray, ignore: Optional[np.ndarray] =
     ignore = np.zeros(len(boxes), dtype=bool) if ignore is None else np.asarray(ignore, dtype=bool)
     faces = np.argsort(ignore, kind='stable')
     taught = len(faces) - np.count_nonzero(ignore)
-    overlaps = _overlaps(boxes[faces], anchors)
+    overlaps = iou(boxes[faces], anchors)
 
     near = np.flatnonzero(overlaps.max(axis=0) >= min(threshold, ignore_threshold))
     owner = overlaps[:, near].argmax(axis=0)
@@ -224,8 +210,8 @@ def decode_predictions(logits: np.ndarray, boxes: np.ndarray, landmarks: np.ndar
 
 def _stand_ins(boxes: np.ndarray, predictions: Predictions, image: int, threshold: float) -> np.ndarray:
     """Index (G,) of the most confident prediction that belongs to each face, -1 where none does."""
-    with np.errstate(invalid='ignore', over='ignore'):
-        overlaps = _overlaps(boxes, predictions.boxes[image])
+    with np.errstate(invalid='ignore'):
+        overlaps = iou(boxes, predictions.boxes[image])
     belongs = (overlaps >= threshold) & (overlaps >= overlaps.max(axis=0))
     belongs &= np.isfinite(predictions.landmarks[image]).all(axis=(1, 2))
     best = np.where(belongs, predictions.scores[image], -np.inf).argmax(axis=1)
