@@ -1,0 +1,42 @@
+"""Measure the speed of the project's parts: `benchmark.py data --records NAME ...`."""
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from typing import Optional, Sequence
+
+from uniface_mx.errors import UnifaceError
+
+# A subject's module has add_arguments(parser), and run(args) that prints a table and returns what --out stores.
+SUBJECTS = {
+    'data': ('uniface_mx.data.benchmark', 'reading, decoding, augmentation, beside ImageDetRecordIter'),
+}
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run one benchmark; 0, or 1 after an error that the user can mend."""
+    parser = argparse.ArgumentParser(prog='benchmark', description=__doc__)
+    subjects = parser.add_subparsers(dest='subject', required=True)
+    for name, (module, text) in SUBJECTS.items():
+        subject = subjects.add_parser(name, help=text, description=text)
+        importlib.import_module(module).add_arguments(subject)
+        subject.add_argument('--out', metavar='FILE', help='write the figures there as JSON')
+    args = parser.parse_args(argv)
+    try:
+        figures = importlib.import_module(SUBJECTS[args.subject][0]).run(args)
+        if args.out:
+            with open(args.out + '.part', 'w', encoding='utf-8') as file:
+                json.dump(figures, file, indent=1)
+                file.write('\n')
+            os.replace(args.out + '.part', args.out)
+    except (UnifaceError, OSError) as error:
+        print('benchmark: %s' % error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""Mosaics: a canvas divided into cells, and a photo placed in each so that one of its faces gets a wanted size.
+
+Many faces on one canvas are what makes training quick: the trunk costs the same for one face and for nine.
+"""
+from __future__ import annotations
+
+from typing import Sequence
+
+import numpy as np
+
+
+def draw_sides(count: int, edges: Sequence[float], weights: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+    """Wanted sides of faces, (count,) pixels: a bin between two edges by weight, log-uniform within it."""
+    weights = np.asarray(weights, np.float64)
+    bins = rng.choice(len(weights), count, p=weights / weights.sum())
+    edges = np.log(np.asarray(edges, np.float64))
+    return np.exp(rng.uniform(edges[bins], edges[bins + 1]))
+
+
+def partition(shares: Sequence[float], size: int, rng: np.random.Generator) -> np.ndarray:
+    """Divide a canvas into cells whose areas follow given shares.
+
+    The cells are halved, as evenly as their shares allow, by cuts across the longer side. No share counts as less than
+    a third of the mean, lest cells become slivers.
+
+    Parameters
+    ----------
+    shares : sequence of float
+        Positive.
+    size : int
+        Side of the canvas in pixels.
+
+    Returns
+    -------
+    (n, 4) int64
+        x1, y1, x2, y2 of each share's cell. The cells cover the canvas, and no two overlap.
+    """
+    shares = np.asarray(shares, np.float64)
+    shares = np.maximum(shares, shares.mean() / 3)
+    cells = np.zeros((len(shares), 4), np.int64)
+
+    def divide(members: np.ndarray, cell: np.ndarray) -> None:
+        if len(members) == 1:
+            cells[members[0]] = cell
+            return
+        parts = np.cumsum(shares[members]) / shares[members].sum()
+        first = int(np.argmin(np.abs(parts[:-1] - 0.5))) + 1
+        axis = 0 if cell[2] - cell[0] > cell[3] - cell[1] else 1
+        at = int(round(cell[axis] + parts[first - 1] * (cell[axis + 2] - cell[axis])))
+        low, high = cell.copy(), cell.copy()
+        low[axis + 2] = high[axis] = at
+        halves = (low, high) if rng.random() < 0.5 else _mirrored(cell, low, high, axis)
+        divide(members[:first], halves[0])
+        divide(members[first:], halves[1])
+
+    divide(rng.permutation(len(shares)), np.array([0, 0, size, size]))
+    return cells
+
+
+def _mirrored(cell, low, high, axis):
+    total = cell[axis] + cell[axis + 2]
+    low[[axis, axis + 2]] = total - low[[axis + 2, axis]]
+    high[[axis, axis + 2]] = total - high[[axis + 2, axis]]
+    return low, high
+
+
+def face_matrix(cell: np.ndarray, width: float, height: float, box: np.ndarray, side: float, max_zoom: float,
+                rng: np.random.Generator, margin: float = 0.04) -> np.ndarray:
+    """Place a photo so that one of its faces lies wholly in a cell, at a random place and a wanted size.
+
+    Where the choice allows, the photo covers the cell.
+
+    Parameters
+    ----------
+    cell : (4,)
+        x1, y1, x2, y2 on the canvas.
+    width, height : float
+        Of the photo.
+    box : (4,)
+        The face, in photo pixels.
+    side : float
+        The square root of the face's area on the canvas; less if the cell or `max_zoom` does not allow it.
+    margin : float
+        Room around the face, as a part of its sides.
+
+    Returns
+    -------
+    (2, 3) float64
+        From the photo to the canvas: a scale and a shift.
+    """
+    face = np.maximum(box[2:] - box[:2], 1e-3)
+    room = (cell[2:] - cell[:2]) / (face * (1 + 2 * margin))
+    scale = min(side / np.sqrt(face[0] * face[1]), max_zoom, room[0], room[1])
+    low = cell[:2] - scale * (box[:2] - margin * face)
+    high = cell[2:] - scale * (box[2:] + margin * face)
+    cover_low, cover_high = cell[2:] - scale * np.array([width, height]), np.asarray(cell[:2], np.float64)
+    shift = []
+    for axis in range(2):
+        bounds = max(low[axis], cover_low[axis]), min(high[axis], cover_high[axis])
+        shift.append(rng.uniform(*(bounds if bounds[0] <= bounds[1] else (low[axis], max(low[axis], high[axis])))))
+    return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+
+
+def cover_matrix(cell: np.ndarray, width: float, height: float, rng: np.random.Generator, zoom: float = 1.5) -> np.ndarray:
+    """Place a photo so that it covers a cell, enlarged by up to `zoom` beyond what that needs, at a random place, (2, 3)."""
+    span = np.asarray(cell[2:], np.float64) - cell[:2]
+    scale = max(span / (width, height)) * rng.uniform(1, zoom)
+    shift = cell[2:] - scale * np.array([width, height]) + rng.random(2) * (scale * np.array([width, height]) - span)
+    return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
