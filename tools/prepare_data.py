@@ -1,25 +1,113 @@
-#!/usr/bin/env python
 """Prepare record sets of photos whose faces teachers have labelled, and look after them."""
 from __future__ import annotations
 
 import argparse
 import os
+import random
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+if __package__ in (None, ''):
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tqdm import tqdm
 
+from uniface_mx.config import load_config
+from uniface_mx.data.prepare import stats
 from uniface_mx.data.prepare.cache import Cache
+from uniface_mx.data.prepare.check import check
 from uniface_mx.data.prepare.executor import open_executor
 from uniface_mx.data.prepare.label import Rules
 from uniface_mx.data.prepare.look import Job
-from uniface_mx.data.prepare.make import make
+from uniface_mx.data.prepare.make import NEGATIVES, make, shard_range
+from uniface_mx.data.prepare.sets import merge, split
+from uniface_mx.data.prepare.show import sheet
+from uniface_mx.data.records import RecordReader, record_path
 from uniface_mx.data.sources import SOURCES, open_source
 from uniface_mx.errors import UnifaceError
+from uniface_mx.image import write_image
+from uniface_mx.nn.anchors import anchor_grid, centre_to_corner
+from uniface_mx.schema import Anchors
 
+# MTCNN's last threshold lies low: what it is unsure of is to be ignored, and not background.
 TEACHERS = ('mtcnn?thresholds=[0.6,0.7,0.6]', 'dlib')
+
+
+def run_make(args):
+    source = open_source(args.source)
+    job = Job(tuple(args.teacher), source.complete, source.teacher_box, Rules(args.accept, args.agree, args.min_face),
+              args.mirror, args.size, args.quality, args.min_side, args.max_pixels)
+    count = len(source) if args.limit is None else min(args.limit, len(source))
+    first, last = shard_range(count, *args.shard)
+    with open_executor(args.workers, args.dask) as executor:
+        summary = make(source, args.out, job, executor, Cache(args.cache), workers=args.workers, people=args.people,
+                       shard=args.shard[0], shards=args.shard[1], limit=args.limit, max_bad=args.max_bad,
+                       progress=bar(source.name, args.interval, total=last - first))
+    print('%s: %d photos, %d new answers of teachers' % (source.name, summary.photos, summary.new_answers))
+    for text, number in sorted(summary.counts.items()):
+        print('  %8d %s' % (number, text))
+    for reason, names in sorted(summary.skipped.items()):
+        print('  %8d left out: %s, as %s' % (len(names), reason, '; '.join(names[:3])))
+    for path, meta in summary.written.items():
+        print_meta(path, meta)
+
+
+def run_merge(args):
+    print_meta(args.out, merge(args.names, args.out, args.duplicates, args.guard, bar('merge')))
+    rest = [name + NEGATIVES for name in (str(record_path(n, '')) for n in args.names)
+            if record_path(name + NEGATIVES, '.json').exists()]
+    if rest:
+        out = str(record_path(args.out, '')) + NEGATIVES
+        print_meta(out, merge(rest, out, args.duplicates, args.guard, bar('merge negatives')))
+
+
+def run_split(args):
+    for part, meta in split(args.name, dict(args.parts), args.salt, bar('split')).items():
+        print_meta('%s-%s' % (record_path(args.name, ''), part), meta)
+
+
+def run_check(args):
+    sound = True
+    for name in args.names:
+        problems = check(name, args.guard, bar('check'))
+        print('%s: %s' % (name, 'sound' if not problems else ', '.join(
+            '%d %s' % (len(texts), kind) for kind, texts in sorted(problems.items()))))
+        for kind, texts in sorted(problems.items()):
+            print(''.join('  %s: %s\n' % (kind, text) for text in texts[:args.show]), end='')
+        sound = sound and not problems
+    return 0 if sound else 1
+
+
+def run_stats(args):
+    found = stats.measure(args.names, bar('stats'))
+    anchors = load_config(args.config).model.anchors if args.config else Anchors()
+    grid = anchor_grid(anchors.heights, anchors.ratios, anchors.scales_per_level)
+    overlaps = stats.best_overlaps(found.boxes, centre_to_corner(grid))
+    print('\n'.join(stats.describe(found, overlaps)))
+    if args.picture:
+        stats.picture(found, args.picture, overlaps)
+
+
+def run_show(args):
+    reader = RecordReader(args.name)
+    numbers = range(args.start, min(args.start + args.count, len(reader)))
+    if args.seed is not None:
+        numbers = sorted(random.Random(args.seed).sample(range(len(reader)), min(args.count, len(reader))))
+    write_image(args.out, sheet(args.name, numbers, args.side, args.columns))
+    for number in numbers:
+        record = reader[number]
+        print('%d  %s %s  %dx%d  faces %d  person %s' % (number, record.source, record.key, record.width, record.height,
+                                                         len(record.objects), record.person))
+
+
+def bar(title, interval=1.0, total=None):
+    return lambda things: tqdm(things, desc=title, mininterval=interval, dynamic_ncols=True,
+                               total=len(things) if hasattr(things, '__len__') else total)
+
+
+def print_meta(name, meta):
+    print('%s: %d photos, %d faces to learn, %d ignored, %d with landmarks, %d with embedding, %d persons named' % (
+        name, meta.records, meta.faces, meta.ignored, meta.landmarks, meta.embeddings, len(meta.persons)))
 
 
 def shard_argument(text):
@@ -30,76 +118,117 @@ def shard_argument(text):
         raise argparse.ArgumentTypeError('%r is not like 2/8' % text) from None
 
 
-def run_make(args):
-    source = open_source(args.source)
-    job = Job(tuple(args.teacher), source.complete, source.teacher_box, Rules(args.accept, args.agree, args.min_face),
-              args.mirror, args.size, args.quality, args.min_side, args.max_pixels)
-    with open_executor(args.workers, args.dask) as executor:
-        count = len(source) if args.limit is None else min(args.limit, len(source))
-        bar = tqdm(total=count // args.shard[1], unit='photo', desc=source.name, mininterval=args.interval)
-
-        def progress(outcomes):
-            for outcome in outcomes:
-                yield outcome
-                bar.update()
-            bar.close()
-
-        summary = make(source, args.out, job, executor, Cache(args.cache), workers=args.workers, shard=args.shard[0],
-                       shards=args.shard[1], limit=args.limit, max_bad=args.max_bad, progress=progress)
-    print('%s: %d photos, %d new answers of teachers' % (args.out, summary.photos, summary.new_answers))
-    for text, number in sorted(summary.counts.items()):
-        print('  %-50s %8d' % (text, number))
-    for reason, names in summary.skipped.items():
-        print('  left out: %-40s %8d  %s' % (reason, len(names), ', '.join(names[:3])))
+def part_argument(text):
+    name, _, share = text.partition('=')
+    try:
+        return name, float(share)
+    except ValueError:
+        raise argparse.ArgumentTypeError('%r is not like train=0.9' % text) from None
 
 
-def parse(argv):
-    parser = argparse.ArgumentParser(description=__doc__)
-    commands = parser.add_subparsers(dest='command', required=True)
-    command = commands.add_parser('make', help='label a source and write a record set',
-                                  description='Label a source and write a record set. After a stop, the same command '
-                                              'goes on where it was.')
+def make_arguments(command):
     command.add_argument('--source', required=True, metavar='KIND:PATH', help='KIND: %s' % ', '.join(sorted(SOURCES)))
-    command.add_argument('--out', required=True, metavar='NAME', help='writes NAME.rec and NAME-negatives.rec')
+    command.add_argument('--out', required=True, metavar='NAME',
+                         help='writes NAME.rec, and NAME%s.rec with photos that show no face' % NEGATIVES)
     command.add_argument('--teacher', nargs=2, default=TEACHERS, metavar=('LANDMARKS', 'EMBEDDINGS'),
                          help='NAME or NAME?OPTION=VALUE&... (%(default)s)')
-    command.add_argument('--cache', metavar='FILE', default='teachers.cache', help='what teachers found (%(default)s)')
+    command.add_argument('--cache', metavar='FILE', default='teachers.cache',
+                         help='keeps what teachers found (%(default)s); not on a network file system')
     command.add_argument('--shard', type=shard_argument, default=(1, 1), metavar='I/N', help='only part I of N')
     where = command.add_mutually_exclusive_group()
-    where.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes; 0: none but this one')
-    where.add_argument('--dask', metavar='ADDRESS', help='of a Dask scheduler')
-    command.add_argument('--limit', type=int, help='only the first photos of the source')
+    where.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='N',
+                       help='processes of one thread each (%(default)s); 0: none but this one')
+    where.add_argument('--dask', metavar='ADDRESS', help='of a Dask scheduler, whose workers do the work')
+    command.add_argument('--people', default='', metavar='NAME',
+                         help="prefix of the persons' names, the same for sources that know the same people")
+    command.add_argument('--limit', type=int, metavar='N', help='only the first photos of the source')
     command.add_argument('--max-bad', type=float, default=0.05, metavar='F',
                          help='stop if more than this part of the photos is bad (%(default)s)')
-    command.add_argument('--size', type=int, default=400, help='longer side of stored photos (%(default)s)')
-    command.add_argument('--quality', type=int, default=95, help='of JPEGs that must be encoded (%(default)s)')
-    command.add_argument('--min-side', type=int, default=40, help='photos with a smaller side are skipped (%(default)s)')
-    command.add_argument('--max-pixels', type=int, default=50_000_000, help='larger photos are skipped (%(default)s)')
+    command.add_argument('--size', type=int, default=Job.size, help='longer side of stored photos (%(default)s)')
+    command.add_argument('--quality', type=int, default=Job.quality, help='of JPEGs that must be encoded (%(default)s)')
+    command.add_argument('--min-side', type=int, default=Job.min_side,
+                         help='photos with a shorter side are skipped (%(default)s)')
+    command.add_argument('--max-pixels', type=int, default=Job.max_pixels, help='larger photos are skipped (%(default)s)')
     command.add_argument('--accept', type=float, default=Rules.accept,
                          help='score from which a face that only the teacher sees is one (%(default)s)')
     command.add_argument('--agree', type=float, default=Rules.agree,
                          help='overlap from which two boxes are one face (%(default)s)')
     command.add_argument('--min-face', type=float, default=Rules.min_face,
                          help='side in pixels from which the teachers are believed (%(default)s)')
-    command.add_argument('--mirror', action='store_true', default=True, help='average each embedding with the mirrored '
-                         "face's (default)")
+    command.add_argument('--mirror', action='store_true', default=True,
+                         help="average each embedding with the mirrored face's (default)")
     command.add_argument('--no-mirror', dest='mirror', action='store_false')
-    command.add_argument('--interval', type=float, default=1, help='seconds between two looks of the progress bar')
-    command.set_defaults(run=run_make)
+    command.add_argument('--interval', type=float, default=1, metavar='S', help='seconds between updates of the bar')
+
+
+def merge_arguments(command):
+    command.add_argument('names', nargs='+', metavar='NAME', help='record sets; the negatives beside them are merged too')
+    command.add_argument('--out', required=True, metavar='NAME')
+    command.add_argument('--guard', nargs='+', default=(), metavar='NAME',
+                         help='record sets of evaluation sets, whose photos are left out')
+    command.add_argument('--duplicates', action='store_true', help='keep photos that occur twice')
+
+
+def split_arguments(command):
+    command.add_argument('name', metavar='NAME')
+    command.add_argument('--parts', nargs='+', type=part_argument, required=True, metavar='PART=SHARE',
+                         help='writes NAME-PART.rec, ...')
+    command.add_argument('--salt', default='', help='another one gives another split')
+
+
+def check_arguments(command):
+    command.add_argument('names', nargs='+', metavar='NAME')
+    command.add_argument('--guard', nargs='+', default=(), metavar='NAME',
+                         help='record sets of evaluation sets, whose photos must not occur')
+    command.add_argument('--show', type=int, default=10, metavar='N', help='problems listed of each kind (%(default)s)')
+
+
+def stats_arguments(command):
+    command.add_argument('names', nargs='+', metavar='NAME')
+    command.add_argument('--config', metavar='FILE', help='whose anchors to match; the default anchors if not given')
+    command.add_argument('--picture', metavar='FILE', help='draw the distributions')
+
+
+def show_arguments(command):
+    command.add_argument('name', metavar='NAME')
+    command.add_argument('--out', required=True, metavar='FILE', help='.png or .jpg')
+    command.add_argument('--start', type=int, default=0, metavar='N')
+    command.add_argument('--count', type=int, default=40, metavar='N')
+    command.add_argument('--seed', type=int, metavar='N', help='show records drawn by lot')
+    command.add_argument('--side', type=int, default=180, help='of a picture, in pixels (%(default)s)')
+    command.add_argument('--columns', type=int, default=8)
+
+
+COMMANDS = {
+    'make': (make_arguments, run_make, 'label a source; after a stop the same command goes on where it was'),
+    'merge': (merge_arguments, run_merge, 'join record sets, without duplicates'),
+    'split': (split_arguments, run_split, 'deal a record set out to parts, by person'),
+    'check': (check_arguments, run_check, 'look for everything that can be wrong with record sets'),
+    'stats': (stats_arguments, run_stats, 'numbers and distributions of the faces in record sets'),
+    'show': (show_arguments, run_show, 'draw records with what is in them'),
+}
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(prog='prepare_data', description=__doc__)
+    commands = parser.add_subparsers(dest='command', required=True)
+    for name, (arguments, run, text) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        arguments(command)
+        command.set_defaults(run=run)
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     args = parse(argv)
     try:
-        args.run(args)
+        return args.run(args) or 0
     except UnifaceError as error:
         print('prepare_data: %s' % error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('\nstopped; the same command goes on where it was', file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ import numpy as np
 
 from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, Record
 
+DUPLICATE = 'duplicate'
 HASH_BITS = 4
 STRICT_HASH_BITS = 2
 EMBEDDING_DISTANCE = 0.25
@@ -29,16 +30,17 @@ class Duplicates:
         self._bands: List[Dict[int, List[int]]] = [defaultdict(list) for _ in _BANDS]
         self._known: List[Tuple[int, float, Optional[np.ndarray], str]] = []
 
-    def find(self, record: Record) -> Optional[str]:
+    def find(self, record: Record, remember: bool = True) -> Optional[str]:
         """The name of the earlier record with this record's picture; without one, None, and the record is remembered."""
         mine = (record.picture, record.width / record.height, main_embedding(record.objects), record_name(record))
         slots = [band[(record.picture >> shift) & ((1 << bits) - 1)] for band, (shift, bits) in zip(self._bands, _BANDS)]
         for number in sorted(set().union(*slots)):
             if _same(mine, self._known[number]):
                 return self._known[number][3]
-        for slot in slots:
-            slot.append(len(self._known))
-        self._known.append(mine)
+        if remember:
+            for slot in slots:
+                slot.append(len(self._known))
+            self._known.append(mine)
         return None
 
 

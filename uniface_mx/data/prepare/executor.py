@@ -85,6 +85,11 @@ def _dask_client(address: str):
         raise PrepareError('%s: no Dask scheduler there (%s)' % (address, error)) from None
 
 
+def in_one_go(executor: Executor, function: Callable, *arguments) -> Any:
+    """`function(*arguments)`, done by a worker."""
+    return next(in_order(executor, function, [arguments], 1))
+
+
 def in_order(executor: Executor, function: Callable, tasks: Iterable[tuple], ahead: int) -> Iterator[Any]:
     """`function(*task)` for each task, in the tasks' order, with at most `ahead` of them under way."""
     pending: deque = deque()

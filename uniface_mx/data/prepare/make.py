@@ -2,18 +2,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, OrderedDict
+from collections import Counter
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from uniface_mx.data.prepare.cache import Cache
-from uniface_mx.data.prepare.duplicates import Duplicates
+from uniface_mx.data.prepare.duplicates import DUPLICATE, Duplicates, record_name
 from uniface_mx.data.prepare.errors import PrepareError
-from uniface_mx.data.prepare.executor import in_order
+from uniface_mx.data.prepare.executor import in_one_go, in_order
 from uniface_mx.data.prepare.look import Job, Outcome, Photo, identities, look_at
-from uniface_mx.data.records import IGNORE, Record, RecordWriter
+from uniface_mx.data.records import IGNORE, Record, RecordMeta, RecordWriter, record_path
 from uniface_mx.data.sources.base import Source, SourceImage
 
 PHOTOS_A_TASK = 8
@@ -35,15 +35,18 @@ class Summary:
     new_answers : int
         Entries that were not in the cache.
     counts : Counter
-        Of photos kept, and of what the rules of labelling did.
+        What the rules of labelling did.
     skipped : dict
         Reason to the names of the photos left out.
+    written : dict
+        File to the description of the record set.
     """
 
     photos: int = 0
     new_answers: int = 0
     counts: Counter = field(default_factory=Counter)
-    skipped: 'OrderedDict[str, List[str]]' = field(default_factory=OrderedDict)
+    skipped: Dict[str, List[str]] = field(default_factory=dict)
+    written: Dict[str, RecordMeta] = field(default_factory=dict)
 
     def skip(self, reason: str, name: str) -> None:
         """Note a photo that is left out."""
@@ -62,9 +65,9 @@ def shard_range(count: int, shard: int, shards: int) -> Tuple[int, int]:
     return (shard - 1) * count // shards, shard * count // shards
 
 
-def make(source: Source, name: str, job: Job, executor: Executor, cache: Cache, *, workers: int = 1, shard: int = 1,
-         shards: int = 1, limit: Optional[int] = None, max_bad: float = 0.05,
-         progress: Callable[[Sequence], Sequence] = iter) -> Summary:
+def make(source: Source, name: str, job: Job, executor: Executor, cache: Cache, *, workers: int = 1, people: str = '',
+         shard: int = 1, shards: int = 1, limit: Optional[int] = None, max_bad: float = 0.05,
+         progress: Callable[[Iterable], Iterable] = iter) -> Summary:
     """Write the record sets `name` (photos with faces to learn) and `name`-negatives (photos that the source says show none).
 
     The bytes written follow from the source and the job alone. Duplicates are left out unless the set is one shard of
@@ -80,6 +83,8 @@ def make(source: Source, name: str, job: Job, executor: Executor, cache: Cache, 
     cache : Cache
     workers : int
         Of the executor: how much work to keep under way.
+    people : str
+        Prefix of the persons' names, by default the source's name: sources that know the same people share one.
     shard, shards : int
         Which part of the source, from 1, of how many.
     limit : int, optional
@@ -95,27 +100,65 @@ def make(source: Source, name: str, job: Job, executor: Executor, cache: Cache, 
         Too many bad photos, or workers whose teachers differ.
     """
     first, last = shard_range(len(source) if limit is None else min(limit, len(source)), shard, shards)
-    teachers = executor.submit(identities, job.teachers).result()
-    summary = Summary()
-    info = {'name': source.name, 'kind': source.kind, 'licence': source.licence,
-            'landmark_teacher': teachers['landmarks'], 'options': _options(job), 'counts': {}, 'skipped': {}}
+    teachers = in_one_go(executor, identities, job.teachers)
     stated = {'embeddings': dict(teachers['embeddings'], mirror=job.mirror)}
+    summary = Summary()
     with ExitStack() as stack:
-        writers = [stack.enter_context(RecordWriter(name + ending, [info], stated)) for ending in ('', NEGATIVES)]
-        repeats = [Duplicates() if shards == 1 else None for _ in writers]
-        outcomes = _outcomes(source, range(first, last), job, executor, cache, workers)
-        for image, outcome in progress(outcomes):
+        outputs = [_Output(name + ending, source, job, teachers['landmarks'], stated, shards == 1, stack)
+                   for ending in ('', NEGATIVES)]
+        for image, outcome in progress(_outcomes(source, range(first, last), job, executor, cache, workers)):
             summary.photos += 1
             summary.new_answers += len(outcome.entries)
-            _store(image, outcome, source.name, writers, repeats, summary)
+            summary.counts.update(outcome.counts)
+            taught = outcome.objects is not None and bool((outcome.objects[:, IGNORE] == 0).any())
+            if outcome.skipped or not taught and image.boxes is None:
+                summary.skip(outcome.skipped or 'no face seen', outcome.key)
+            else:
+                outputs[0 if taught else 1].add(_record(outcome, source.name, people or source.name))
             if summary.photos >= PHOTOS_BEFORE_STOP:
                 _stop_if_bad(summary, max_bad)
         _stop_if_bad(summary, max_bad)
-        # Until their block ends, the writers hold `info` itself.
         for key, reason in source.issues:
             summary.skip('annotation left out', '%s: %s' % (key, reason))
-        info['counts'], info['skipped'] = dict(summary.counts), dict(summary.skipped)
+        for output in outputs:
+            output.state(summary)
+    summary.written = {str(record_path(output.writer.name, '.rec')): output.writer.meta for output in outputs}
+    for output in outputs:
+        for text in output.repeated:
+            summary.skip(DUPLICATE, text)
     return summary
+
+
+class _Output:
+    """One of the record sets that a run writes."""
+
+    def __init__(self, name: str, source: Source, job: Job, landmark_teacher: Dict[str, str], teachers: Dict[str, Any],
+                 unique: bool, stack: ExitStack):
+        # The writer takes what the dictionary holds when its block ends.
+        self.info = {'name': source.name, 'kind': source.kind, 'licence': source.licence,
+                     'landmark_teacher': landmark_teacher, 'options': _options(job), 'counts': {}, 'skipped': {}}
+        self.writer = stack.enter_context(RecordWriter(name, [self.info], teachers))
+        self.seen = Duplicates() if unique else None
+        self.repeated: List[str] = []
+
+    def add(self, record: Record) -> None:
+        first = self.seen.find(record) if self.seen else None
+        if first is None:
+            self.writer.add(record)
+        else:
+            self.repeated.append('%s = %s' % (record_name(record), first))
+
+    def state(self, summary: Summary) -> None:
+        self.info['counts'] = {'photos': summary.photos, **summary.counts}
+        self.info['skipped'] = dict(summary.skipped)
+        if self.repeated:
+            self.info['skipped'][DUPLICATE] = self.repeated
+
+
+def _record(outcome: Outcome, source: str, people: str) -> Record:
+    person = None if outcome.person is None else '%s/%s' % (people, outcome.person)
+    return Record(outcome.jpeg, outcome.objects, outcome.width, outcome.height, source, outcome.key, person,
+                  outcome.picture)
 
 
 def _options(job: Job) -> Dict[str, Any]:
@@ -147,29 +190,6 @@ def _outcomes(source: Source, numbers: Sequence[int], job: Job, executor: Execut
         outcomes = {outcome.key: outcome for outcome in found}
         for image in under_way.pop(0):
             yield image, outcomes.get(image.key) or Outcome(image.key, skipped='missing')
-
-
-def _store(image: SourceImage, outcome: Outcome, source: str, writers: Sequence[RecordWriter],
-           repeats: Sequence[Optional[Duplicates]], summary: Summary) -> None:
-    summary.counts.update(outcome.counts)
-    if outcome.skipped:
-        summary.skip(outcome.skipped, outcome.key)
-        return
-    taught = bool((outcome.objects[:, IGNORE] == 0).any())
-    if not taught and image.boxes is None:
-        summary.skip('no face seen', outcome.key)
-        return
-    person = None if outcome.person is None else '%s/%s' % (source, outcome.person)
-    record = Record(outcome.jpeg, outcome.objects, outcome.width, outcome.height, source, outcome.key, person,
-                    outcome.picture)
-    which = 0 if taught else 1
-    first = repeats[which].find(record) if repeats[which] else None
-    if first is not None:
-        summary.skip('duplicate', '%s/%s = %s' % (source, outcome.key, first))
-        return
-    writers[which].add(record)
-    summary.counts['photos kept'] += 1
-    summary.counts['photos with faces' if taught else 'photos without a face to learn'] += 1
 
 
 def _stop_if_bad(summary: Summary, max_bad: float) -> None:
