@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import Scripted, face
 
-from uniface_mx.data.records import BOX, IGNORE, OBJECT_WIDTH, Record
+from uniface_mx.data.records import (
+    BOX, EMBEDDING, EMBEDDING_DIM, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH, Record)
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import detection
 from uniface_mx.evaluation.detection import average_precision, match
@@ -20,6 +21,7 @@ def test_match_by_hand():
     assert matched.scores.tolist() == [0.9, 0.8, 0.7, 0.6]
     assert matched.hits.tolist() == [True, True, False, False]
     assert matched.found.tolist() == [0.9, 0.8]
+    assert matched.by.tolist() == [1, 2]
 
 
 def test_match_with_an_ignored_face():
@@ -28,6 +30,7 @@ def test_match_with_an_ignored_face():
     assert matched.scores.tolist() == [0.7, 0.6]
     assert matched.hits.tolist() == [True, False]
     assert matched.found.tolist() == [0.7]
+    assert matched.by.tolist() == [2]
 
 
 @pytest.mark.parametrize('boxes, faces', [(0, 0), (0, 2), (2, 0)])
@@ -83,6 +86,23 @@ def test_evaluate_by_hand():
     assert figures['false_positives_per_photo'] == 0.5
     by_height = {row['from']: (row['faces'], row['recall']) for row in figures['recall_by_height'] if row['faces']}
     assert by_height == {48: (1, 1.0), 144: (1, 0.0)}
+
+
+def test_labels_of_found_faces_are_compared():
+    labelled = record((100, 50), [[0, 0, 20, 20], [50, 0, 90, 50]], [0, 0])
+    points = np.array([[4, 4], [14, 4], [9, 9], [5, 15], [13, 15]], np.float32)
+    labelled.objects[0, LANDMARKS] = (points / [100, 50]).ravel()
+    labelled.objects[0, [HAS_LANDMARKS, HAS_EMBEDDING]] = 1
+    mean = np.full(EMBEDDING_DIM, 0.5, np.float32)
+    labelled.objects[0, EMBEDDING] = mean + 0.1 * np.eye(EMBEDDING_DIM)[0]
+    answers = [face((50, 0, 90, 50), 0.95, embedding=np.eye(EMBEDDING_DIM)[1]),
+               face((0, 0, 20, 20), 0.9, points + [1, 0], 0.6 * np.eye(EMBEDDING_DIM)[0] + 0.8 * np.eye(EMBEDDING_DIM)[1])]
+    figures = detection.evaluate(Scripted(lambda image: answers), [labelled], mean=mean, progress=False)
+    assert (figures['landmark_error']['faces'], figures['cosine_to_teacher']['faces']) == (1, 1)
+    assert figures['landmark_error']['mean'] == pytest.approx(0.1, abs=1e-5)
+    assert figures['cosine_to_teacher']['mean'] == pytest.approx(0.6, abs=1e-5)
+    figures = detection.evaluate(Scripted(lambda image: answers), [labelled], progress=False)
+    assert figures['cosine_to_teacher']['faces'] == 0
 
 
 def test_every_height_has_its_row():

@@ -227,7 +227,10 @@ def test_detect(tmp_path):
     detections, sizes = fddb.detect(subject, photos, progress=False)
     assert detections['b/y'].tolist() == [[1, 2, 10, 20, 0.75]]
     assert sizes == {'a/x': (40, 30), 'b/y': (40, 30)}
+    assert fddb.read_sizes(photos) == sizes
     (tmp_path / 'b/y.jpg').write_bytes(b'')
+    with pytest.raises(FddbError, match='y.jpg: not an image'):
+        fddb.read_sizes(photos)
     with pytest.raises(ImageError, match='y.jpg'):
         fddb.detect(subject, photos, progress=False)
     with pytest.raises(FddbError, match='1 of 2 photos are missing, c.jpg first'):

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scripted import Scripted, face
 
-from uniface_mx.evaluation.subject import ModelSubject, TeacherSubject, similarities, unit_vectors
+from uniface_mx.evaluation.subject import Enlarged, ModelSubject, TeacherSubject, similarities, unit_vectors
 from uniface_mx.manifest import write_manifest
 from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher
 
@@ -82,3 +83,15 @@ def test_similarities():
 
 def test_unit_vectors():
     assert unit_vectors(np.array([[3.0, 4], [0, 0]])).tolist() == [[0.6, 0.8], [0, 0]]
+
+
+def test_enlarged_photos_give_boxes_of_the_photo():
+    def answer(image):
+        assert image.shape == (15, 25, 3)
+        return [face((5, 3, 15, 12), landmarks=np.full((5, 2), 5), embedding=[1, 2])]
+    subject = Enlarged(Scripted(answer), 2.5)
+    (found,), = subject([np.zeros((6, 10, 3), np.uint8)])
+    assert found.box == pytest.approx([2, 1.2, 6, 4.8])
+    assert found.landmarks == pytest.approx(np.full((5, 2), 2))
+    assert found.embedding.tolist() == [1, 2]
+    assert subject.identity == {'name': 'scripted', 'enlarged': 2.5}

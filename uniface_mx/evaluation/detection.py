@@ -1,17 +1,18 @@
-"""Boxes against annotated boxes: average precision, and recall by the size of the face."""
+"""A record set's faces found again: average precision, recall by the size of the face, landmarks and embeddings."""
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, NamedTuple, Sequence
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from tqdm import tqdm
 
-from ..data.records import BOX, CLASS, IGNORE, Record
+from ..data.records import BOX, CLASS, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, Record
 from ..errors import UnifaceError
 from ..geometry import intersection, iou
-from .intervals import wilson
+from .intervals import mean_with_interval, wilson
+from .landmarks import point_errors
 from .photos import batches
-from .subject import Subject
+from .subject import FoundFace, Subject, similarities
 
 MATCH = 0.5
 # Face heights at the network's input of 300 pixels.
@@ -23,12 +24,14 @@ class Matched(NamedTuple):
     """One photo's outcome.
 
     ``scores`` (D,) of the detections that count, ``hits`` (D,) bool whether each found a face, ``found`` (G,) the
-    score with which each face that counts was found, -inf where it was not.
+    score with which each face that counts was found, -inf where it was not, ``by`` (G,) int the number of the
+    detection that found it, -1 where none did.
     """
 
     scores: np.ndarray
     hits: np.ndarray
     found: np.ndarray
+    by: np.ndarray
 
 
 def match(boxes: np.ndarray, scores: np.ndarray, faces: np.ndarray, ignored: np.ndarray) -> Matched:
@@ -51,17 +54,18 @@ def match(boxes: np.ndarray, scores: np.ndarray, faces: np.ndarray, ignored: np.
     excused = ((overlap >= MATCH) | (inside >= 0.5))[:, ignored].any(axis=1)
     overlap = overlap[:, ~ignored]
     found = np.full(overlap.shape[1], -np.inf)
+    by = np.full(overlap.shape[1], -1)
     kept, hits = [], []
     for detection in np.argsort(-np.asarray(scores, np.float64), kind='stable'):
         free = np.where(np.isneginf(found), overlap[detection], -1.0)
         best = int(np.argmax(free)) if len(free) else -1
         hit = best >= 0 and free[best] >= MATCH
         if hit:
-            found[best] = scores[detection]
+            found[best], by[best] = scores[detection], detection
         if hit or not excused[detection]:
             kept.append(scores[detection])
             hits.append(hit)
-    return Matched(np.array(kept, np.float64), np.array(hits, bool), found)
+    return Matched(np.array(kept, np.float64), np.array(hits, bool), found, by)
 
 
 def average_precision(scores: np.ndarray, hits: np.ndarray, faces: int) -> float:
@@ -113,9 +117,31 @@ def summarise(matched: Sequence[Matched], heights: np.ndarray, threshold: float)
             'recall_by_height': by_size}
 
 
-def evaluate(subject: Subject, records: Iterable[Record], threshold: float = 0.5,
+def compare_labels(faces: Sequence[FoundFace], labels: np.ndarray, size: Tuple[int, int],
+                   mean: Optional[np.ndarray]) -> Tuple[List[float], List[float]]:
+    """Landmark errors, and centred cosines, of found faces against their rows in the record.
+
+    Parameters
+    ----------
+    faces : sequence of n faces
+    labels : (n, 146) array
+    size : (int, int)
+        Width and height of the photo.
+    mean : (128,) array or None
+        Mean teacher embedding; without one no embeddings are compared.
+    """
+    errors, cosines = [], []
+    for face, row in zip(faces, labels):
+        if row[HAS_LANDMARKS] and np.isfinite(face.landmarks).all():
+            errors.append(float(point_errors(face.landmarks, row[LANDMARKS].reshape(5, 2) * size).mean()))
+        if row[HAS_EMBEDDING] and mean is not None and face.embedding is not None:
+            cosines.append(float(similarities([face.embedding], [row[EMBEDDING] - mean], 'cosine')[0]))
+    return errors, cosines
+
+
+def evaluate(subject: Subject, records: Iterable[Record], threshold: float = 0.5, mean: Optional[np.ndarray] = None,
              progress: bool = True) -> Dict[str, Any]:
-    """Detect faces in the photos of a record set and compare boxes.
+    """Detect faces in the photos of a record set and compare them with its labels.
 
     Parameters
     ----------
@@ -124,21 +150,35 @@ def evaluate(subject: Subject, records: Iterable[Record], threshold: float = 0.5
         A ``RecordReader``, or several chained.
     threshold : float
         As in :func:`summarise`; the average precision is over all detections.
+    mean : (128,) array, optional
+        Mean teacher embedding that the subject's unit embeddings are centred on.
+
+    Raises
+    ------
+    RecordError
+        If a record is damaged.
     """
     matched, heights = [], [np.zeros(0)]
+    errors: List[float] = []
+    cosines: List[float] = []
     with tqdm(unit='photo', disable=not progress) as bar:
         for batch in batches(records):
-            images = [record.decode() for record in batch]
-            for record, faces in zip(batch, subject(images)):
+            for record, faces in zip(batch, subject([record.decode() for record in batch])):
                 objects = record.objects[record.objects[:, CLASS] >= 0]
                 truth = objects[:, BOX] * np.array([record.width, record.height] * 2, np.float64)
                 ignored = objects[:, IGNORE] > 0
-                matched.append(match(np.array([face.box for face in faces], np.float64),
-                                     np.array([face.score for face in faces], np.float64), truth, ignored))
-                scale = INPUT_SIZE / max(record.width, record.height)
-                heights.append((truth[~ignored, 3] - truth[~ignored, 1]) * scale)
+                outcome = match(np.array([face.box for face in faces], np.float64),
+                                np.array([face.score for face in faces], np.float64), truth, ignored)
+                matched.append(outcome)
+                heights.append((truth[~ignored, 3] - truth[~ignored, 1]) * INPUT_SIZE / max(record.width, record.height))
+                hit = outcome.by >= 0
+                more = compare_labels([faces[number] for number in outcome.by[hit]], objects[~ignored][hit],
+                                      (record.width, record.height), mean)
+                errors += more[0]
+                cosines += more[1]
             bar.update(len(batch))
     heights = np.concatenate(heights)
     if not len(heights):
         raise UnifaceError('the record set has no face that counts')
-    return dict(summarise(matched, heights, threshold), photos=len(matched))
+    return dict(summarise(matched, heights, threshold), photos=len(matched), landmark_error=mean_with_interval(errors),
+                cosine_to_teacher=mean_with_interval(cosines))

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from tqdm import tqdm
 
+from ..data.sources.base import image_size
 from ..errors import UnifaceError
 from ..geometry import xyxy_to_xywh
 from ..image import read_image
@@ -134,6 +135,17 @@ def find_photos(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]
         raise FddbError('{}: {} of {} photos are missing, {}.jpg first'.format(
             root, len(missing), len(photos), missing[0]))
     return photos
+
+
+def read_sizes(photos: Dict[str, Path]) -> Dict[str, Tuple[int, int]]:
+    """Widths and heights of the photos, from their headers."""
+    sizes = {}
+    for name, path in photos.items():
+        size = image_size(path)
+        if size is None:
+            raise FddbError('{}: not an image'.format(path))
+        sizes[name] = size
+    return sizes
 
 
 def detect(subject: Subject, photos: Dict[str, Path],
@@ -310,13 +322,13 @@ def summary(curve: Curve, at: Sequence[int] = AT_FALSE_POSITIVES) -> Dict[str, o
                      'continuous': curve.continuous.max()}}
 
 
-def write_curves(directory: Union[str, Path], curve: Curve) -> None:
+def write_curves(directory: Union[str, Path], curve: Curve, prefix: str = '') -> None:
     """Write ``DiscROC.txt`` (rate, false positives, threshold) and ``ContROC.txt`` (rate, false positives)."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     contents = {
-        'DiscROC.txt': zip(curve.discrete, curve.false_positives, curve.thresholds),
-        'ContROC.txt': zip(curve.continuous, curve.false_positives)}
+        prefix + 'DiscROC.txt': zip(curve.discrete, curve.false_positives, curve.thresholds),
+        prefix + 'ContROC.txt': zip(curve.continuous, curve.false_positives)}
     for name, rows in contents.items():
         aside = directory / (name + '.tmp')
         aside.write_text(''.join(' '.join('{:.6g}'.format(value) for value in row) + '\n' for row in rows))

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..errors import UnifaceError
-from .intervals import bootstrap_mean, wilson
+from .intervals import mean_with_interval, wilson
 from .landmarks import point_errors
 from .lfw import choose_face
 from .photos import batches, pad, readable
@@ -122,14 +122,10 @@ def summarise(outcomes: Sequence[Outcome]) -> Dict[str, Any]:
     by_teacher = sum(outcome.found_by_teacher for outcome in outcomes)
     errors = [outcome.landmark_error for outcome in outcomes if outcome.landmark_error is not None]
     cosines = [outcome.cosine for outcome in outcomes if outcome.cosine is not None]
-
-    def mean(values: Sequence[float]) -> Dict[str, Any]:
-        return {'faces': len(values), 'mean': float(np.mean(values)) if values else None,
-                'interval': bootstrap_mean(values)}
     return {'faces': total,
             'recall': {'found': found, 'share': found / total, 'interval': wilson(found, total)},
             'teacher_recall': {'found': by_teacher, 'share': by_teacher / total, 'interval': wilson(by_teacher, total)},
-            'landmark_error': mean(errors), 'cosine_to_teacher': mean(cosines)}
+            'landmark_error': mean_with_interval(errors), 'cosine_to_teacher': mean_with_interval(cosines)}
 
 
 def by_group(outcomes: Sequence[Outcome]) -> Dict[str, Any]:

@@ -1,7 +1,7 @@
 """95 % confidence intervals: of a share (Wilson), and of a mean (bootstrap)."""
 from __future__ import annotations
 
-from typing import Sequence, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
 
@@ -28,3 +28,9 @@ def bootstrap_mean(values: Sequence[float], seed: int = 0) -> Tuple[float, float
     means = [values[generator.integers(0, len(values), len(values))].mean() for _ in range(RESAMPLES)]
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
+
+
+def mean_with_interval(values: Sequence[float]) -> Dict[str, Any]:
+    """``faces``, their number, ``mean`` and ``interval`` of ``values`` (n,); None and NaN for no value."""
+    return {'faces': len(values), 'mean': float(np.mean(values)) if len(values) else None,
+            'interval': bootstrap_mean(values)}

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
+import cv2
 import numpy as np
 
 from ..manifest import read_manifest
@@ -106,6 +107,24 @@ class ModelSubject(Subject):
 
     def __call__(self, images: Sequence[np.ndarray]) -> List[List[FoundFace]]:
         return self.predictor(list(images))
+
+
+class Enlarged(Subject):
+    """Another subject that sees every photo enlarged: for detectors that overlook what is small."""
+
+    def __init__(self, subject: Subject, factor: float):
+        self.subject, self.factor = subject, factor
+        self.name, self.metric = subject.name, subject.metric
+        self.identity = dict(subject.identity, enlarged=factor)
+
+    def __call__(self, images: Sequence[np.ndarray]) -> List[List[FoundFace]]:
+        large = [cv2.resize(image, None, fx=self.factor, fy=self.factor, interpolation=cv2.INTER_CUBIC)
+                 for image in images]
+        # OpenCV rounds sides to whole pixels, so the two scales may differ from the factor and from each other.
+        scales = [np.array(after.shape[1::-1]) / before.shape[1::-1] for after, before in zip(large, images)]
+        return [[FoundFace(np.asarray(face.box) / np.tile(scale, 2), face.score, np.asarray(face.landmarks) / scale,
+                           face.embedding) for face in faces]
+                for faces, scale in zip(self.subject(large), scales)]
 
 
 def _teacher_identity(teacher) -> Dict[str, str]:

@@ -1,0 +1,61 @@
+"""Curves as pictures: ROC of verification, FDDB's curves over other detectors' (Fig. 4), losses (Fig. 5)."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Dict, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+Curves = Dict[str, Tuple[Sequence[float], Sequence[float]]]
+
+
+def draw(path: Union[str, Path], curves: Curves, x: str, y: str, *, log: bool = False, steps: bool = False,
+         x_limits: Optional[Tuple[float, float]] = None, y_limits: Optional[Tuple[float, float]] = None,
+         title: str = '') -> None:
+    """Draw lines into a PNG, written aside and moved into place.
+
+    Parameters
+    ----------
+    path : path
+    curves : dict
+        Label -> (x values, y values).
+    x, y : str
+        The axes' names.
+    log, steps : bool
+        A logarithmic x axis; curves that stay at a value until the next.
+    """
+    figure = Figure(figsize=(7, 4.6), dpi=120)
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot(1, 1, 1)
+    for label, (xs, ys) in curves.items():
+        axes.plot(np.asarray(xs, float), np.asarray(ys, float), label=label, linewidth=1.4,
+                  drawstyle='steps-post' if steps else 'default')
+    if log:
+        axes.set_xscale('log')
+    axes.set(xlabel=x, ylabel=y, title=title, xlim=x_limits, ylim=y_limits)
+    axes.grid(alpha=0.3)
+    if curves:
+        axes.legend(fontsize=8)
+    figure.tight_layout()
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.stem + '.tmp.png')
+    # No date and no version in the file: the same curves give the same bytes.
+    figure.savefig(str(aside), metadata={'Software': None})
+    os.replace(str(aside), str(path))
+
+
+def draw_fddb(path: Union[str, Path], curves: Dict[str, np.ndarray], title: str = 'FDDB, discrete score',
+              limit: int = 2000) -> None:
+    """Fig. 4: true positive rate over false positives; ``curves`` is label -> (n, 2) from ``fddb.read_curve``."""
+    lines = {label: (table[:, 1], np.maximum.accumulate(table[:, 0])) for label, table in curves.items()}
+    draw(path, lines, 'false positives', 'true positive rate', steps=True, x_limits=(0, limit), y_limits=(0, 1),
+         title=title)
+
+
+def draw_verification(path: Union[str, Path], curves: Curves, title: str = 'LFW') -> None:
+    """True accepts over false accepts, false accepts on a logarithmic axis."""
+    draw(path, curves, 'false accept rate', 'true accept rate', log=True, x_limits=(1e-3, 1), title=title)
