@@ -53,7 +53,7 @@ def test_suppression_keeps_the_best_of_each_pile():
     #          A                B: half of A   C: overlaps B only  D: apart
     boxes = np.float32([[0, 0, 10, 10], [0, 5, 10, 10], [0, 9, 10, 12], [50, 50, 60, 60]])
     scores = np.float32([0.8, 0.9, 0.7, 1.0])
-    assert mtcnn.suppress(boxes, scores, 0.5).tolist() == [3, 1, 0, 2]  # an overlap of just 0.5 is not greater
+    assert mtcnn.suppress(boxes, scores, 0.5).tolist() == [3, 1, 0, 2]  # just 0.5 is not greater
     assert mtcnn.suppress(boxes, scores, 0.49).tolist() == [3, 1, 2]
     assert mtcnn.suppress(boxes, scores, 0.3, of_smaller=True).tolist() == [3, 1]  # C: 10 of its 30 lie in B
     assert mtcnn.suppress(boxes, scores, 0.34, of_smaller=True).tolist() == [3, 1, 2]
@@ -88,7 +88,8 @@ def test_crops_are_black_beyond_the_image():
     crops = mtcnn.cut_out(image, np.float32([[2, 2, 6, 6], [0, 0, 4, 4], [-9, 0, -5, 4]]), 4)
     pixels = np.round(crops / 0.0078125 + 127.5)
     assert crops.dtype == np.float32
-    assert np.array_equal(pixels[0, :2, :2], image[2:, 2:]) and pixels[0, 2:].max() == pixels[0, :, 2:].max() == 0
+    assert np.array_equal(pixels[0, :2, :2], image[2:, 2:])
+    assert pixels[0, 2:].max() == pixels[0, :, 2:].max() == 0
     assert np.array_equal(pixels[1], image) and pixels[2].max() == 0
 
 
@@ -155,7 +156,8 @@ def test_a_given_box_without_a_face_stays_as_it_is(monkeypatch, fake):
 def test_points_that_left_the_given_box_do_not_count(monkeypatch, fake):
     points = np.float32([5, 6, 5.5, 5, 6, 0, 0, 0, 0, 0])
     monkeypatch.setattr(OneCell, "onet", lambda self, images: (
-        np.ones(len(images), np.float32), np.zeros((len(images), 4), np.float32), np.tile(points, (len(images), 1))))
+        np.ones(len(images), np.float32), np.zeros((len(images), 4), np.float32),
+        np.tile(points, (len(images), 1))))
     assert np.isnan(fake.refine(np.zeros((50, 50, 3), np.uint8), [[10, 10, 30, 30]]).landmarks).all()
 
 
@@ -234,8 +236,8 @@ def test_landmarks_in_given_boxes_are_as_near_as_reported(real_data):
         if np.isfinite(faces.landmarks).all():
             errors.append(np.linalg.norm(faces.landmarks[0] - truth, axis=1).mean()
                           / np.linalg.norm(truth[0] - truth[1]))
-    print("AFLW, 80x80 faces: mean error over the eyes' distance {:.2%} (MTCNN's own, on full-size AFLW: 6.9 %)".format(
-        np.mean(errors)))
+    print("AFLW, 80x80 faces: mean error over the eyes' distance {:.2%} "
+          "(MTCNN's own, on full-size AFLW: 6.9 %)".format(np.mean(errors)))
     assert len(errors) >= 0.98 * len(lines) and np.mean(errors) < 0.09
 
 

@@ -40,10 +40,12 @@ def create_teacher(name: str, **options):
     try:
         teacher = getattr(importlib.import_module(module), attribute)
         arguments = dict(preset, **options)
-        unknown = sorted(set(arguments) - set(inspect.signature(teacher).parameters))
+        known = list(inspect.signature(teacher).parameters)
+        unknown = sorted(set(arguments) - set(known))
         if unknown:
             raise TeacherError("teacher '{}' has no option '{}': its options are {}".format(
-                name, unknown[0], ", ".join(p for p in inspect.signature(teacher).parameters if p not in preset)))
+                name, unknown[0], ", ".join(option for option in known if option not in preset)))
         return teacher(**arguments)
     except ImportError as error:
-        raise TeacherError("teacher '{}' needs a package that is not installed: {}".format(name, error)) from error
+        raise TeacherError("teacher '{}' needs a package that is not installed: {}".format(
+            name, error)) from error

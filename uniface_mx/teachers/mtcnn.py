@@ -1,7 +1,7 @@
 """MTCNN: the landmark teacher of section IV.A.
 
-The cascade of Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks",
-in the package's coordinates. Every image is looked at by itself, so that its faces depend on nothing else.
+The cascade of Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional
+Networks", in the package's coordinates. Every image is looked at by itself: its faces depend on nothing else.
 """
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class MTCNN(LandmarkTeacher):
     min_face : float
         Smallest side of a face in pixels, but not under `min_face_fraction`.
     min_face_fraction : float
-        Smallest side of a face as a fraction of the image's shorter side; it bounds the cost of a large photo.
+        Smallest side of a face as a fraction of the image's shorter side; it bounds the cost of a large
+        photo.
     thresholds : three floats
         Probabilities that a candidate must reach in the three stages.
     refine_threshold : float
@@ -45,9 +46,9 @@ class MTCNN(LandmarkTeacher):
         Unknown runtime, senseless option, or files that are missing, damaged or of another network.
     """
 
-    def __init__(self, runtime: str = "mxnet", directory: Optional[Union[str, Path]] = None, min_face: float = 20,
-                 min_face_fraction: float = 1 / 24, thresholds: Sequence[float] = (0.6, 0.7, 0.8),
-                 refine_threshold: float = 0.3):
+    def __init__(self, runtime: str = "mxnet", directory: Optional[Union[str, Path]] = None,
+                 min_face: float = 20, min_face_fraction: float = 1 / 24,
+                 thresholds: Sequence[float] = (0.6, 0.7, 0.8), refine_threshold: float = 0.3):
         if runtime not in RUNTIMES:
             raise TeacherError("unknown runtime '{}' for MTCNN: choose from {}".format(
                 runtime, ", ".join(sorted(RUNTIMES))))
@@ -58,7 +59,8 @@ class MTCNN(LandmarkTeacher):
         self._networks = RUNTIMES[runtime](directory)
         self.name, self.sha256 = self._networks.name, self._networks.sha256
         self.version = "{};min_face={:g};min_face_fraction={:.6g};thresholds={};refine_threshold={:g}".format(
-            REVISION, min_face, min_face_fraction, ",".join("{:g}".format(t) for t in thresholds), refine_threshold)
+            REVISION, min_face, min_face_fraction, ",".join("{:g}".format(t) for t in thresholds),
+            refine_threshold)
         self._min_face, self._min_face_fraction = min_face, min_face_fraction
         self._thresholds, self._refine_threshold = tuple(thresholds), refine_threshold
 
@@ -69,9 +71,9 @@ class MTCNN(LandmarkTeacher):
     def refine(self, image: np.ndarray, boxes: np.ndarray) -> Detections:
         """MTCNN's own boxes, and landmarks, for the faces in given (G, 4) boxes, row for row.
 
-        The last stage looks three times, each time at the square on the box that it found before; what it sees last
-        counts. A box without a face, or whose landmarks' centre lies outside, stays as it is, with score 0 and NaN
-        landmarks.
+        The last stage looks three times, each time at the square on the box that it found before; what it
+        sees last counts. A box without a face, or whose landmarks' centre lies outside, stays as it is, with
+        score 0 and NaN landmarks.
         """
         given = np.asarray(boxes, np.float32).reshape(-1, 4)
         faces = Detections(given, np.zeros(len(given), np.float32),
@@ -143,7 +145,7 @@ def normalise(images: np.ndarray) -> np.ndarray:
 
 
 def shrink(image: np.ndarray, scale: float) -> np.ndarray:
-    """A level of the pyramid; its sides are even, so that every cell of the first stage sees 12x12 pixels of it."""
+    """A level of the pyramid; its sides are even, so that every cell of the first stage sees 12x12 pixels."""
     height, width = (max(CELL, 2 * int(np.ceil(side * scale / 2))) for side in image.shape[:2])
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return cv2.resize(image, (width, height), interpolation=method)
@@ -153,8 +155,8 @@ def cells_to_boxes(probability: np.ndarray, threshold: float,
                    scale: Tuple[float, float]) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows, columns and image boxes of the first stage's cells that reach `threshold`.
 
-    Cell k of a level sees its pixels 2k to 2k + 11, so [2k, 2k + 12), times the (x, y) `scale` from level to image.
-    Where more than a thousand cells do, the best thousand count.
+    Cell k of a level sees its pixels 2k to 2k + 11, so [2k, 2k + 12), times the (x, y) `scale` from level to
+    image. Where more than a thousand cells do, the best thousand count.
     """
     rows, columns = np.nonzero(probability >= threshold)
     if len(rows) > CANDIDATES_PER_LEVEL:
@@ -190,7 +192,8 @@ def cut_out(image: np.ndarray, squares: np.ndarray, side: int) -> np.ndarray:
             continue
         patch = image[y0:y1, x0:x1]
         if (x1 - x0, y1 - y0) != (right - left, bottom - top):
-            patch = cv2.copyMakeBorder(patch, y0 - top, bottom - y1, x0 - left, right - x1, cv2.BORDER_CONSTANT)
+            patch = cv2.copyMakeBorder(patch, y0 - top, bottom - y1, x0 - left, right - x1,
+                                       cv2.BORDER_CONSTANT)
         method = cv2.INTER_AREA if right - left > side else cv2.INTER_LINEAR
         cv2.resize(patch, (side, side), dst=crop, interpolation=method)
     return normalise(crops)

@@ -1,7 +1,7 @@
 """The three networks of MTCNN in two runtimes, behind one set of shapes.
 
-Both classes have `pnet`, `rnet` and `onet`, from (n, height, width, 3) RGB float32 images in (pixel - 127.5) / 128 to
-face probabilities, box offsets and, from `onet`, the ten landmark values. `pnet` is fully convolutional and gives maps.
+Both classes have `pnet`, `rnet` and `onet`, from (n, height, width, 3) RGB float32 images in -1..1 to face
+probabilities, box offsets and, from `onet`, the ten landmark values. `pnet` is fully convolutional: it gives maps.
 """
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ PNET_STEP = 16
 
 
 class MXNetNetworks:
-    """`det1-symbol.json`, `det1-0001.params` and so on to `det3`, as converted from the authors' MATLAB release.
+    """`det1-symbol.json`, `det1-0001.params` and so on to `det3`, converted from the authors' MATLAB release.
 
-    Their kernels are turned for images that are not transposed, and want BGR. Executors are bound once a shape; image sides are padded to
-    multiples of 16 and numbers of crops to a few sizes, so that there are few shapes.
+    Their kernels are turned for images that are not transposed, and want BGR. Executors are bound once a
+    shape; there are few shapes, as image sides are padded to multiples of 16 and numbers of crops to a few
+    sizes.
 
     Parameters
     ----------
@@ -84,12 +85,14 @@ class _Symbol:
         try:
             self._symbol = mx.sym.load(str(symbol_file))
         except Exception as error:  # MXNet raises its own error, or what its JSON reader raises
-            raise TeacherError("{}: not an MXNet symbol ({})".format(symbol_file, last_line(error))) from error
+            raise TeacherError("{}: not an MXNet symbol ({})".format(
+                symbol_file, last_line(error))) from error
         try:
             stored = mx.nd.load(str(params_file))
             self._params = {key.partition(":")[2]: value for key, value in stored.items()}
         except Exception as error:
-            raise TeacherError("{}: not an MXNet params file ({})".format(params_file, last_line(error))) from error
+            raise TeacherError("{}: not an MXNet params file ({})".format(
+                params_file, last_line(error))) from error
         arguments, outputs = self._check(params_file, side)
         self._label = [name for name in arguments if name != "data" and name not in self._params]
         found = [int(np.prod(shape)) for shape in outputs]
@@ -110,7 +113,8 @@ class _Symbol:
             if name == "data" or name.endswith("label"):
                 continue
             if name not in self._params:
-                raise TeacherError("{}: parameter '{}' of {} is missing".format(params_file, name, self._file.name))
+                raise TeacherError("{}: parameter '{}' of {} is missing".format(
+                    params_file, name, self._file.name))
             if self._params[name].shape != shape:
                 raise TeacherError("{}: parameter '{}' has shape {}, {} wants {}".format(
                     params_file, name, self._params[name].shape, self._file.name, shape))
@@ -182,11 +186,13 @@ class _Session:
             raise TeacherError("{}: not a network of MTCNN ({})".format(path, last_line(error))) from error
         found = [output.size for output in outputs]
         if sorted(found) != sorted(widths):
-            raise TeacherError("{}: outputs are {} wide, MTCNN's are {}".format(path, sorted(found), sorted(widths)))
+            raise TeacherError("{}: outputs are {} wide, MTCNN's are {}".format(
+                path, sorted(found), sorted(widths)))
         self._outputs = [self._session.get_outputs()[found.index(width)].name for width in widths]
 
     def __call__(self, images: np.ndarray) -> List[np.ndarray]:
-        scores, *rest = self._session.run(self._outputs, {self._input: np.ascontiguousarray(np.swapaxes(images, 1, 2))})
+        transposed = np.ascontiguousarray(np.swapaxes(images, 1, 2))
+        scores, *rest = self._session.run(self._outputs, {self._input: transposed})
         return [scores[..., 1]] + rest
 
 

@@ -10,8 +10,8 @@
     dim: 512
     normalize: true              # to unit length
 
-`points` says where the five landmarks lie in the crop, in continuous coordinates (pixel i covers [i, i + 1)): add half
-a pixel to a template that gives pixel centres whole numbers, as ArcFace's does.
+`points` says where the five landmarks lie in the crop, in continuous coordinates (pixel i covers [i, i + 1)):
+add half a pixel to a template that gives pixel centres whole numbers, as ArcFace's does.
 """
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ class OnnxEmbedding(EmbeddingTeacher):
             raise TeacherError("{}: key 'model' is missing: it names the ONNX file beside it".format(path))
         model = path.parent / self._description.model
         self.sha256 = hash_files([model])
-        self.version = "{};{}".format(REVISION, hashlib.sha256(to_yaml(self._description).encode()).hexdigest()[:16])
+        digest = hashlib.sha256(to_yaml(self._description).encode()).hexdigest()
+        self.version = "{};{}".format(REVISION, digest[:16])
         self.dim = self._description.dim
         width, height = self._description.input_size
         try:
@@ -108,5 +109,5 @@ class OnnxEmbedding(EmbeddingTeacher):
         data = (pixels.astype(np.float32) - np.float32(wanted.mean)) / np.float32(wanted.std)
         if wanted.layout == "NCHW":
             data = data.transpose(2, 0, 1)
-        outputs = self._session.run(None, {self._session.get_inputs()[0].name: np.ascontiguousarray(data)[None]})
-        return outputs[0][0]
+        feed = {self._session.get_inputs()[0].name: np.ascontiguousarray(data)[None]}
+        return self._session.run(None, feed)[0][0]
