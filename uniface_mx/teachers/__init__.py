@@ -24,7 +24,7 @@ def create_teacher(name: str, **options):
     Parameters
     ----------
     name : str
-        Key of `TEACHERS`.
+        Key of `TEACHERS`, or MODULE:CLASS of a teacher of one's own.
     **options
         Arguments of the teacher's class.
 
@@ -33,12 +33,14 @@ def create_teacher(name: str, **options):
     TeacherError
         Unknown name or option, a package that is not installed, or weights that cannot be used.
     """
-    if name not in TEACHERS:
+    if name not in TEACHERS and ":" not in name:
         raise TeacherError("unknown teacher '{}': choose from {}".format(name, ", ".join(sorted(TEACHERS))))
-    path, preset = TEACHERS[name]
+    path, preset = TEACHERS.get(name, (name, {}))
     module, _, attribute = path.partition(":")
     try:
-        teacher = getattr(importlib.import_module(module), attribute)
+        teacher = getattr(importlib.import_module(module), attribute, None)
+        if teacher is None:
+            raise TeacherError("teacher '{}': module {} has no class {}".format(name, module, attribute))
         arguments = dict(preset, **options)
         known = list(inspect.signature(teacher).parameters)
         unknown = sorted(set(arguments) - set(known))
