@@ -121,7 +121,8 @@ def test_box_and_landmark_literals():
     boxes[0, 1] = 100                                                   # background: not taught
     landmarks[0, 0, :3], landmark_targets[0, 0, 2] = [0.2, -4, 1], 0.5  # 0.02, 3.5, 0.125
     landmarks[0, 2] = 100                                               # a face without landmarks
-    inputs, constants = detection([[1, 0, 1]], None, boxes, landmarks, box_targets, landmark_targets, [[1, 0, 0]])
+    inputs, constants = detection([[1, 0, 1]], None, boxes, landmarks, box_targets, landmark_targets,
+                                  landmark_mask=[[1, 0, 0]])
     (_, box, points), (_, box_gradient, point_gradient) = gradients(DetectionLoss(), inputs, constants)
     assert box == pytest.approx(3.125, rel=1e-6) and points == pytest.approx(3.645, rel=1e-6)
     np.testing.assert_allclose(box_gradient[0], [[0.5, 0, -1, 1], [0] * 4, [0] * 4], rtol=1e-6)
