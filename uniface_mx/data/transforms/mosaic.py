@@ -21,7 +21,7 @@ def partition(shares: Sequence[float], size: int, rng: np.random.Generator) -> n
     """Divide a canvas into cells whose areas follow given shares.
 
     The cells are halved, as evenly as their shares allow, by cuts across the longer side. No share counts as less than
-    a third of the mean, lest cells become slivers.
+    half the mean, and no cut leaves less than a tenth of the canvas: cells must not become slivers.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def partition(shares: Sequence[float], size: int, rng: np.random.Generator) -> n
         x1, y1, x2, y2 of each share's cell. The cells cover the canvas, and no two overlap.
     """
     shares = np.asarray(shares, np.float64)
-    shares = np.maximum(shares, shares.mean() / 3)
+    shares = np.maximum(shares, shares.mean() / 2)
     cells = np.zeros((len(shares), 4), np.int64)
 
     def divide(members: np.ndarray, cell: np.ndarray) -> None:
@@ -46,7 +46,9 @@ def partition(shares: Sequence[float], size: int, rng: np.random.Generator) -> n
         parts = np.cumsum(shares[members]) / shares[members].sum()
         first = int(np.argmin(np.abs(parts[:-1] - 0.5))) + 1
         axis = 0 if cell[2] - cell[0] > cell[3] - cell[1] else 1
-        at = int(round(cell[axis] + parts[first - 1] * (cell[axis + 2] - cell[axis])))
+        length = int(cell[axis + 2] - cell[axis])
+        least = min(length // 2, size // 10)
+        at = int(cell[axis]) + min(max(int(round(parts[first - 1] * length)), least), length - least)
         low, high = cell.copy(), cell.copy()
         low[axis + 2] = high[axis] = at
         halves = (low, high) if rng.random() < 0.5 else _mirrored(cell, low, high, axis)
