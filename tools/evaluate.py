@@ -1,4 +1,4 @@
-"""The paper's evaluations of a model, or of the teachers: LFW, FDDB, landmarks, detection, groups of people.
+"""The paper's evaluations of a model, or of the teachers: LFW, FDDB, landmarks, detection, groups of people, cost.
 
 Each writes a result file, and what belongs to it, into the folder given by --out.
 """
@@ -206,6 +206,24 @@ def run_detection(arguments: argparse.Namespace) -> None:
         'sha256': [reader.meta.files['.rec']['sha256'] for reader in readers]}, figures)
 
 
+def run_cost(arguments: argparse.Namespace) -> None:
+    from uniface_mx.export import inference_graphs
+    from uniface_mx.models import get_model
+    from uniface_mx.summary import count
+
+    model = model_manifest(arguments).get('model')
+    if not model:
+        raise UnifaceError('{}.json does not say which model it is'.format(arguments.model))
+    graphs = inference_graphs(get_model(model['name'], **model.get('overrides', {})))
+    image, face = (count(*graphs[part]) for part in ('trunk', 'faces'))
+    figures = {'parameters': image.parameters + face.parameters, 'parameters_of_recognition': face.parameters,
+               'multiply_adds_image': image.multiply_adds, 'multiply_adds_face': face.multiply_adds}
+    for name, value in figures.items():
+        print('{}: {:,}'.format(name.replace('_', ' '), value))
+    chosen = argparse.Namespace(name=Path(arguments.model).name, identity={'model': model})
+    write(arguments, 'cost', chosen, {'name': 'graph'}, figures)
+
+
 def run_groups(arguments: argparse.Namespace) -> None:
     from uniface_mx.evaluation import groups
 
@@ -290,6 +308,8 @@ def parse(argv) -> argparse.Namespace:
     command.add_argument('--threshold', type=float, default=0.5, help='for recall and precision (%(default)s)')
     command.add_argument('--mean', metavar='NAME', help="record set whose mean embedding to take; the model's own by default")
 
+    add('cost', run_cost, 'parameters and multiply-adds')
+
     command = add('groups', run_groups, 'by age and origin, beside the teachers')
     command.add_argument('--images', required=True, metavar='DIR')
     command.add_argument('--kind', required=True, choices=('utkface', 'all_age_faces'), help='whose names the photos have')
@@ -305,6 +325,8 @@ def parse(argv) -> argparse.Namespace:
         parser.error('give one of --model PREFIX, --teacher' + (' and --detections DIR' if arguments.command == 'fddb' else ''))
     if arguments.command == 'fddb' and not (arguments.crops or arguments.annotations and (arguments.images or official)):
         parser.error('give --crops DIR, or --annotations DIR with --images DIR or --detections DIR')
+    if arguments.command == 'cost' and not arguments.model:
+        parser.error('give --model PREFIX')
     if arguments.enlarge <= 0:
         parser.error('--enlarge must be above 0')
     return arguments

@@ -1,0 +1,22 @@
+import importlib.util
+from pathlib import Path
+
+from uniface_mx.results import write_result
+
+ROOT = Path(__file__).resolve().parents[2]
+spec = importlib.util.spec_from_file_location('report', str(ROOT / 'tools' / 'report.py'))
+report = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(report)
+
+
+def test_report(tmp_path, capsys):
+    arguments = ['--results', str(tmp_path / 'results'), '--out', str(tmp_path / 'RESULTS.md')]
+    assert report.main(arguments) == 1
+    assert capsys.readouterr().err == 'error: {}: no such folder of results\n'.format(tmp_path / 'results')
+    path = write_result(tmp_path / 'results' / 'lite_b', 'cost', subject={'name': 'lite_b'}, data={},
+                        metrics={'parameters': 1234567})
+    assert report.main(arguments) == 0
+    assert '1,234,567' in (tmp_path / 'RESULTS.md').read_text()
+    path.write_text('{')
+    assert report.main(arguments) == 1
+    assert 'cost.json: not a readable result file' in capsys.readouterr().err
