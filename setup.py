@@ -1,4 +1,4 @@
-"""Packaging: one ordinary wheel with the package, the tools, the presets, the graphs and the weights."""
+"""Packaging: one ordinary wheel with the package, the tools, the presets, and the graphs with their weights."""
 import re
 import runpy
 from pathlib import Path
@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent
 RUNTIME = runpy.run_path(str(ROOT / "uniface_mx" / "runtime.py"))
 
 # Folders beside the package in a checkout, and inside it in a wheel.
-CARRIED = {"tools": [], "experiments": ["*.yaml"], "symbols": ["*.json", "*.md"], "weights": ["*"]}
+CARRIED = {"tools": [], "experiments": ["*.yaml"], "symbols": ["*.json", "*.md", "*.params"]}
 
 INSTALL = [
     "numpy>=1.21,<1.24",            # MXNet 1.9.1 uses np.bool

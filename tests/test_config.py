@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Literal, Optional, Tuple
 
@@ -10,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uniface_mx.config import Config, ConfigError, as_dict, load_config, to_yaml
+from uniface_mx.errors import UnifaceError
+from uniface_mx.models import build_uniface
 from uniface_mx.paths import resource
-from uniface_mx.schema import within
+from uniface_mx.schema import Model, within
 
 
 @dataclass(frozen=True)
 class Part:
-    path: str = ""
+    path: str
     weight: float = within(1.0, low=0)
 
 
@@ -39,6 +42,10 @@ class Car:
     extra: Dict[str, Any] = field(default_factory=dict)
     rates: Dict[str, float] = field(default_factory=dict)
     parts: Tuple[Part, ...] = ()
+
+    def __post_init__(self):
+        if self.name == "truck" and self.engine.power < 1:
+            raise UnifaceError("name: a truck needs an engine.power of 1 or more")
 
 
 @pytest.fixture
@@ -151,8 +158,10 @@ def test_a_bad_base(load, base, problem):
     ("rates: {1: 2}", "rates must be a mapping from names, not a section"),
     ("rates: {a: b}", "rates.a must be a number, not the text 'b'"),
     ("parts: [{pth: x}]", "parts[0].pth is not a key, did you mean parts[0].path?"),
+    ("parts: [{weight: 1}]", "parts[0].path is missing"),
     ("parts: [{weight: -1}]", "parts[0].weight must be 0 or more, not -1.0"),
     ("parts: [wheel]", "parts[0] must be a section with keys, not the text 'wheel'"),
+    ("{name: truck, engine: {power: 0}}", "name: a truck needs an engine.power of 1 or more"),
     ("3: 4", "3 is not a key, a configuration has name, engine, sizes, window, tags, extra, rates, parts"),
 ])
 def test_a_bad_value_names_file_key_and_what_is_valid(load, tmp_path, text, problem):
@@ -205,7 +214,7 @@ def test_a_file_that_is_not_text(tmp_path):
 
 
 def test_printed_and_read_again_it_is_the_same(load):
-    config = load("model: {name: uniface_c_lite}\ndata: {train: [{path: a.rec, weight: 2}]}",
+    config = load("model: {name: uniface_c_lite}\ndata: {train: [{path: a.rec, tile: 2}]}",
                   "optimizer.clip_gradient=1e1", "schedule.minimum=1e-7", schema=Config)
     assert load(to_yaml(config), schema=Config) == config
 
@@ -222,7 +231,20 @@ def test_the_defaults_are_the_papers():
     config = Config()
     assert (config.optimizer.learning_rate, config.schedule.factor) == (0.1, 0.1)
     assert (config.training.batch_size, config.training.iterations) == (32, 120000)
-    assert config.model.anchors.ratios == (0.95, 0.8, 0.65)
+    losses = config.losses
+    assert (losses.classification, losses.box, losses.landmarks, losses.mimic, losses.contrast) == (1, 1, 1, 1, 0)
+
+
+def test_the_model_section_speaks_of_arguments_that_models_have():
+    arguments = set(inspect.signature(build_uniface).parameters)
+    assert {field.name for field in dataclasses.fields(Model)} - {"name"} <= arguments
+    assert Model().overrides() == {}
+    assert Model(name="uniface_c", roi_op="align", max_faces=4).overrides() == {"roi_op": "align", "max_faces": 4}
+
+
+def test_what_the_augmentation_itself_refuses_is_told_with_file_and_section(load):
+    with pytest.raises(ConfigError, match=r"car.yaml: augmentation.letterbox, crop, mosaic: shares must not be"):
+        load("augmentation: {letterbox: 0, crop: 0, mosaic: 0}", schema=Config)
 
 
 def test_defaults_pass_their_own_checks(load):

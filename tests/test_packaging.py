@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-SOURCES = ("uniface_mx", "tools", "experiments", "symbols", "weights")
+SOURCES = ("uniface_mx", "tools", "experiments", "symbols")
 PROGRAMS = sorted(path.stem for path in (REPOSITORY / "tools").glob("[!_]*.py"))
 
 
@@ -62,8 +62,8 @@ def test_every_module_of_the_checkout_is_in_the_wheel(wheel):
     assert modules - inside == set()
 
 
-@pytest.mark.parametrize("folder, pattern", [("symbols", "*-symbol.json"), ("experiments", "*.yaml"),
-                                             ("weights", "*")])
+@pytest.mark.parametrize("folder, pattern", [("symbols", "*.json"), ("symbols", "*.params"),
+                                             ("experiments", "*.yaml")])
 def test_it_carries_graphs_presets_and_weights(fresh, folder, pattern):
     """The installed package finds the same files that lie beside the package in the checkout."""
     program = "import sys, json; from uniface_mx.paths import resource; " \

@@ -40,6 +40,14 @@ class Loader(yaml.SafeLoader):
 Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), "-+0123456789")
 
 
+class Dumper(yaml.SafeDumper):
+    """YAML with a list of plain values on one line."""
+
+    def represent_sequence(self, tag, sequence, flow_style=None):
+        plain = not any(isinstance(item, (list, dict)) for item in sequence)
+        return super().represent_sequence(tag, sequence, flow_style=plain)
+
+
 def load_config(path, overrides: Iterable[str] = (), schema: Type[T] = Config) -> T:
     """Read a configuration.
 
@@ -65,7 +73,7 @@ def load_config(path, overrides: Iterable[str] = (), schema: Type[T] = Config) -
         values = _merge(values, _Checker(schema, str(file)).section(schema, content))
     for setting in overrides:
         values = _merge(values, _Checker(schema, f"--set {setting}").section(schema, _parse_setting(setting)))
-    return _build(schema, values)
+    return _build(schema, values, str(path))
 
 
 def find_config(path, beside: Path = Path()) -> Path:
@@ -87,7 +95,7 @@ def as_dict(config) -> Dict[str, Any]:
 
 def to_yaml(config) -> str:
     """The resolved configuration as YAML; reading it back gives an equal one."""
-    return yaml.safe_dump(as_dict(config), sort_keys=False, default_flow_style=None, width=110)
+    return yaml.dump(as_dict(config), Dumper=Dumper, sort_keys=False, width=110)
 
 
 def _plain(value):
@@ -145,11 +153,15 @@ def _merge(old: Dict[str, Any], new: Dict[str, Any]) -> Dict[str, Any]:
     return merged
 
 
-def _build(schema, values: Dict[str, Any]):
+def _build(schema, values: Dict[str, Any], origin: str, section: str = ""):
     """Dataclass of checked values; sections that are not named have their defaults."""
     hints = get_type_hints(schema)
-    return schema(**{name: _build(hints[name], value) if dataclasses.is_dataclass(hints[name]) else value
-                     for name, value in values.items()})
+    arguments = {name: _build(hints[name], value, origin, f"{section}{name}.")
+                 if dataclasses.is_dataclass(hints[name]) else value for name, value in values.items()}
+    try:
+        return schema(**arguments)
+    except UnifaceError as error:  # what the schema itself finds wrong among values that are right one by one
+        raise ConfigError(f"{origin}: {section}{error}") from error
 
 
 def _keys(schema, prefix: str = "") -> Iterator[str]:
@@ -204,7 +216,7 @@ class _Checker:
         if hint is Any:
             return value
         if dataclasses.is_dataclass(hint):
-            return _build(hint, self.section(hint, value, key))
+            return self.element(hint, value, key)
         if origin is Union:
             if value is None and type(None) in arguments:
                 return None
@@ -227,6 +239,15 @@ class _Checker:
         if hint is float and not math.isfinite(value):
             self.fail(key, f"must be a finite number, not {value}")
         return value
+
+    def element(self, schema, value, key: str):
+        """A section that is an element of a list: complete, for nothing is merged into it."""
+        values = self.section(schema, value, key)
+        for field in dataclasses.fields(schema):
+            missing = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+            if missing and field.name not in values:
+                self.fail(f"{key}.{field.name}", "is missing")
+        return _build(schema, values, self.origin, f"{key}.")
 
     def items(self, hint, arguments, value, key: str) -> List[Any]:
         if not isinstance(value, list):

@@ -16,7 +16,7 @@ def data_root() -> Path:
 
 
 def resource(name: str) -> Path:
-    """A folder that the project carries (``symbols``, ``experiments`` or ``weights``).
+    """A folder that the project carries (``symbols`` or ``experiments``).
 
     It lies inside an installed package, and beside the package in a checkout.
     """

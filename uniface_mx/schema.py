@@ -4,6 +4,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, Literal, Optional, Tuple
 
+from .data.loader import RecordShare
+from .data.transforms import AugmentSettings
+
 
 def within(default, low=None, high=None):
     """A field whose number, or each of whose numbers, lies in [low, high]."""
@@ -11,147 +14,61 @@ def within(default, low=None, high=None):
 
 
 @dataclass(frozen=True)
-class Anchors:
-    """Anchor boxes: heights in input pixels, finest level first; ratios are width over height."""
-
-    heights: Tuple[float, ...] = within((24.0, 48.0, 90.0, 144.0, 198.0, 246.0, 288.0), low=1)
-    ratios: Tuple[float, ...] = within((0.95, 0.8, 0.65), low=0.1, high=10)
-    scales_per_level: int = within(1, low=1, high=2)
-
-
-@dataclass(frozen=True)
 class Model:
-    """Which network, and where its weights come from before the first iteration."""
+    """A preset, and the arguments of :func:`uniface_mx.models.build_uniface` that differ from it."""
 
     name: str = "uniface_a"
-    normalization: Literal["fixed", "image"] = "fixed"
-    roi_op: Literal["pool", "align"] = "pool"
-    anchors: Anchors = field(default_factory=Anchors)
-    arguments: Dict[str, Any] = field(default_factory=dict)  # further keyword arguments of get_model
-    backbone: Optional[str] = None  # trunk weights that tools/import_backbone.py wrote
-    init: Optional[str] = None      # weights of the whole network: a file, an exported prefix, or a name that ships
+    width: Optional[float] = within(None, low=0.05, high=2)
+    extra_channels: Optional[Tuple[int, ...]] = within(None, low=1)
+    fusion_channels: Optional[int] = within(None, low=1)
+    deconv_channels: Optional[Tuple[int, ...]] = within(None, low=1)
+    coarse_channels: Optional[int] = within(None, low=1)
+    face_hidden: Optional[int] = within(None, low=1)
+    landmark_hidden: Optional[int] = within(None, low=1)
+    anchor_heights: Optional[Tuple[float, ...]] = within(None, low=1)
+    aspect_ratios: Optional[Tuple[float, ...]] = within(None, low=0.1, high=10)
+    scales_per_level: Optional[int] = within(None, low=1, high=2)
+    roi_op: Optional[Literal["pool", "align"]] = None
+    normalization: Optional[Literal["channel", "image"]] = None
+    count_include_pad: Optional[bool] = None
+    max_faces: Optional[int] = within(None, low=1)
+    score_threshold: Optional[float] = within(None, low=0, high=1)
+    iou_threshold: Optional[float] = within(None, low=0, high=1)
 
-
-@dataclass(frozen=True)
-class RecordSet:
-    """One record file; a weight of 2 shows its images twice as often as they are there."""
-
-    path: str = ""
-    weight: float = within(1.0, low=0)
+    def overrides(self) -> Dict[str, Any]:
+        """What ``get_model(name, **overrides)`` is given."""
+        return {key: value for key, value in vars(self).items() if key != "name" and value is not None}
 
 
 @dataclass(frozen=True)
 class Data:
-    train: Tuple[RecordSet, ...] = ()
-    validation: Tuple[RecordSet, ...] = ()
-    workers: int = within(2, low=0)
-    prefetch: int = within(4, low=1)  # batches that each worker keeps ready
-
-
-@dataclass(frozen=True)
-class Flip:
-    probability: float = within(0.5, low=0, high=1)
-
-
-@dataclass(frozen=True)
-class Crop:
-    """SSD's random crop: at least one face keeps one of the overlaps with the crop."""
-
-    probability: float = within(0.5, low=0, high=1)
-    overlaps: Tuple[float, ...] = within((0.1, 0.3, 0.5, 0.7, 0.9), low=0, high=1)
-    scale: Tuple[float, float] = within((0.3, 1.0), low=0.05, high=1)
-    aspect: Tuple[float, float] = within((0.5, 2.0), low=0.1, high=10)
-
-
-@dataclass(frozen=True)
-class Expand:
-    """SSD's zoom out: the photo in a canvas up to `ratio` times as wide and high."""
-
-    probability: float = within(0.5, low=0, high=1)
-    ratio: float = within(3.0, low=1)
-
-
-@dataclass(frozen=True)
-class Color:
-    """Largest change of each, as a fraction; hue as a fraction of the circle."""
-
-    probability: float = within(0.5, low=0, high=1)
-    brightness: float = within(0.2, low=0, high=1)
-    contrast: float = within(0.3, low=0, high=1)
-    saturation: float = within(0.3, low=0, high=1)
-    hue: float = within(0.02, low=0, high=0.5)
-
-
-@dataclass(frozen=True)
-class Blur:
-    probability: float = within(0.1, low=0, high=1)
-    sigma: Tuple[float, float] = within((0.3, 1.5), low=0)
-
-
-@dataclass(frozen=True)
-class Jpeg:
-    probability: float = within(0.1, low=0, high=1)
-    quality: Tuple[int, int] = within((30, 90), low=1, high=100)
-
-
-@dataclass(frozen=True)
-class Downscale:
-    """Small resolution: shrunk by a factor of at least `scale` and enlarged again."""
-
-    probability: float = within(0.1, low=0, high=1)
-    scale: float = within(0.4, low=0.05, high=1)
-
-
-@dataclass(frozen=True)
-class Rotate:
-    probability: float = within(0.3, low=0, high=1)
-    degrees: float = within(10.0, low=0, high=45)
-
-
-@dataclass(frozen=True)
-class Mosaic:
-    """Several photos or face crops in one canvas, over a background."""
-
-    probability: float = within(0.0, low=0, high=1)
-    tiles: Tuple[int, int] = within((4, 9), low=1)
-    face_height: Tuple[float, float] = within((24.0, 130.0), low=4, high=300)  # input pixels
-    backgrounds: Tuple[RecordSet, ...] = ()
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Random changes of a training image; a probability of 0 switches one off."""
-
-    flip: Flip = field(default_factory=Flip)
-    crop: Crop = field(default_factory=Crop)
-    expand: Expand = field(default_factory=Expand)
-    color: Color = field(default_factory=Color)
-    blur: Blur = field(default_factory=Blur)
-    jpeg: Jpeg = field(default_factory=Jpeg)
-    downscale: Downscale = field(default_factory=Downscale)
-    rotate: Rotate = field(default_factory=Rotate)
-    mosaic: Mosaic = field(default_factory=Mosaic)
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Eq. (3): l1, l2, l3, and a weight for the mimic loss."""
-
-    classification: float = within(1.0, low=0)
-    boxes: float = within(1.0, low=0)
-    landmarks: float = within(1.0, low=0)
-    identity: float = within(1.0, low=0)
+    train: Tuple[RecordShare, ...] = ()
+    validation: Tuple[RecordShare, ...] = ()
+    workers: int = within(2, low=0)                  # threads; 0 makes each batch when it is asked for
+    ahead: int = within(4, low=1)                    # batches made ahead
+    max_faces: int = within(32, low=1)               # of one canvas
+    skip_bad: bool = True                            # leave damaged records out and report them
 
 
 @dataclass(frozen=True)
 class Losses:
-    weights: LossWeights = field(default_factory=LossWeights)
-    match_iou: float = within(0.5, low=0, high=1)    # an anchor that overlaps a face so much is the face's
-    ignore_iou: float = within(0.3, low=0, high=1)   # one that overlaps an ignored face so much is not background
-    negative_ratio: float = within(3.0, low=0)       # hardest negatives for each positive
+    """Weights of the terms, Eq. (2): l1, l2, l3, and 1 for the mimic loss; `contrast` is not in the paper."""
+
+    classification: float = within(1.0, low=0)
+    box: float = within(1.0, low=0)
+    landmarks: float = within(1.0, low=0)
+    mimic: float = within(1.0, low=0)
+    contrast: float = within(0.0, low=0)
+    match_threshold: float = within(0.5, low=0, high=1)   # an anchor that overlaps a face so much is the face's
+    ignore_threshold: float = within(0.3, low=0, high=1)  # ... an ignored face so much is not background
+    negative_ratio: float = within(3.0, low=0)            # hardest negatives for each matched anchor
+    faceless: int = within(4, low=0)                      # an image without a face counts as so many matched anchors
     roi_source: Literal["predicted", "ground_truth"] = "predicted"
-    roi_iou: float = within(0.5, low=0, high=1)      # a prediction that overlaps a face so much stands for it
-    roi_warmup: int = within(0, low=0)               # first iterations, with the ground truth as ROI
+    roi_threshold: float = within(0.5, low=0, high=1)     # a prediction that overlaps a face so much stands for it
+    roi_warmup: int = within(0, low=0)                    # first iterations, with the ground truth instead
+    contrast_temperature: float = within(0.1, low=0.03)
+    contrast_nearest: float = within(0.5, low=-1, high=1)
+    contrast_bank: int = within(8192, low=1)
 
 
 @dataclass(frozen=True)
@@ -182,6 +99,8 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Training:
+    backbone: Optional[str] = None                   # weights of the trunk, from tools/import_backbone.py
+    init: Optional[str] = None                       # of the whole network: a file, an exported prefix, a shipped name
     iterations: int = within(120000, low=1)
     batch_size: int = within(32, low=1)              # of one step over all devices of a worker
     accumulate: int = within(1, low=1)               # parts in which a batch is computed
@@ -210,7 +129,7 @@ class Validation:
 class Config:
     model: Model = field(default_factory=Model)
     data: Data = field(default_factory=Data)
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: AugmentSettings = field(default_factory=AugmentSettings)
     losses: Losses = field(default_factory=Losses)
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
