@@ -74,7 +74,8 @@ def build_uniface(separate: bool = False, fused: bool = True, landmarks: bool = 
     recognition = Recognition(frame, INPUT_SIZE, roi_op, face_hidden, landmark_hidden if landmarks else 0,
                               prefix='recognition_')
     anchors = anchor_grid(anchor_heights, aspect_ratios, scales_per_level)
-    return Uniface(network, recognition, anchors, INPUT_SIZE, max_faces, score_threshold, iou_threshold, prefix='')
+    return Uniface(network, recognition, anchors, INPUT_SIZE, max_faces, score_threshold, iou_threshold,
+                   prefix='uniface_')
 
 
 LITE = dict(width=0.25, extra_channels=(128, 64, 64, 64), fusion_channels=64, deconv_channels=(32, 16),

@@ -131,4 +131,6 @@ class Uniface(HybridBlock):
         faces = F.concat(image, F.slice_axis(detections, axis=2, begin=1, end=FACE_ROW), dim=2)
         embeddings = self.embedder(features, F.reshape(faces, shape=(-1, FACE_ROW)))
         embeddings = F.reshape(embeddings, shape=(-1, self.max_faces, EMBEDDING_DIM))
-        return detections, F.broadcast_mul(embeddings, scores >= 0)
+        # 1 where there is a face, 0 for a score of -1; comparisons do not export to ONNX.
+        present = F.ceil(F.relu(scores))
+        return detections, F.broadcast_mul(embeddings, present)

@@ -1,0 +1,91 @@
+"""Export a model: symbol and params, ONNX, manifest; or count what it costs."""
+from __future__ import annotations
+
+import argparse
+import sys
+
+from uniface_mx.errors import UnifaceError
+
+
+def summary() -> str:
+    """A Markdown table of parameters and multiply-adds of all models, counted from their graphs."""
+    from uniface_mx.export import inference_graphs
+    from uniface_mx.models import PRESETS, get_model
+    from uniface_mx.summary import count
+
+    rows = ['| model | parameters | of them recognition | multiply-adds an image | a face |', '| --- | --- | --- | --- | --- |']
+    for name in sorted(PRESETS):
+        graphs = inference_graphs(get_model(name))
+        image, face = (count(*graphs[part]) for part in ('trunk', 'faces'))
+        rows.append('| {} | {:.2f} M | {:.3f} M | {:.2f} G | {:.3f} G |'.format(
+            name, (image.parameters + face.parameters) / 1e6, face.parameters / 1e6, image.multiply_adds / 1e9,
+            face.multiply_adds / 1e9))
+    return '\n'.join(rows)
+
+
+def write_symbols(out: str) -> None:
+    """Write the graphs of all models, without weights."""
+    from pathlib import Path
+
+    from uniface_mx.export import inference_graphs, write_symbol
+    from uniface_mx.models import PRESETS, get_model
+
+    Path(out).mkdir(parents=True, exist_ok=True)
+    for name in sorted(PRESETS):
+        write_symbol(Path(out) / name, inference_graphs(get_model(name))[''].symbol)
+        print('{}/{}-symbol.json'.format(out, name))
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """Write one model and print how far what was written is from Gluon."""
+    from uniface_mx.export import export_model
+    from uniface_mx.models import get_model
+    from uniface_mx.models.weights import load_weights, randomize
+
+    overrides = {'roi_op': arguments.roi_op, 'max_faces': arguments.max_faces}
+    overrides = {key: value for key, value in overrides.items() if value is not None}
+    net = get_model(arguments.model, **overrides)
+    if arguments.params:
+        load_weights(net, arguments.params)
+    else:
+        randomize(net, arguments.random)
+    weights = {'params': arguments.params} if arguments.params else {'random': arguments.random}
+    details = {'model': dict(name=arguments.model, overrides=overrides, **weights)}
+    differences = export_model(net, arguments.name or arguments.model, arguments.out, arguments.split, arguments.onnx,
+                               details=details)
+    for what, difference in differences.items():
+        print('{}: largest difference from Gluon {:.1e}'.format(what, difference))
+
+
+def main(argv=None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--model', help='uniface_a ... uniface_d, uniface_a_lite ... uniface_d_lite')
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument('--params', help='file of weights')
+    weights.add_argument('--random', type=int, metavar='SEED', help='random weights instead')
+    parser.add_argument('--out', help='folder to write into')
+    parser.add_argument('--name', help='name of the files; by default the model\'s')
+    parser.add_argument('--split', action='store_true', help='also write the two halves, NAME-trunk and NAME-faces')
+    parser.add_argument('--onnx', action='store_true', help='also write ONNX files')
+    parser.add_argument('--max-faces', type=int, metavar='K', help='rows of the output (16)')
+    parser.add_argument('--roi-op', choices=('pool', 'align'), help='how regions are cut (pool)')
+    parser.add_argument('--summary', action='store_true', help='print parameters and multiply-adds of all models')
+    parser.add_argument('--symbols', metavar='DIR', help='write the graphs of all models, without weights')
+    arguments = parser.parse_args(argv)
+    try:
+        if arguments.summary:
+            print(summary())
+        elif arguments.symbols:
+            write_symbols(arguments.symbols)
+        elif not (arguments.model and arguments.out and (arguments.params or arguments.random is not None)):
+            parser.error('give --model, --out and one of --params and --random (or --summary, or --symbols DIR)')
+        else:
+            export(arguments)
+    except UnifaceError as error:
+        print('export: {}'.format(error), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

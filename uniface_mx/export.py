@@ -1,0 +1,188 @@
+"""Export: symbol and params for any MXNet front end, ONNX, and the manifest that says how to use them."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Dict, Mapping, NamedTuple, Optional, Tuple, Union
+
+import mxnet as mx
+import numpy as np
+
+from uniface_mx.manifest import write_manifest
+from uniface_mx.models.uniface import Uniface
+from uniface_mx.models.weights import named_arrays, save_arrays
+from uniface_mx.nn.attention import EMBEDDING_DIM, FACE_ROW
+from uniface_mx.onnx_export import OPSET, export_onnx, run_onnx
+from uniface_mx.results import git_revision, versions
+
+SCORE_THRESHOLD = 0.5
+EPOCH = 0
+
+
+class Graph(NamedTuple):
+    """A symbolic graph and the shapes of its inputs for one image or face."""
+    symbol: mx.sym.Symbol
+    inputs: Dict[str, Tuple[int, ...]]
+
+
+def _named(symbol: mx.sym.Symbol, name: str) -> mx.sym.Symbol:
+    return mx.sym.identity(symbol, name=name)
+
+
+def inference_graphs(net: Uniface) -> Dict[str, Graph]:
+    """The graphs of a model: the whole under ``''``, and its halves ``trunk`` and ``faces``.
+
+    The whole takes ``data`` (N, 3, 300, 300) to ``detections`` (N, K, 15) and ``embeddings`` (N, K, 128). The trunk gives
+    ``detections`` and ``features`` (F_r); the faces' graph takes ``features`` and ``faces`` (R, 15), a row an image number,
+    a box and five landmarks in input pixels, to ``embeddings`` (R, 128).
+    """
+    image = {'data': (1, 3, net.size, net.size)}
+    with mx.name.NameManager():
+        detections, embeddings = net(mx.sym.var('data'))
+        whole = mx.sym.Group([_named(detections, 'detections'), _named(embeddings, 'embeddings')])
+    with mx.name.NameManager():
+        detections, features = net.detector(mx.sym.var('data'))
+        trunk = mx.sym.Group([_named(detections, 'detections'), _named(features, 'features')])
+    with mx.name.NameManager():
+        faces = _named(net.embedder(mx.sym.var('features'), mx.sym.var('faces')), 'embeddings')
+    features_shape = trunk.infer_shape(**image)[1][1]
+    return {'': Graph(whole, image), 'trunk': Graph(trunk, image),
+            'faces': Graph(faces, {'features': features_shape, 'faces': (1, FACE_ROW)})}
+
+
+def graph_arrays(symbol: mx.sym.Symbol, arrays: Mapping[str, mx.nd.NDArray]) -> Dict[str, mx.nd.NDArray]:
+    """The arrays that a graph needs, out of all of a model's."""
+    wanted = ['arg:' + name for name in symbol.list_arguments()] + ['aux:' + name for name in symbol.list_auxiliary_states()]
+    return {name: arrays[name] for name in wanted if name in arrays}
+
+
+def part_prefix(prefix: Union[str, os.PathLike], part: str) -> Path:
+    """``DIR/NAME`` for the whole graph, ``DIR/NAME-PART`` for a half."""
+    prefix = Path(prefix)
+    return prefix.with_name(prefix.name + '-' + part) if part else prefix
+
+
+def run_symbol(prefix: Union[str, os.PathLike], inputs: Mapping[str, np.ndarray]) -> Tuple[np.ndarray, ...]:
+    """Outputs of an exported graph for one set of inputs, by MXNet's symbolic executor alone."""
+    symbol, arguments, statistics = mx.model.load_checkpoint(str(prefix), EPOCH)
+    executor = symbol.simple_bind(mx.cpu(), grad_req='null', **{name: array.shape for name, array in inputs.items()})
+    executor.copy_params_from(arguments, statistics)
+    return tuple(output.asnumpy() for output in executor.forward(is_train=False, **inputs))
+
+
+def _relative_difference(expected, actual) -> float:
+    return max(float(np.max(np.abs(a - b) / np.maximum(np.abs(a), 1), initial=0)) for a, b in zip(expected, actual))
+
+
+def _check(net: Uniface, prefix: Path, parts, onnx: bool) -> Dict[str, float]:
+    """Largest difference of each written graph from Gluon, relative to the value or to 1."""
+    random = np.random.RandomState(0)
+    data = random.uniform(0, 255, (2, 3, net.size, net.size)).astype(np.float32)
+    gluon = mx.nd.array(data)
+    detections, features = net.detector(gluon)
+    image = mx.nd.array(np.repeat(np.arange(2), net.max_faces)).reshape((-1, 1))
+    faces = mx.nd.concat(image, detections[:, :, 1:].reshape((-1, FACE_ROW - 1)), dim=1)
+    cases = {'': ({'data': data}, net(gluon)), 'trunk': ({'data': data}, (detections, features)),
+             'faces': ({'features': features.asnumpy(), 'faces': faces.asnumpy()}, (net.embedder(features, faces),))}
+    differences = {}
+    for part in parts:
+        inputs, expected = cases[part]
+        expected = [array.asnumpy() for array in expected]
+        path = part_prefix(prefix, part)
+        differences[path.name + ', symbol'] = _relative_difference(expected, run_symbol(path, inputs))
+        if onnx:
+            file = path.with_name(path.name + '.onnx')
+            differences[path.name + ', ONNX Runtime'] = _relative_difference(expected, run_onnx(file, inputs))
+    return differences
+
+
+def _interface(graph: Graph) -> dict:
+    outputs = graph.symbol.infer_shape(**graph.inputs)[1]
+    names = [name[:-len('_output')] for name in graph.symbol.list_outputs()]
+
+    def rows(shapes):
+        return [{'name': name, 'shape': ['N'] + list(shape[1:]), 'dtype': 'float32'} for name, shape in shapes]
+    return {'inputs': rows(graph.inputs.items()), 'outputs': rows(zip(names, outputs))}
+
+
+def export_model(net: Uniface, name: str, out: Union[str, os.PathLike], split: bool = False, onnx: bool = False,
+                 mean_embedding: Optional[np.ndarray] = None, details: Optional[Mapping] = None) -> Dict[str, float]:
+    """Write a model's graphs, weights and manifest, and check what was written against Gluon.
+
+    Parameters
+    ----------
+    net : Uniface
+        With weights.
+    name : str
+        Files are called ``NAME-symbol.json``, ``NAME-0000.params``, ``NAME.json``; with `split` also ``NAME-trunk-*`` and
+        ``NAME-faces-*``; with `onnx` each graph as ``.onnx``, too.
+    out : path
+        Folder; made where it is missing.
+    mean_embedding : numpy.ndarray, optional
+        (128,) mean of the teacher's embeddings of the training set. It is subtracted from the last layer's bias, so that
+        embeddings of strangers are near 0 in cosine.
+    details : mapping, optional
+        More entries of the manifest: model, training, thresholds, licence.
+
+    Returns
+    -------
+    dict
+        Largest difference of each written graph from Gluon, relative to the value or to 1, whichever is larger.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    prefix = out / name
+    graphs = {part: graph for part, graph in inference_graphs(net).items() if split or not part}
+    bias = net.recognition.embedding.bias
+    raw_bias = bias.data().copy()
+    if mean_embedding is not None:
+        bias.set_data(raw_bias - mx.nd.array(mean_embedding))
+    files = []
+    try:
+        arrays = named_arrays(net)
+        for part, graph in graphs.items():
+            path = part_prefix(prefix, part)
+            write_symbol(path, graph.symbol)
+            own = graph_arrays(graph.symbol, arrays)
+            save_arrays('{}-{:04d}.params'.format(path, EPOCH), own)
+            files += [path.name + '-symbol.json', '{}-{:04d}.params'.format(path.name, EPOCH)]
+            if onnx:
+                export_onnx(path.with_name(path.name + '.onnx'), graph.symbol, own, graph.inputs)
+                files.append(path.name + '.onnx')
+        differences = _check(net, prefix, graphs, onnx)
+    finally:
+        bias.set_data(raw_bias)
+    manifest = {
+        'name': name,
+        'graphs': {part or 'whole': _interface(graph) for part, graph in graphs.items()},
+        'input': {'size': net.size, 'layout': 'NCHW', 'channels': 'RGB', 'range': [0, 255],
+                  'preparation': 'pad with 0 at the right or bottom to a square, resize to the input size'},
+        'coordinates': 'pixels of the input, pixel i covers [i, i + 1); boxes x1 y1 x2 y2, right and bottom exclusive; '
+                       'landmarks x y of image-left eye, image-right eye, nose, image-left and image-right mouth corner',
+        'max_faces': net.max_faces,
+        'thresholds': {'graph_score': net.score_threshold, 'graph_iou': net.iou_threshold, 'score': SCORE_THRESHOLD,
+                       'verification': None},
+        'mean_embedding': None if mean_embedding is None else [float(value) for value in mean_embedding],
+        'embedding': {'dimension': EMBEDDING_DIM, 'unit_length': True, 'centred': mean_embedding is not None},
+        'versions': versions(), 'revision': git_revision(), 'files': files}
+    if onnx:
+        manifest['onnx_opset'] = OPSET
+    write_manifest(prefix, _merged(manifest, details or {}))
+    return differences
+
+
+def _merged(base: dict, more: Mapping) -> dict:
+    """`base` with `more` laid over it, dictionaries within merged."""
+    merged = dict(base)
+    for key, value in more.items():
+        nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        merged[key] = dict(base[key], **value) if nested else value
+    return merged
+
+
+def write_symbol(prefix: Union[str, os.PathLike], symbol: mx.sym.Symbol) -> None:
+    """Write ``PREFIX-symbol.json``, aside and renamed."""
+    path = Path('{}-symbol.json'.format(prefix))
+    aside = path.with_name(path.name + '.part')
+    aside.write_text(symbol.tojson() + '\n')
+    os.replace(aside, path)

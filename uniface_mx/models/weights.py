@@ -1,0 +1,116 @@
+"""Weights in files that every MXNet front end reads, and weights for trials."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Dict, Union
+
+import mxnet as mx
+import numpy as np
+from mxnet.gluon import HybridBlock
+from mxnet.gluon.parameter import Constant
+
+from uniface_mx.errors import UnifaceError
+
+STATISTICS = ('running_mean', 'running_var')
+
+
+def named_arrays(net: HybridBlock) -> Dict[str, mx.nd.NDArray]:
+    """A block's parameters under MXNet's stock names: ``arg:`` for arguments, ``aux:`` for running statistics."""
+    return {('aux:' if name.endswith(STATISTICS) else 'arg:') + name: parameter.data(parameter.list_ctx()[0])
+            for name, parameter in net.collect_params().items()}
+
+
+def save_arrays(path: Union[str, os.PathLike], arrays: Dict[str, mx.nd.NDArray]) -> None:
+    """Write arrays as a ``.params`` file, aside and renamed."""
+    path = Path(path)
+    aside = path.with_name(path.name + '.part')
+    mx.nd.save(str(aside), {name: arrays[name].as_in_context(mx.cpu()) for name in sorted(arrays)})
+    os.replace(aside, path)
+
+
+def save_weights(net: HybridBlock, path: Union[str, os.PathLike]) -> None:
+    """Write a block's weights under MXNet's stock names."""
+    save_arrays(path, named_arrays(net))
+
+
+def load_arrays(path: Union[str, os.PathLike]) -> Dict[str, mx.nd.NDArray]:
+    """Read a ``.params`` file; raises `UnifaceError` where there is none or it is damaged."""
+    path = Path(path)
+    if not path.is_file():
+        raise UnifaceError('{}: no such file of weights'.format(path))
+    try:
+        arrays = mx.nd.load(str(path))
+    except (mx.MXNetError, ValueError) as error:
+        raise UnifaceError('{}: cannot be read as weights ({})'.format(path, str(error).strip().split('\n')[-1])) from None
+    if not isinstance(arrays, dict):
+        raise UnifaceError('{}: holds arrays without names'.format(path))
+    return arrays
+
+
+def load_weights(net: HybridBlock, path: Union[str, os.PathLike], ctx=None) -> None:
+    """Fill an uninitialized or initialized block from a file that `save_weights`, the exporter or Gluon wrote.
+
+    Raises
+    ------
+    UnifaceError
+        The file is damaged or was made for another model: a weight is missing, left over, of another shape, or the anchors
+        differ.
+    """
+    arrays = load_arrays(path)
+    parameters = net.collect_params()
+    if any(name.startswith(('arg:', 'aux:')) for name in arrays):
+        arrays = {name.split(':', 1)[1]: array for name, array in arrays.items()}
+    else:
+        structural = net._collect_params_with_prefix()
+        arrays = {structural[name].name if name in structural else name: array for name, array in arrays.items()}
+    missing, left = sorted(set(parameters) - set(arrays)), sorted(set(arrays) - set(parameters))
+    if missing or left:
+        raise UnifaceError('{}: made for another model: {} weights missing ({}), {} left over ({})'.format(
+            path, len(missing), ', '.join(missing[:3]) or '-', len(left), ', '.join(left[:3]) or '-'))
+    for name, parameter in parameters.items():
+        value = arrays[name]
+        if isinstance(parameter, Constant):
+            expected = np.asarray(parameter.value.asnumpy())
+            if expected.shape != value.shape or np.abs(expected - value.asnumpy()).max() > 1e-4:
+                raise UnifaceError('{}: made for other {} than the model has'.format(path, name))
+        elif parameter.shape is not None and len(parameter.shape) == value.ndim and any(
+                known not in (0, side) for known, side in zip(parameter.shape, value.shape)):
+            raise UnifaceError('{}: {} has shape {}, the model wants {}'.format(
+                path, name, value.shape, parameter.shape))
+    for name, parameter in parameters.items():
+        if isinstance(parameter, Constant):
+            parameter.initialize(ctx=ctx, force_reinit=True)
+        else:
+            parameter._load_init(arrays[name].astype(parameter.dtype), ctx)
+
+
+def randomize(net: HybridBlock, seed: int) -> None:
+    """Random weights and random batch-norm statistics, the same for a seed, that keep activations of order one.
+
+    For trials of what does not depend on training: parity, speed, export. The statistics are those of noise, shaken.
+    """
+    mx.random.seed(seed)
+    random = np.random.RandomState(seed)
+    net.initialize(mx.init.MSRAPrelu(factor_type='in', slope=0), force_reinit=True)
+    net(mx.nd.zeros((1, 3, net.size, net.size)))
+    norms = _batch_norms(net)
+    momentum = norms[0]._kwargs['momentum']
+    for norm in norms:
+        norm.gamma.set_data(mx.nd.array(random.uniform(0.3,0.6, norm.gamma.shape)))
+        norm.beta.set_data(mx.nd.array(random.normal(1,0.3, norm.beta.shape)))
+        norm._kwargs['momentum'] = 0.0
+    with mx.autograd.record():
+        outputs = net.network(mx.nd.array(random.uniform(0, 255, (2, 3, net.size, net.size))))
+    # MXNet writes running statistics on the way back.
+    mx.autograd.backward(list(outputs))
+    for norm in norms:
+        norm._kwargs['momentum'] = momentum
+        mean, variance = norm.running_mean, norm.running_var
+        mean.set_data(mean.data() + mx.nd.array(random.normal(0, 0.1, mean.shape)) * variance.data().sqrt())
+        variance.set_data(variance.data() * mx.nd.array(random.uniform(0.9, 1.3, variance.shape)))
+
+
+def _batch_norms(block: HybridBlock) -> list:
+    found = [block] if isinstance(block, mx.gluon.nn.BatchNorm) else []
+    return found + [norm for child in block._children.values() for norm in _batch_norms(child)]
