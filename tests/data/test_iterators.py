@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from uniface_mx.data.iterators import CanvasDataset, CanvasIter, to_ndarrays
-from uniface_mx.data.loader import Canvases, Loader, RecordShare
+from uniface_mx.data.loader import Canvases, Loader
 from uniface_mx.data.records import BOX, OBJECT_WIDTH, Record, RecordWriter
-from uniface_mx.data.transforms import AugmentSettings
+from uniface_mx.data.transforms import AugmentSettings, RecordShare
 from uniface_mx.image import encode_jpeg
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 
 from uniface_mx.data import records
-from uniface_mx.data.loader import Canvases, Loader, RecordShare, SharedReader
+from uniface_mx.data.loader import Canvases, Loader, SharedReader
 from uniface_mx.data.records import (BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH, Record,
                                      RecordError, RecordReader, RecordWriter)
-from uniface_mx.data.transforms import AugmentSettings
+from uniface_mx.data.transforms import AugmentSettings, RecordShare
 from uniface_mx.image import encode_jpeg
 
 TEACHERS = {'embeddings': {'name': 'made up', 'version': '1', 'sha256': 'a' * 64, 'mirror': True}}

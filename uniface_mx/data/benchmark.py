@@ -11,9 +11,10 @@ import mxnet as mx
 import numpy as np
 
 from uniface_mx.data.iterators import to_ndarrays
-from uniface_mx.data.loader import Canvases, Loader, RecordShare, SharedReader
-from uniface_mx.data.records import HAS_EMBEDDING, IGNORE, RecordError
-from uniface_mx.data.transforms import AugmentSettings, decode, geometric, photometric
+from uniface_mx.data.loader import Canvases, Loader, SharedReader
+from uniface_mx.data.records import HAS_EMBEDDING, IGNORE
+from uniface_mx.data.transforms import AugmentSettings, RecordShare, geometric, photometric
+from uniface_mx.data.transforms.canvas import decode
 
 # More batches than either pipeline makes ahead.
 _WARM = 5

@@ -10,7 +10,6 @@ import os
 import struct
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
@@ -19,30 +18,11 @@ import numpy as np
 from uniface_mx.data import records
 from uniface_mx.data.order import Proportions, RecordOrder
 from uniface_mx.data.records import BOX, IGNORE, LANDMARKS, OBJECT_WIDTH, RecordError
-from uniface_mx.data.transforms import AugmentSettings, Photo, canvas_kinds, draw, plan
-from uniface_mx.data.transforms.canvas import MOSAIC
+from uniface_mx.data.transforms import AugmentSettings, RecordShare
+from uniface_mx.data.transforms.canvas import MOSAIC, Photo, canvas_kinds, draw, plan
 from uniface_mx.data.transforms.geometric import sides
 
 _MAGIC = struct.pack('<I', 0xced7230a)
-
-
-@dataclass(frozen=True)
-class RecordShare:
-    """A record set and what it is used for.
-
-    Parameters
-    ----------
-    path : str
-        NAME of the set, or any of its files.
-    photo, tile, background : float
-        How often one of its records is shown relative to a record of weight 1, as a whole photo (letterbox, crop), in a
-        mosaic's cell, and behind other photos (only for sets without faces); 0 for never.
-    """
-
-    path: str
-    photo: float = 1.0
-    tile: float = 1.0
-    background: float = 0.0
 
 
 class Batch(NamedTuple):

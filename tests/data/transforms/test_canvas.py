@@ -7,7 +7,8 @@ from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from uniface_mx.data.records import (BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH,
                                      RecordError)
-from uniface_mx.data.transforms import AugmentSettings, Photo, decode, draw, plan
+from uniface_mx.data.transforms import AugmentSettings
+from uniface_mx.data.transforms.canvas import Photo, decode, draw, plan
 from uniface_mx.geometry import iou, letterbox, transform_points
 from uniface_mx.image import encode_jpeg
 

@@ -1,6 +1,7 @@
 import pytest
 
-from uniface_mx.data.transforms import AugmentError, AugmentSettings, canvas_kinds
+from uniface_mx.data.transforms import AugmentError, AugmentSettings
+from uniface_mx.data.transforms.canvas import canvas_kinds
 
 
 @pytest.mark.parametrize('values, message', [

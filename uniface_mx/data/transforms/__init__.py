@@ -1,5 +1,4 @@
-"""Augmentation: from photos with labelled faces to training canvases."""
-from uniface_mx.data.transforms.canvas import Photo, Tile, canvas_kinds, decode, draw, plan
-from uniface_mx.data.transforms.settings import AugmentError, AugmentSettings
+"""Augmentation: from photos with labelled faces to training canvases. Its settings need no MXNet."""
+from uniface_mx.data.transforms.settings import AugmentError, AugmentSettings, RecordShare
 
-__all__ = ['AugmentError', 'AugmentSettings', 'Photo', 'Tile', 'canvas_kinds', 'decode', 'draw', 'plan']
+__all__ = ['AugmentError', 'AugmentSettings', 'RecordShare']

@@ -1,4 +1,4 @@
-"""What the training pictures are made of: every switch and number of the augmentation, in one dataclass."""
+"""What training pictures are made of: which records, and every switch and number of the augmentation."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -9,6 +9,25 @@ from uniface_mx.errors import UnifaceError
 
 class AugmentError(UnifaceError):
     """Settings of the augmentation that make no sense."""
+
+
+@dataclass(frozen=True)
+class RecordShare:
+    """A record set and what it is used for.
+
+    Parameters
+    ----------
+    path : str
+        NAME of the set, or any of its files.
+    photo, tile, background : float
+        How often one of its records is shown relative to a record of weight 1, as a whole photo (letterbox, crop), in a
+        mosaic's cell, and behind other photos (only for sets without faces); 0 for never.
+    """
+
+    path: str
+    photo: float = 1.0
+    tile: float = 1.0
+    background: float = 0.0
 
 
 @dataclass(frozen=True)
