@@ -7,15 +7,30 @@ from uniface_mx.results import ResultError, read_result, read_results, write_jso
 
 
 def test_round_trip(tmp_path):
-    path = write_result(tmp_path / 'model', 'lfw', subject={'name': 'model'}, data={'path': tmp_path},
-                        metrics={'accuracy': np.float32(0.5), 'folds': np.array([1, 2]), 'none': float('nan')},
-                        command=['evaluate.py', 'lfw'])
+    path = write_result(
+        tmp_path / 'model',
+        'lfw',
+        subject={'name': 'model'},
+        data={'path': tmp_path},
+        metrics={'accuracy': np.float32(0.5), 'folds': np.array([1, 2]), 'none': float('nan')},
+        command=['evaluate.py', 'lfw'],
+    )
     assert path == tmp_path / 'model' / 'lfw.json'
     result = read_result(path)
     assert result['metrics'] == {'accuracy': 0.5, 'folds': [1, 2], 'none': None}
     assert result['command'] == ['evaluate.py', 'lfw']
-    assert set(result) == {'format', 'name', 'subject', 'data', 'metrics', 'command', 'date', 'revision', 'versions',
-                           'machine'}
+    assert set(result) == {
+        'format',
+        'name',
+        'subject',
+        'data',
+        'metrics',
+        'command',
+        'date',
+        'revision',
+        'versions',
+        'machine',
+    }
     assert result['versions']['numpy'] == np.__version__
     assert result['machine']['cores'] >= 1
     assert [item.name for item in path.parent.iterdir()] == ['lfw.json']
@@ -29,10 +44,15 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path):
     assert json.loads(path.read_text()) == {'old': 1}
 
 
-@pytest.mark.parametrize('text, complaint', [
-    ('{', 'not a readable result'), ('[]', 'lacks format'), ('{"format": 1, "name": "x"}', 'lacks subject, data, metrics'),
-    ('{"format": 9, "name": "x", "subject": {}, "data": {}, "metrics": {}}', 'result format 9'),
-])
+@pytest.mark.parametrize(
+    'text, complaint',
+    [
+        ('{', 'not a readable result'),
+        ('[]', 'lacks format'),
+        ('{"format": 1, "name": "x"}', 'lacks subject, data, metrics'),
+        ('{"format": 9, "name": "x", "subject": {}, "data": {}, "metrics": {}}', 'result format 9'),
+    ],
+)
 def test_no_result(tmp_path, text, complaint):
     path = tmp_path / 'x.json'
     path.write_text(text)

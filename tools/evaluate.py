@@ -1,4 +1,4 @@
-"""The paper's evaluations of a model, or of the teachers: LFW, FDDB, landmarks, detection, groups of people, cost.
+"""The paper's evaluations of a model, or of the teachers: LFW, FDDB, landmarks, detection, groups, cost.
 
 Each writes a result file, and what belongs to it, into the folder given by --out.
 """
@@ -27,9 +27,12 @@ def teacher(arguments: argparse.Namespace, embed: bool = True, centre=None):
     from uniface_mx.teachers import create_teacher
 
     landmarks, embeddings = (teacher_options(spec) for spec in arguments.teachers)
-    return TeacherSubject(create_teacher(landmarks[0], **landmarks[1]),
-                          create_teacher(embeddings[0], **embeddings[1]) if embed else None, mirror=arguments.mirror,
-                          centre=centre)
+    return TeacherSubject(
+        create_teacher(landmarks[0], **landmarks[1]),
+        create_teacher(embeddings[0], **embeddings[1]) if embed else None,
+        mirror=arguments.mirror,
+        centre=centre,
+    )
 
 
 def subject(arguments: argparse.Namespace, embed: bool = True, score_threshold=None, centre=None):
@@ -56,8 +59,14 @@ def write(arguments: argparse.Namespace, name: str, chosen, data: dict, metrics:
     manifest = None if arguments.teacher or not arguments.model else model_manifest(arguments)
     if manifest:
         about.update({key: manifest[key] for key in ('model', 'training', 'licence') if key in manifest})
-    path = write_result(arguments.out, name, subject=about, data=data, metrics=metrics,
-                        command=['tools/evaluate.py', *arguments.command_line])
+    path = write_result(
+        arguments.out,
+        name,
+        subject=about,
+        data=data,
+        metrics=metrics,
+        command=['tools/evaluate.py', *arguments.command_line],
+    )
     print('wrote {}'.format(path))
 
 
@@ -93,23 +102,44 @@ def run_lfw(arguments: argparse.Namespace) -> None:
     chosen = subject(arguments, score_threshold=arguments.score_threshold)
     runs = []
     for seed in arguments.seed if arguments.perturb else (0,):
-        embedded = lfw.cached_embeddings(arguments.cache, chosen, photos, arguments.choose, arguments.perturb, seed,
-                                         arguments.progress)
+        embedded = lfw.cached_embeddings(
+            arguments.cache, chosen, photos, arguments.choose, arguments.perturb, seed, arguments.progress
+        )
         figures, curve = lfw.evaluate(pairs, embedded, chosen.metric)
         runs.append(dict(figures, seed=seed) if arguments.perturb else figures)
-        print('{}accuracy {} +- {:.2f} (std of the folds), standard error {:.2f}, area {:.5f}, {} photos without face'.format(
-            'seed {}: '.format(seed) if arguments.perturb else '', percent(figures['accuracy']), 100 * figures['std'],
-            100 * figures['standard_error'], figures['area'], figures['photos_without_face']))
+        print(
+            '{}accuracy {} +- {:.2f} (std of the folds), standard error {:.2f}, area {:.5f}, '
+            '{} photos without face'.format(
+                'seed {}: '.format(seed) if arguments.perturb else '',
+                percent(figures['accuracy']),
+                100 * figures['std'],
+                100 * figures['standard_error'],
+                figures['area'],
+                figures['photos_without_face'],
+            )
+        )
     name = 'lfw' + ('' if arguments.mirror or not arguments.teacher else '_single')
     metrics = dict(runs[0], choose=arguments.choose)
     if arguments.perturb:
         name += '_perturb{}'.format(arguments.perturb)
         metrics = dict(lfw.average(runs), choose=arguments.choose, perturb=arguments.perturb, seeds=runs)
         print('over {} seeds: {}'.format(len(runs), percent(metrics['accuracy'])))
-    draw_verification(Path(arguments.out) / (name + '_roc.png'),
-                      {chosen.name: (curve.false_accepts[1:], curve.true_accepts[1:])})
-    write(arguments, name, chosen, {'name': 'LFW', 'photos': len(photos), 'pairs': len(pairs.same),
-                                    'protocol': 'unrestricted, labeled outside data'}, metrics)
+    draw_verification(
+        Path(arguments.out) / (name + '_roc.png'),
+        {chosen.name: (curve.false_accepts[1:], curve.true_accepts[1:])},
+    )
+    write(
+        arguments,
+        name,
+        chosen,
+        {
+            'name': 'LFW',
+            'photos': len(photos),
+            'pairs': len(pairs.same),
+            'protocol': 'unrestricted, labeled outside data',
+        },
+        metrics,
+    )
 
 
 def run_fddb(arguments: argparse.Namespace) -> None:
@@ -119,8 +149,12 @@ def run_fddb(arguments: argparse.Namespace) -> None:
     if arguments.crops:
         name, title = 'fddb_crops', 'FDDB-crops (not FDDB), discrete score'
         chosen = subject(arguments, embed=False, score_threshold=arguments.score_threshold)
-        curve, counts = fddb_crops.evaluate(chosen, fddb_crops.read_crops(arguments.crops), arguments.progress)
-        data = dict(counts, name='FDDB-crops', note='crops of FDDB photos, easier than FDDB; no figure on FDDB')
+        curve, counts = fddb_crops.evaluate(
+            chosen, fddb_crops.read_crops(arguments.crops), arguments.progress
+        )
+        data = dict(
+            counts, name='FDDB-crops', note='crops of FDDB photos, easier than FDDB; no figure on FDDB'
+        )
     else:
         name, title = 'fddb', 'FDDB, discrete score'
         annotations = fddb.read_annotations(arguments.annotations)
@@ -136,13 +170,21 @@ def run_fddb(arguments: argparse.Namespace) -> None:
             found, sizes = fddb.detect(chosen, photos, arguments.progress)
             fddb.write_detections(out, fddb.fold_names(arguments.annotations), found)
         curve = fddb.evaluate(annotations, fddb.read_detections(arguments.detections or out), sizes)
-        data = {'name': 'FDDB', 'photos': len(annotations), 'faces': curve.faces, 'image_sizes_known': sizes is not None}
+        data = {
+            'name': 'FDDB',
+            'photos': len(annotations),
+            'faces': curve.faces,
+            'image_sizes_known': sizes is not None,
+        }
     prefix = '' if name == 'fddb' else name + '-'
     fddb.write_curves(out, curve, prefix)
     figures = fddb.summary(curve)
     for at, rate in figures['discrete'].items():
-        print('{:>5} false positives: discrete {}, continuous {}'.format(at, percent(rate), percent(
-            figures['continuous'][at])))
+        print(
+            '{:>5} false positives: discrete {}, continuous {}'.format(
+                at, percent(rate), percent(figures['continuous'][at])
+            )
+        )
     print('the curve ends at {false_positives} false positives'.format(**figures['last']))
     draw_curves(arguments, out / (name + '.png'), chosen.name, out / (prefix + 'DiscROC.txt'), title)
     write(arguments, name, chosen, data, figures)
@@ -178,11 +220,22 @@ def run_landmarks(arguments: argparse.Namespace) -> None:
     source = open_source(arguments.source)
     chosen = subject(arguments, embed=False, score_threshold=arguments.score_threshold)
     figures = landmarks.evaluate(chosen, source, arguments.margin, arguments.progress)
-    print('{} of {} faces found; error {} of the distance of the eyes, failures {}; {} photos skipped'.format(
-        figures['found'], figures['faces'], percent(figures['error']), percent(figures['failure_rate']),
-        figures['skipped']))
-    write(arguments, 'landmarks_' + source.name, chosen,
-          {'name': source.name, 'photos': figures['photos'], 'faces': figures['faces']}, figures)
+    print(
+        '{} of {} faces found; error {} of the distance of the eyes, failures {}; {} photos skipped'.format(
+            figures['found'],
+            figures['faces'],
+            percent(figures['error']),
+            percent(figures['failure_rate']),
+            figures['skipped'],
+        )
+    )
+    write(
+        arguments,
+        'landmarks_' + source.name,
+        chosen,
+        {'name': source.name, 'photos': figures['photos'], 'faces': figures['faces']},
+        figures,
+    )
 
 
 def run_detection(arguments: argparse.Namespace) -> None:
@@ -191,19 +244,42 @@ def run_detection(arguments: argparse.Namespace) -> None:
 
     readers = [RecordReader(name) for name in arguments.records]
     mean = mean_embedding(arguments)
-    chosen = subject(arguments, embed=mean is not None and any(reader.meta.embeddings for reader in readers),
-                     score_threshold=arguments.score_threshold, centre=mean)
-    figures = detection.evaluate(chosen, itertools.chain(*readers), arguments.threshold, mean, arguments.progress)
-    print('average precision {}; at score {:g}: recall {}, precision {}'.format(
-        percent(figures['average_precision']), figures['threshold'], percent(figures['recall']),
-        percent(figures['precision'])))
+    chosen = subject(
+        arguments,
+        embed=mean is not None and any(reader.meta.embeddings for reader in readers),
+        score_threshold=arguments.score_threshold,
+        centre=mean,
+    )
+    figures = detection.evaluate(
+        chosen, itertools.chain(*readers), arguments.threshold, mean, arguments.progress
+    )
+    print(
+        'average precision {}; at score {:g}: recall {}, precision {}'.format(
+            percent(figures['average_precision']),
+            figures['threshold'],
+            percent(figures['recall']),
+            percent(figures['precision']),
+        )
+    )
     for row in figures['recall_by_height']:
-        print('  height {:>3} to {:>3}: {:>6} faces, recall {}'.format(row['from'], row['below'], row['faces'],
-                                                                     percent(row['recall'])))
+        print(
+            '  height {:>3} to {:>3}: {:>6} faces, recall {}'.format(
+                row['from'], row['below'], row['faces'], percent(row['recall'])
+            )
+        )
     names = [Path(name).name for name in arguments.records]
-    write(arguments, 'detection_' + (arguments.name or '_'.join(names)), chosen, {
-        'name': ', '.join(names), 'photos': figures['photos'], 'faces': figures['faces'],
-        'sha256': [reader.meta.files['.rec']['sha256'] for reader in readers]}, figures)
+    write(
+        arguments,
+        'detection_' + (arguments.name or '_'.join(names)),
+        chosen,
+        {
+            'name': ', '.join(names),
+            'photos': figures['photos'],
+            'faces': figures['faces'],
+            'sha256': [reader.meta.files['.rec']['sha256'] for reader in readers],
+        },
+        figures,
+    )
 
 
 def run_cost(arguments: argparse.Namespace) -> None:
@@ -216,8 +292,12 @@ def run_cost(arguments: argparse.Namespace) -> None:
         raise UnifaceError('{}.json does not say which model it is'.format(arguments.model))
     graphs = inference_graphs(get_model(model['name'], **model.get('overrides', {})))
     image, face = (count(*graphs[part]) for part in ('trunk', 'faces'))
-    figures = {'parameters': image.parameters + face.parameters, 'parameters_of_recognition': face.parameters,
-               'multiply_adds_image': image.multiply_adds, 'multiply_adds_face': face.multiply_adds}
+    figures = {
+        'parameters': image.parameters + face.parameters,
+        'parameters_of_recognition': face.parameters,
+        'multiply_adds_image': image.multiply_adds,
+        'multiply_adds_face': face.multiply_adds,
+    }
     for name, value in figures.items():
         print('{}: {:,}'.format(name.replace('_', ' '), value))
     chosen = argparse.Namespace(name=Path(arguments.model).name, identity={'model': model})
@@ -230,43 +310,87 @@ def run_groups(arguments: argparse.Namespace) -> None:
     only = None
     if arguments.only:
         try:
-            only = {Path(line.strip()).name for line in Path(arguments.only).read_text(encoding='utf-8').splitlines()}
+            only = {
+                Path(line.strip()).name
+                for line in Path(arguments.only).read_text(encoding='utf-8').splitlines()
+            }
         except OSError as error:
             raise UnifaceError('{}: {}'.format(arguments.only, error.strerror)) from error
     people, unnamed = groups.read_people(arguments.images, arguments.kind, only)
     people = groups.choose_people(people, arguments.limit, arguments.sample_seed)
     mean = mean_embedding(arguments)
     if mean is None:
-        raise UnifaceError('embeddings are compared around their mean: give a record set with --mean, the model has none')
+        raise UnifaceError(
+            'embeddings are compared around their mean: give a record set with --mean, the model has none'
+        )
     chosen = subject(arguments, score_threshold=arguments.score_threshold, centre=mean)
     reference = teacher(arguments, centre=mean)
-    figures = dict(groups.evaluate(chosen, reference, people, arguments.margin, arguments.progress),
-                   photos_of_other_names=unnamed, reference=reference.identity)
+    figures = dict(
+        groups.evaluate(chosen, reference, people, arguments.margin, arguments.progress),
+        photos_of_other_names=unnamed,
+        reference=reference.identity,
+    )
     for kind in ('age', 'origin'):
         for group, part in figures[kind].items():
-            print('{:<14} {:>6} faces, recall {}, landmark error {}, cosine to the teacher {}'.format(
-                group, part['faces'], percent(part['recall']['share']), percent(part['landmark_error']['mean']),
-                'none' if part['cosine_to_teacher']['mean'] is None else '{:.3f}'.format(
-                    part['cosine_to_teacher']['mean'])))
-    write(arguments, 'groups_' + arguments.kind, chosen,
-          {'name': arguments.kind, 'photos': len(people), 'limit_per_group': arguments.limit,
-           'held_out': bool(arguments.only)}, figures)
+            print(
+                '{:<14} {:>6} faces, recall {}, landmark error {}, cosine to the teacher {}'.format(
+                    group,
+                    part['faces'],
+                    percent(part['recall']['share']),
+                    percent(part['landmark_error']['mean']),
+                    (
+                        'none'
+                        if part['cosine_to_teacher']['mean'] is None
+                        else '{:.3f}'.format(part['cosine_to_teacher']['mean'])
+                    ),
+                )
+            )
+    write(
+        arguments,
+        'groups_' + arguments.kind,
+        chosen,
+        {
+            'name': arguments.kind,
+            'photos': len(people),
+            'limit_per_group': arguments.limit,
+            'held_out': bool(arguments.only),
+        },
+        figures,
+    )
 
 
 def add_common(command: argparse.ArgumentParser, score_threshold) -> None:
     who = command.add_mutually_exclusive_group()
     who.add_argument('--model', metavar='PREFIX', help='of an exported model, as DIR/NAME')
-    who.add_argument('--teacher', action='store_true', help='the teachers instead: what a model can reach at best')
+    who.add_argument(
+        '--teacher', action='store_true', help='the teachers instead: what a model can reach at best'
+    )
     command.add_argument('--out', required=True, metavar='DIR', help='by custom experiments/results/NAME')
     command.add_argument('--backend', default='mxnet', help='of the predictor (%(default)s)')
     command.add_argument('--device', default='cpu', help='cpu or gpu:N (%(default)s)')
-    command.add_argument('--score-threshold', type=float, metavar='S', default=score_threshold,
-                         help="of the model's faces ({})".format('%(default)s' if score_threshold else "the model's own"))
-    command.add_argument('--teachers', nargs=2, default=TEACHERS, metavar=('LANDMARKS', 'EMBEDDINGS'),
-                         help='NAME or NAME?OPTION=VALUE&... (%(default)s)')
-    command.add_argument('--no-mirror', dest='mirror', action='store_false',
-                         help="teachers: the face's embedding alone, not averaged with its mirror image's")
-    command.add_argument('--enlarge', type=float, default=1, metavar='F', help='show every photo F times as large')
+    command.add_argument(
+        '--score-threshold',
+        type=float,
+        metavar='S',
+        default=score_threshold,
+        help="of the model's faces ({})".format('%(default)s' if score_threshold else "the model's own"),
+    )
+    command.add_argument(
+        '--teachers',
+        nargs=2,
+        default=TEACHERS,
+        metavar=('LANDMARKS', 'EMBEDDINGS'),
+        help='NAME or NAME?OPTION=VALUE&... (%(default)s)',
+    )
+    command.add_argument(
+        '--no-mirror',
+        dest='mirror',
+        action='store_false',
+        help="teachers: the face's embedding alone, not averaged with its mirror image's",
+    )
+    command.add_argument(
+        '--enlarge', type=float, default=1, metavar='F', help='show every photo F times as large'
+    )
     command.add_argument('--no-progress', dest='progress', action='store_false')
 
 
@@ -283,12 +407,30 @@ def parse(argv) -> argparse.Namespace:
     command = add('lfw', run_lfw, 'LFW: ten folds, and the robustness test')
     command.add_argument('--images', required=True, metavar='DIR')
     command.add_argument('--pairs', required=True, metavar='FILE', help='the official pairs.txt')
-    command.add_argument('--choose', choices=('centre', 'largest'), default='centre',
-                         help='whom a photo with several faces is about (%(default)s)')
-    command.add_argument('--perturb', type=int, default=0, metavar='PIXELS',
-                         help='crop or pad each side by up to so many pixels; the paper takes 60')
-    command.add_argument('--seed', type=int, nargs='+', default=[0], metavar='S', help='of the perturbation; several are averaged')
-    command.add_argument('--cache', metavar='DIR', default=default_cache(), help='of embeddings (%(default)s)')
+    command.add_argument(
+        '--choose',
+        choices=('centre', 'largest'),
+        default='centre',
+        help='whom a photo with several faces is about (%(default)s)',
+    )
+    command.add_argument(
+        '--perturb',
+        type=int,
+        default=0,
+        metavar='PIXELS',
+        help='crop or pad each side by up to so many pixels; the paper takes 60',
+    )
+    command.add_argument(
+        '--seed',
+        type=int,
+        nargs='+',
+        default=[0],
+        metavar='S',
+        help='of the perturbation; several are averaged',
+    )
+    command.add_argument(
+        '--cache', metavar='DIR', default=default_cache(), help='of embeddings (%(default)s)'
+    )
 
     command = add('fddb', run_fddb, 'FDDB, as its own program counts', ANY_SCORE)
     command.add_argument('--images', metavar='DIR', help='with 2002/08/11/big/img_591.jpg and so on')
@@ -299,31 +441,55 @@ def parse(argv) -> argparse.Namespace:
 
     command = add('landmarks', run_landmarks, 'error of the five landmarks')
     command.add_argument('--source', required=True, metavar='KIND:PATH', help='with annotated points')
-    command.add_argument('--margin', type=float, default=0, metavar='F',
-                         help='black room around each photo, in shares of its longer side, for tight crops')
+    command.add_argument(
+        '--margin',
+        type=float,
+        default=0,
+        metavar='F',
+        help='black room around each photo, in shares of its longer side, for tight crops',
+    )
 
     command = add('detection', run_detection, "a record set's faces found again", ANY_SCORE)
     command.add_argument('--records', required=True, nargs='+', metavar='NAME')
     command.add_argument('--name', help="of the result; the record sets' by default")
-    command.add_argument('--threshold', type=float, default=0.5, help='for recall and precision (%(default)s)')
-    command.add_argument('--mean', metavar='NAME', help="record set whose mean embedding to take; the model's own by default")
+    command.add_argument(
+        '--threshold', type=float, default=0.5, help='for recall and precision (%(default)s)'
+    )
+    command.add_argument(
+        '--mean', metavar='NAME', help="record set whose mean embedding to take; the model's own by default"
+    )
 
     add('cost', run_cost, 'parameters and multiply-adds')
 
     command = add('groups', run_groups, 'by age and origin, beside the teachers')
     command.add_argument('--images', required=True, metavar='DIR')
-    command.add_argument('--kind', required=True, choices=('utkface', 'all_age_faces'), help='whose names the photos have')
-    command.add_argument('--only', metavar='FILE', help='names of photos to take, a line each: those not trained on')
-    command.add_argument('--limit', type=int, default=200, metavar='N', help='of each age group and origin (%(default)s)')
+    command.add_argument(
+        '--kind', required=True, choices=('utkface', 'all_age_faces'), help='whose names the photos have'
+    )
+    command.add_argument(
+        '--only', metavar='FILE', help='names of photos to take, a line each: those not trained on'
+    )
+    command.add_argument(
+        '--limit', type=int, default=200, metavar='N', help='of each age group and origin (%(default)s)'
+    )
     command.add_argument('--sample-seed', type=int, default=0, metavar='S', help='of their choice')
-    command.add_argument('--margin', type=float, default=0.5, metavar='F', help='black room around each photo (%(default)s)')
-    command.add_argument('--mean', metavar='NAME', help="record set whose mean embedding to take; the model's own by default")
+    command.add_argument(
+        '--margin', type=float, default=0.5, metavar='F', help='black room around each photo (%(default)s)'
+    )
+    command.add_argument(
+        '--mean', metavar='NAME', help="record set whose mean embedding to take; the model's own by default"
+    )
 
     arguments = parser.parse_args(argv)
     official = arguments.command == 'fddb' and arguments.detections
     if bool(arguments.model) + arguments.teacher + bool(official) != 1:
-        parser.error('give one of --model PREFIX, --teacher' + (' and --detections DIR' if arguments.command == 'fddb' else ''))
-    if arguments.command == 'fddb' and not (arguments.crops or arguments.annotations and (arguments.images or official)):
+        parser.error(
+            'give one of --model PREFIX, --teacher'
+            + (' and --detections DIR' if arguments.command == 'fddb' else '')
+        )
+    if arguments.command == 'fddb' and not (
+        arguments.crops or arguments.annotations and (arguments.images or official)
+    ):
         parser.error('give --crops DIR, or --annotations DIR with --images DIR or --detections DIR')
     if arguments.command == 'cost' and not arguments.model:
         parser.error('give --model PREFIX')

@@ -14,6 +14,7 @@ def main(argv=None) -> int:
     arguments = parser.parse_args(argv)
     try:
         from uniface_mx.evaluation.report import write_report
+
         print('wrote {}'.format(write_report(arguments.results, arguments.out)))
     except UnifaceError as error:
         print('error: {}'.format(error), file=sys.stderr)

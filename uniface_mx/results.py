@@ -29,8 +29,16 @@ from .errors import UnifaceError
 
 FORMAT = 1
 REQUIRED = ('format', 'name', 'subject', 'data', 'metrics')
-PACKAGES = ('mxnet', 'mxnet-cu112', 'numpy', 'opencv-python', 'opencv-python-headless', 'scipy', 'onnxruntime',
-            'dlib-bin')
+PACKAGES = (
+    'mxnet',
+    'mxnet-cu112',
+    'numpy',
+    'opencv-python',
+    'opencv-python-headless',
+    'scipy',
+    'onnxruntime',
+    'dlib-bin',
+)
 
 
 class ResultError(UnifaceError):
@@ -42,11 +50,19 @@ def git_revision() -> Dict[str, Any]:
     here = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str:
-        return subprocess.run(['git', '-C', str(here), *arguments], check=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, universal_newlines=True).stdout.strip()
+        return subprocess.run(
+            ['git', '-C', str(here), *arguments],
+            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            universal_newlines=True,
+        ).stdout.strip()
+
     try:
-        return {'commit': git('rev-parse', 'HEAD'),
-                'modified': bool(git('status', '--porcelain', '--untracked-files=no'))}
+        return {
+            'commit': git('rev-parse', 'HEAD'),
+            'modified': bool(git('status', '--porcelain', '--untracked-files=no')),
+        }
     except (OSError, subprocess.CalledProcessError):
         return {'commit': None}
 
@@ -65,16 +81,18 @@ def versions() -> Dict[str, str]:
 def machine() -> Dict[str, Any]:
     """Processor, its usable cores, memory in GiB and system; no host name."""
     usable = getattr(os, 'sched_getaffinity', None)
-    description: Dict[str, Any] = {'processor': platform.processor() or platform.machine(),
-                                   'cores': len(usable(0)) if usable else os.cpu_count(),
-                                   'system': '{} {}'.format(platform.system(), platform.machine())}
+    description: Dict[str, Any] = {
+        'processor': platform.processor() or platform.machine(),
+        'cores': len(usable(0)) if usable else os.cpu_count(),
+        'system': '{} {}'.format(platform.system(), platform.machine()),
+    }
     try:
         for line in Path('/proc/cpuinfo').read_text().splitlines():
             if line.startswith('model name'):
                 description['processor'] = line.split(':', 1)[1].strip()
                 break
         memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-        description['memory_gib'] = round(memory / 2 ** 30, 1)
+        description['memory_gib'] = round(memory / 2**30, 1)
     except (OSError, ValueError, AttributeError):
         pass
     return description
@@ -105,8 +123,15 @@ def write_json(path: Union[str, Path], content: Any) -> Path:
     return path
 
 
-def write_result(directory: Union[str, Path], name: str, *, subject: Mapping[str, Any], data: Mapping[str, Any],
-                 metrics: Mapping[str, Any], command: Optional[Sequence[str]] = None) -> Path:
+def write_result(
+    directory: Union[str, Path],
+    name: str,
+    *,
+    subject: Mapping[str, Any],
+    data: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    command: Optional[Sequence[str]] = None,
+) -> Path:
     """Write ``directory/name.json`` in the form this module's docstring gives.
 
     Parameters
@@ -120,11 +145,21 @@ def write_result(directory: Union[str, Path], name: str, *, subject: Mapping[str
     command : sequence of str, optional
         The program's arguments; ``sys.argv`` by default.
     """
-    return write_json(Path(directory) / (name + '.json'), {
-        'format': FORMAT, 'name': name, 'subject': subject, 'data': data, 'metrics': metrics,
-        'command': list(sys.argv if command is None else command),
-        'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ'),
-        'revision': git_revision(), 'versions': versions(), 'machine': machine()})
+    return write_json(
+        Path(directory) / (name + '.json'),
+        {
+            'format': FORMAT,
+            'name': name,
+            'subject': subject,
+            'data': data,
+            'metrics': metrics,
+            'command': list(sys.argv if command is None else command),
+            'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ'),
+            'revision': git_revision(),
+            'versions': versions(),
+            'machine': machine(),
+        },
+    )
 
 
 def read_result(path: Union[str, Path]) -> Dict[str, Any]:
@@ -137,7 +172,9 @@ def read_result(path: Union[str, Path]) -> Dict[str, Any]:
     if missing:
         raise ResultError('{}: not a result file, it lacks {}'.format(path, ', '.join(missing)))
     if result['format'] != FORMAT:
-        raise ResultError('{}: result format {}, this version reads {}'.format(path, result['format'], FORMAT))
+        raise ResultError(
+            '{}: result format {}, this version reads {}'.format(path, result['format'], FORMAT)
+        )
     return result
 
 

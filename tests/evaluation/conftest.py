@@ -1,4 +1,5 @@
 """Lets the tests of this folder import `scripted`, which lies beside them."""
+
 import sys
 from pathlib import Path
 

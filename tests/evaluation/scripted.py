@@ -1,4 +1,5 @@
 """Subjects with known answers, for the tests of evaluations."""
+
 import numpy as np
 
 from uniface_mx.evaluation.subject import FoundFace, Subject
@@ -8,8 +9,12 @@ def face(box, score=0.9, landmarks=None, embedding=None):
     box = np.asarray(box, np.float32)
     if landmarks is None:
         landmarks = np.tile((box[:2] + box[2:]) / 2, (5, 1))
-    return FoundFace(box, score, np.asarray(landmarks, np.float32),
-                     None if embedding is None else np.asarray(embedding, np.float32))
+    return FoundFace(
+        box,
+        score,
+        np.asarray(landmarks, np.float32),
+        None if embedding is None else np.asarray(embedding, np.float32),
+    )
 
 
 class Scripted(Subject):

@@ -5,7 +5,16 @@ from hypothesis import strategies as st
 from scripted import Scripted, face
 
 from uniface_mx.data.records import (
-    BOX, EMBEDDING, EMBEDDING_DIM, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH, Record)
+    BOX,
+    EMBEDDING,
+    EMBEDDING_DIM,
+    HAS_EMBEDDING,
+    HAS_LANDMARKS,
+    IGNORE,
+    LANDMARKS,
+    OBJECT_WIDTH,
+    Record,
+)
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import detection
 from uniface_mx.evaluation.detection import average_precision, match
@@ -17,7 +26,8 @@ FACES = np.array([[0, 0, 10, 10], [20, 20, 40, 40]], float)
 def test_match_by_hand():
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [20, 20, 40, 30], [60, 60, 70, 70]], float)
     matched = match(boxes, [0.6, 0.9, 0.8, 0.7], FACES, [False, False])
-    # By score: the second box takes face 0 first, the third overlaps face 1 by a half, the fourth none, the first is late.
+    # By score: the second box takes face 0 first, the third overlaps face 1 by a half, the fourth none, the
+    # first is late.
     assert matched.scores.tolist() == [0.9, 0.8, 0.7, 0.6]
     assert matched.hits.tolist() == [True, True, False, False]
     assert matched.found.tolist() == [0.9, 0.8]
@@ -42,20 +52,29 @@ def test_match_without_faces_or_boxes(boxes, faces):
 def test_average_precision_by_hand():
     scores = np.array([0.9, 0.8, 0.7, 0.6])
     # Recall 1/4 at precision 1, 2/4 at 2/3, 3/4 at 3/4; the dip before the last hit is filled to 3/4.
-    assert average_precision(scores, np.array([True, False, True, True]), 4) == pytest.approx(1 / 4 + 2 / 4 * 3 / 4)
+    assert average_precision(scores, np.array([True, False, True, True]), 4) == pytest.approx(
+        1 / 4 + 2 / 4 * 3 / 4
+    )
     assert average_precision(scores, np.ones(4, bool), 4) == 1
     assert average_precision(scores, np.zeros(4, bool), 4) == 0
     assert average_precision(np.zeros(0), np.zeros(0, bool), 4) == 0
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=20), st.randoms(use_true_random=False))
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=20),
+    st.randoms(use_true_random=False),
+)
 def test_the_order_of_equal_scores_does_not_matter(detections, random):
     shuffled = list(detections)
     random.shuffle(shuffled)
     faces = max(1, sum(hit for _, hit in detections))
-    values = [average_precision(np.array([score for score, _ in some], float), np.array([hit for _, hit in some]), faces)
-              for some in (detections, shuffled)]
+    values = [
+        average_precision(
+            np.array([score for score, _ in some], float), np.array([hit for _, hit in some]), faces
+        )
+        for some in (detections, shuffled)
+    ]
     assert values[0] == pytest.approx(values[1])
     assert 0 <= values[0] <= 1
 
@@ -70,13 +89,16 @@ def record(size, boxes, ignored):
 
 def test_evaluate_by_hand():
     # At 300 px the first photo's faces are 60 and 150 px high, the second has none.
-    records = [record((100, 50), [[0, 0, 20, 20], [50, 0, 90, 50], [30, 30, 40, 40]], [0, 0, 1]),
-               record((40, 40), np.zeros((0, 4)), np.zeros(0))]
+    records = [
+        record((100, 50), [[0, 0, 20, 20], [50, 0, 90, 50], [30, 30, 40, 40]], [0, 0, 1]),
+        record((40, 40), np.zeros((0, 4)), np.zeros(0)),
+    ]
 
     def answer(image):
         if image.shape[0] == 40:
             return [face((0, 0, 10, 10), 0.95)]
         return [face((0, 0, 20, 20), 0.9), face((50, 0, 90, 50), 0.3), face((30, 30, 40, 40), 0.99)]
+
     figures = detection.evaluate(Scripted(answer), records, progress=False)
     assert (figures['photos'], figures['faces']) == (2, 2)
     # 0.95 false, 0.9 true, 0.3 true: precision 1/2, 2/3.
@@ -84,7 +106,9 @@ def test_evaluate_by_hand():
     assert figures['recall'] == 0.5
     assert figures['precision'] == 0.5
     assert figures['false_positives_per_photo'] == 0.5
-    by_height = {row['from']: (row['faces'], row['recall']) for row in figures['recall_by_height'] if row['faces']}
+    by_height = {
+        row['from']: (row['faces'], row['recall']) for row in figures['recall_by_height'] if row['faces']
+    }
     assert by_height == {48: (1, 1.0), 144: (1, 0.0)}
 
 
@@ -95,8 +119,15 @@ def test_labels_of_found_faces_are_compared():
     labelled.objects[0, [HAS_LANDMARKS, HAS_EMBEDDING]] = 1
     mean = np.full(EMBEDDING_DIM, 0.5, np.float32)
     labelled.objects[0, EMBEDDING] = mean + 0.1 * np.eye(EMBEDDING_DIM)[0]
-    answers = [face((50, 0, 90, 50), 0.95, embedding=np.eye(EMBEDDING_DIM)[1]),
-               face((0, 0, 20, 20), 0.9, points + [1, 0], 0.6 * np.eye(EMBEDDING_DIM)[0] + 0.8 * np.eye(EMBEDDING_DIM)[1])]
+    answers = [
+        face((50, 0, 90, 50), 0.95, embedding=np.eye(EMBEDDING_DIM)[1]),
+        face(
+            (0, 0, 20, 20),
+            0.9,
+            points + [1, 0],
+            0.6 * np.eye(EMBEDDING_DIM)[0] + 0.8 * np.eye(EMBEDDING_DIM)[1],
+        ),
+    ]
     figures = detection.evaluate(Scripted(lambda image: answers), [labelled], mean=mean, progress=False)
     assert (figures['landmark_error']['faces'], figures['cosine_to_teacher']['faces']) == (1, 1)
     assert figures['landmark_error']['mean'] == pytest.approx(0.1, abs=1e-5)
@@ -107,11 +138,15 @@ def test_labels_of_found_faces_are_compared():
 
 def test_every_height_has_its_row():
     assert detection.SIZES[0] == 0
-    figures = detection.summarise([match(np.zeros((0, 4)), [], FACES, [False, False])], np.array([1.0, 300.0]), 0.5)
+    figures = detection.summarise(
+        [match(np.zeros((0, 4)), [], FACES, [False, False])], np.array([1.0, 300.0]), 0.5
+    )
     assert sum(row['faces'] for row in figures['recall_by_height']) == 2
     assert figures['precision'] is None
 
 
 def test_no_face_that_counts():
     with pytest.raises(UnifaceError, match='no face that counts'):
-        detection.evaluate(Scripted(lambda image: []), [record((20, 20), [[0, 0, 9, 9]], [1])], progress=False)
+        detection.evaluate(
+            Scripted(lambda image: []), [record((20, 20), [[0, 0, 9, 9]], [1])], progress=False
+        )

@@ -27,16 +27,19 @@ def test_parse_faces(tmp_path):
     assert faces['2002/b'].shape == (0, 5)
 
 
-@pytest.mark.parametrize('text, complaint', [
-    ('a\n2\n1 2 3 4 5\n', 'announces 2 faces, 1 rows follow'),
-    ('a\nx\n', 'expected the number of its faces'),
-    ('a\n', 'expected the number of its faces'),
-    ('a\n-1\n', 'announces -1 faces'),
-    ('a\n1\n1 2 3 4\n', 'expected 5 finite numbers in a row, found 4'),
-    ('a\n1\n1 2 3 4 nan\n', 'expected 5 finite numbers'),
-    ('a\n1\n1 2 3 four 5\n', 'row of numbers'),
-    ('a\n0\na\n0\n', 'occurs twice'),
-])
+@pytest.mark.parametrize(
+    'text, complaint',
+    [
+        ('a\n2\n1 2 3 4 5\n', 'announces 2 faces, 1 rows follow'),
+        ('a\nx\n', 'expected the number of its faces'),
+        ('a\n', 'expected the number of its faces'),
+        ('a\n-1\n', 'announces -1 faces'),
+        ('a\n1\n1 2 3 4\n', 'expected 5 finite numbers in a row, found 4'),
+        ('a\n1\n1 2 3 4 nan\n', 'expected 5 finite numbers'),
+        ('a\n1\n1 2 3 four 5\n', 'and a row for each'),
+        ('a\n0\na\n0\n', 'occurs twice'),
+    ],
+)
 def test_malformed_lists(tmp_path, text, complaint):
     path = tmp_path / 'list.txt'
     path.write_text(text)
@@ -67,7 +70,8 @@ def test_count_image_by_hand():
     overlap = np.array([[0.8, 0.0, 0.6], [0.0, 0.5, 0.0]])
     counts = count_image(overlap, [0.9, 0.7, 0.9])
     assert counts.thresholds.tolist() == [0.9, 0.7]
-    # At 0.9: one of the two detections on the first face is false. At 0.7 a match at 0.5 counts 0.5 and is false.
+    # At 0.9: one of the two detections on the first face is false. At 0.7 a match at 0.5 counts 0.5 and is
+    # false.
     assert counts.discrete.tolist() == [1, 1]
     assert counts.continuous.tolist() == [0.8, 1.3]
     assert counts.false_positives.tolist() == [1, 2]
@@ -75,7 +79,11 @@ def test_count_image_by_hand():
 
 def test_count_image_with_an_ignored_face():
     counts = count_image(np.array([[0.8, 0.0], [0.0, 0.6]]), [0.5, 0.5], ignored=[False, True])
-    assert (counts.discrete.tolist(), counts.continuous.tolist(), counts.false_positives.tolist()) == ([1], [0.8], [0])
+    assert (counts.discrete.tolist(), counts.continuous.tolist(), counts.false_positives.tolist()) == (
+        [1],
+        [0.8],
+        [0],
+    )
 
 
 def test_matching_is_repeated_at_every_threshold():
@@ -88,8 +96,14 @@ def test_matching_is_repeated_at_every_threshold():
 
 
 def test_merge_by_hand():
-    curve = merge_counts([count_image(np.array([[0.8, 0.0]]), [0.9, 0.3]), count_image(np.array([[0.6]]), [0.5]),
-                          count_image(np.zeros((2, 0)), [])], faces=4)
+    curve = merge_counts(
+        [
+            count_image(np.array([[0.8, 0.0]]), [0.9, 0.3]),
+            count_image(np.array([[0.6]]), [0.5]),
+            count_image(np.zeros((2, 0)), []),
+        ],
+        faces=4,
+    )
     assert curve.thresholds.tolist() == [0.3, 0.5, 0.9, sys.float_info.max]
     assert curve.discrete.tolist() == [0.5, 0.5, 0.25, 0]
     assert curve.continuous.tolist() == pytest.approx([0.35, 0.35, 0.2, 0])
@@ -106,11 +120,22 @@ def test_nothing_annotated():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.sampled_from([0.1, 0.4, 0.5, 0.9]), max_size=4)),
-                min_size=1, max_size=6), st.randoms(use_true_random=False))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.lists(st.sampled_from([0.1, 0.4, 0.5, 0.9]), max_size=4)),
+        min_size=1,
+        max_size=6,
+    ),
+    st.randoms(use_true_random=False),
+)
 def test_merge_is_the_sum_over_images_at_each_threshold(images, random):
-    made = [(np.array([[random.random() for _ in scores] for _ in range(faces)]).reshape(faces, len(scores)),
-             np.array(scores)) for faces, scores in images]
+    made = [
+        (
+            np.array([[random.random() for _ in scores] for _ in range(faces)]).reshape(faces, len(scores)),
+            np.array(scores),
+        )
+        for faces, scores in images
+    ]
     curve = merge_counts([count_image(overlap, scores) for overlap, scores in made], faces=10)
     for row, threshold in enumerate(curve.thresholds):
         discrete = continuous = false = 0
@@ -129,7 +154,11 @@ def test_evaluate_a_perfect_and_an_elliptic_detector():
     annotations = {'a': np.array([[20, 10, 0.3, 50, 60.0]]), 'b': np.array([[30, 20, 1.5, 10, 20.0]])}
     detections = {name: np.hstack([rows, [[0.7]]]) for name, rows in annotations.items()}
     curve = fddb.evaluate(annotations, detections)
-    assert (curve.discrete.tolist(), curve.continuous.tolist(), curve.false_positives.tolist()) == ([1], [1], [0])
+    assert (curve.discrete.tolist(), curve.continuous.tolist(), curve.false_positives.tolist()) == (
+        [1],
+        [1],
+        [0],
+    )
 
 
 def test_sizes_decide_what_counts():
@@ -139,25 +168,42 @@ def test_sizes_decide_what_counts():
     assert fddb.evaluate(annotations, detections, {'a': (200, 101)}).discrete.tolist() == [0]
 
 
-@pytest.mark.parametrize('detections, complaint', [
-    ({}, "1 images are not in the detections, 'a'"), ({'a': np.zeros((0, 5)), 'b': np.zeros((0, 5))},
-                                                     "1 images are not in the annotations, 'b'")])
+@pytest.mark.parametrize(
+    'detections, complaint',
+    [
+        ({}, "1 images are not in the detections, 'a'"),
+        ({'a': np.zeros((0, 5)), 'b': np.zeros((0, 5))}, "1 images are not in the annotations, 'b'"),
+    ],
+)
 def test_other_images(detections, complaint):
     with pytest.raises(FddbError, match=complaint):
         fddb.evaluate({'a': np.array([[20, 10, 0.3, 50, 60.0]])}, detections)
 
 
 def test_rates_and_summary():
-    curve = Curve(np.array([0.9, 0.8, 0.5, 0]), np.array([0.7, 0.6, 0.4, 0]), np.array([1500, 100, 3, 0]),
-                  np.array([0.1, 0.2, 0.3, 9]), 7)
-    assert fddb.rates_at(curve.discrete, curve.false_positives, (0, 3, 99, 100, 2000)).tolist() == [0, .5, .5, .8, .9]
+    curve = Curve(
+        np.array([0.9, 0.8, 0.5, 0]),
+        np.array([0.7, 0.6, 0.4, 0]),
+        np.array([1500, 100, 3, 0]),
+        np.array([0.1, 0.2, 0.3, 9]),
+        7,
+    )
+    assert fddb.rates_at(curve.discrete, curve.false_positives, (0, 3, 99, 100, 2000)).tolist() == [
+        0,
+        0.5,
+        0.5,
+        0.8,
+        0.9,
+    ]
     figures = fddb.summary(curve)
     assert figures['discrete'] == {'100': 0.8, '500': 0.8, '1000': 0.8, '2000': 0.9}
     assert figures['last'] == {'false_positives': 1500, 'discrete': 0.9, 'continuous': 0.7}
 
 
 def test_curves_are_written_as_the_official_program_writes_them(tmp_path):
-    curve = Curve(np.array([2 / 3, 0]), np.array([1 / 3, 0]), np.array([249, 0]), np.array([0.505806, fddb.NEVER]), 3)
+    curve = Curve(
+        np.array([2 / 3, 0]), np.array([1 / 3, 0]), np.array([249, 0]), np.array([0.505806, fddb.NEVER]), 3
+    )
     fddb.write_curves(tmp_path, curve)
     assert (tmp_path / 'DiscROC.txt').read_text() == '0.666667 249 0.505806\n0 0 1.79769e+308\n'
     assert (tmp_path / 'ContROC.txt').read_text() == '0.333333 249\n0 0\n'
@@ -173,8 +219,10 @@ def test_no_curve(tmp_path):
 
 def test_written_detections_are_read_back(tmp_path):
     folds = [['x{}'.format(fold)] for fold in range(1, 11)]
-    detections = {name: np.array([[1, 2.5, 30, 40.25, 0.123456]] if name == 'x3' else np.zeros((0, 5)))
-                  for (name,) in folds}
+    detections = {
+        name: np.array([[1, 2.5, 30, 40.25, 0.123456]] if name == 'x3' else np.zeros((0, 5)))
+        for (name,) in folds
+    }
     fddb.write_detections(tmp_path, folds, detections)
     again = fddb.read_detections(tmp_path)
     assert list(again) == ['x{}'.format(fold) for fold in range(1, 11)]
@@ -186,8 +234,12 @@ def official(real_data):
     directory = real_data / 'fddb' / 'mtcnn'
     if not directory.is_dir():
         pytest.skip('no official FDDB output in {}'.format(directory))
-    return (fddb.read_annotations(real_data / 'fddb' / 'FDDB-folds'), fddb.read_detections(directory),
-            np.loadtxt(str(directory / 'MTCNNDiscROC.txt')), np.loadtxt(str(directory / 'MTCNNContROC.txt')))
+    return (
+        fddb.read_annotations(real_data / 'fddb' / 'FDDB-folds'),
+        fddb.read_detections(directory),
+        np.loadtxt(str(directory / 'MTCNNDiscROC.txt')),
+        np.loadtxt(str(directory / 'MTCNNContROC.txt')),
+    )
 
 
 def test_the_official_program_s_curves_without_any_image(official):
@@ -202,13 +254,17 @@ def test_the_official_program_s_curves_without_any_image(official):
     # At the same number of false positives.
     at = np.arange(10, 250)
     for ours, theirs, bound in ((curve.discrete, discrete, 0.002), (curve.continuous, continuous, 0.006)):
-        apart = np.abs(fddb.rates_at(ours, curve.false_positives, at) - fddb.rates_at(theirs[:, 0], theirs[:, 1], at))
+        apart = np.abs(
+            fddb.rates_at(ours, curve.false_positives, at) - fddb.rates_at(theirs[:, 0], theirs[:, 1], at)
+        )
         assert apart.max() < 0.003
         assert (apart > bound).sum() <= 4
 
 
 def test_with_two_more_right_borders_the_discrete_curve_is_the_official_one(official):
-    """In two photos a face is cut by a right border that lies before the 450 pixels assumed without images."""
+    """In two photos a face is cut by a right border that lies before the 450 pixels assumed without
+    images.
+    """
     annotations, detections, discrete, continuous = official
     sizes = dict.fromkeys(annotations, fddb.LARGEST)
     sizes.update({'2003/01/15/big/img_335': (325, 450), '2003/01/15/big/img_425': (338, 450)})

@@ -14,13 +14,25 @@ def crops(tmp_path):
     (tmp_path / 'images').mkdir()
     write_image(tmp_path / 'images' / 'a.jpg', np.zeros((100, 100, 3), np.uint8))
     ellipses = [([20, 15, 1.5708, 30, 30], 1.0), ([20, 15, 1.5708, 100, 70], 0.49), ([9, 9, 0, 80, 20], 0.5)]
-    (tmp_path / 'meta.json').write_text(json.dumps([{'image': 'a', 'faces': [
-        {'ellipse': ellipse, 'visible_fraction': fraction} for ellipse, fraction in ellipses]}]))
+    (tmp_path / 'meta.json').write_text(
+        json.dumps(
+            [
+                {
+                    'image': 'a',
+                    'faces': [
+                        {'ellipse': ellipse, 'visible_fraction': fraction} for ellipse, fraction in ellipses
+                    ],
+                }
+            ]
+        )
+    )
     return tmp_path
 
 
 def test_half_hidden_faces_and_detections_on_them_do_not_count(crops):
-    subject = Scripted(lambda image: [face((15, 10, 45, 50), 0.9), face((85, 50, 100, 90), 0.8), face((5, 70, 20, 90), 0.7)])
+    subject = Scripted(
+        lambda image: [face((15, 10, 45, 50), 0.9), face((85, 50, 100, 90), 0.8), face((5, 70, 20, 90), 0.7)]
+    )
     curve, counts = fddb_crops.evaluate(subject, fddb_crops.read_crops(crops), progress=False)
     assert counts == {'photos': 1, 'faces': 2, 'faces_that_do_not_count': 1}
     assert curve.discrete.tolist() == [0.5, 0.5, 0.5]
@@ -31,7 +43,12 @@ def test_malformed(crops):
     (crops / 'images' / 'a.jpg').unlink()
     with pytest.raises(FddbError, match='1 of 1 photos are missing, a.jpg first'):
         fddb_crops.read_crops(crops)
-    for text in ('{', '[{"image": "a"}]', '[{"image": "a", "faces": [{"ellipse": [1, 2], "visible_fraction": 1}]}]', '3'):
+    for text in (
+        '{',
+        '[{"image": "a"}]',
+        '[{"image": "a", "faces": [{"ellipse": [1, 2], "visible_fraction": 1}]}]',
+        '3',
+    ):
         (crops / 'meta.json').write_text(text)
         with pytest.raises(FddbError, match='meta.json: not the description'):
             fddb_crops.read_crops(crops)

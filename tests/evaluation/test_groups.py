@@ -18,8 +18,13 @@ def touch(root, *names):
 
 
 def test_utkface_names(tmp_path):
-    touch(tmp_path, 'part/26_0_4_20170117200025445.jpg.chip.jpg', '1_1_2_20161219154842102.jpg', '61_3_20170109150557335.jpg',
-          'readme.jpg')
+    touch(
+        tmp_path,
+        'part/26_0_4_20170117200025445.jpg.chip.jpg',
+        '1_1_2_20161219154842102.jpg',
+        '61_3_20170109150557335.jpg',
+        'readme.jpg',
+    )
     people, unnamed = read_people(tmp_path, 'utkface')
     assert [(person.age, person.origin) for person in people] == [(1, 'asian'), (26, 'other')]
     assert unnamed == 2
@@ -33,7 +38,9 @@ def test_all_age_faces_names(tmp_path):
     assert [person.age for person in read_people(tmp_path, 'all_age_faces', {'06677A58.jpg'})[0]] == [58]
 
 
-@pytest.mark.parametrize('kind, complaint', [('utkface', 'no photo named like'), ('lfw', "unknown collection 'lfw'")])
+@pytest.mark.parametrize(
+    'kind, complaint', [('utkface', 'no photo named like'), ('lfw', "unknown collection 'lfw'")]
+)
 def test_no_people(tmp_path, kind, complaint):
     with pytest.raises(UnifaceError, match=complaint):
         read_people(tmp_path, kind)
@@ -44,7 +51,9 @@ def test_no_folder(tmp_path):
         read_people(tmp_path / 'none', 'utkface')
 
 
-@pytest.mark.parametrize('age, name', [(0, '0-5'), (5, '0-5'), (6, '6-12'), (39, '20-39'), (60, '60+'), (116, '60+')])
+@pytest.mark.parametrize(
+    'age, name', [(0, '0-5'), (5, '0-5'), (6, '6-12'), (39, '20-39'), (60, '60+'), (116, '60+')]
+)
 def test_age_groups(age, name):
     assert age_group(age) == name
 
@@ -60,8 +69,12 @@ def test_choose_people():
 
 def test_summary_by_hand():
     person = Person(Path('a'), 30, 'white')
-    outcomes = [Outcome(person, True, True, 0.1, 0.8), Outcome(person, True, True, 0.3, 0.6),
-                Outcome(person, True, False, None, None), Outcome(person, False, True, None, None)]
+    outcomes = [
+        Outcome(person, True, True, 0.1, 0.8),
+        Outcome(person, True, True, 0.3, 0.6),
+        Outcome(person, True, False, None, None),
+        Outcome(person, False, True, None, None),
+    ]
     figures = groups.summarise(outcomes)
     assert figures['faces'] == 4
     assert (figures['recall']['found'], figures['recall']['share']) == (3, 0.75)
@@ -73,13 +86,19 @@ def test_summary_by_hand():
 
 
 def test_groups_in_order():
-    outcomes = [Outcome(Person(Path('a'), age, origin), True, True, 0.1, 0.9)
-                for age, origin in ((70, 'white'), (8, 'black'), (30, 'white'), (8, 'white'))]
+    outcomes = [
+        Outcome(Person(Path('a'), age, origin), True, True, 0.1, 0.9)
+        for age, origin in ((70, 'white'), (8, 'black'), (30, 'white'), (8, 'white'))
+    ]
     figures = groups.by_group(outcomes)
     assert list(figures['age']) == ['6-12', '20-39', '60+']
     assert list(figures['origin']) == ['black', 'white']
     assert list(figures['origin_and_age']) == ['black 6-12', 'white 6-12', 'white 20-39', 'white 60+']
-    assert {group: part['faces'] for group, part in figures['age'].items()} == {'6-12': 2, '20-39': 1, '60+': 1}
+    assert {group: part['faces'] for group, part in figures['age'].items()} == {
+        '6-12': 2,
+        '20-39': 1,
+        '60+': 1,
+    }
 
 
 def test_evaluate(tmp_path):
@@ -92,13 +111,17 @@ def test_evaluate(tmp_path):
     points = np.array([[30, 30], [50, 30], [40, 40], [32, 50], [48, 50]], float)
 
     def teacher(image):
-        return [face((0, 0, 9, 9), embedding=[-1, 0]), face((20, 20, 60, 60), landmarks=points, embedding=[1, 0])]
+        return [
+            face((0, 0, 9, 9), embedding=[-1, 0]),
+            face((20, 20, 60, 60), landmarks=points, embedding=[1, 0]),
+        ]
 
     def model(image):
         assert image.shape == (80, 80, 3)
         if image[40, 40, 0] == 100:
             return []
         return [face((22, 20, 60, 60), landmarks=points + [2, 0], embedding=[0.6, 0.8])]
+
     figures = groups.evaluate(Scripted(model), Scripted(teacher), people, progress=False)
     assert figures['skipped'] == 1
     assert (figures['all']['faces'], figures['all']['recall']['found']) == (3, 2)

@@ -28,7 +28,10 @@ def test_by_hand(tmp_path):
     # The first photo's face is 1 px off, the second's 3 px, the third's is not found.
     def answer(image):
         off = {0: 1, 1: 3}.get(int(image[50, 50, 0]))
-        return [] if off is None else [face((30, 30, 70, 70), landmarks=POINTS + [off, 0]), face((0, 0, 20, 20))]
+        return (
+            [] if off is None else [face((30, 30, 70, 70), landmarks=POINTS + [off, 0]), face((0, 0, 20, 20))]
+        )
+
     figures = landmarks.evaluate(Scripted(answer), source(tmp_path, POINTS, POINTS, POINTS), progress=False)
     assert (figures['faces'], figures['found'], figures['photos'], figures['skipped']) == (3, 2, 3, 0)
     assert figures['error'] == pytest.approx(0.1)
@@ -44,6 +47,7 @@ def test_the_canvas_moves_the_annotation_too(tmp_path):
     def answer(image):
         assert image.shape == (200, 200, 3) and image[49].max() == 0
         return [face((80, 80, 120, 120), landmarks=POINTS + 50)]
+
     figures = landmarks.evaluate(Scripted(answer), source(tmp_path, POINTS), margin=0.5, progress=False)
     assert figures['error'] == 0
     assert figures['margin'] == 0.5

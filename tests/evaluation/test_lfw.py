@@ -42,14 +42,19 @@ def test_read_pairs(pairs):
     assert pairs.fold.tolist() == [0, 0, 1, 1]
 
 
-@pytest.mark.parametrize('text, complaint', [
-    ('', ':1: expected the number of folds'), ('ten 300\n', ':1: expected'), ('10\n', ':1: expected'),
-    (PAIRS + 'Ann\t1\t3\n', '2 folds of 2 x 1 pairs announced, 5 rows follow'),
-    (PAIRS.replace('Ann\t1\t2', 'Ann\t1'), ':2: expected a name and two numbers'),
-    (PAIRS.replace('Ann\t1\tBob\t12', 'Ann\t1\t2'), ':3: expected two names'),
-    (PAIRS.replace('Bob\t1\t2', 'Bob\tone\t2'), ':4: expected a name and two numbers'),
-    ('1 2\n' + 'Ann 1 2\n' * 4, '1 folds'),
-])
+@pytest.mark.parametrize(
+    'text, complaint',
+    [
+        ('', ':1: expected the number of folds'),
+        ('ten 300\n', ':1: expected'),
+        ('10\n', ':1: expected'),
+        (PAIRS + 'Ann\t1\t3\n', '2 folds of 2 x 1 pairs announced, 5 rows follow'),
+        (PAIRS.replace('Ann\t1\t2', 'Ann\t1'), ':2: expected a name and two numbers'),
+        (PAIRS.replace('Ann\t1\tBob\t12', 'Ann\t1\t2'), ':3: expected two names'),
+        (PAIRS.replace('Bob\t1\t2', 'Bob\tone\t2'), ':4: expected a name and two numbers'),
+        ('1 2\n' + 'Ann 1 2\n' * 4, '1 folds'),
+    ],
+)
 def test_malformed_pairs(tmp_path, text, complaint):
     path = tmp_path / 'pairs.txt'
     path.write_text(text)
@@ -91,7 +96,11 @@ def test_a_subject_that_knows_everybody(photos, pairs, tmp_path):
     figures = evaluate(Scripted(by_colour), photos, pairs, tmp_path)
     assert (figures['accuracy'], figures['std'], figures['area']) == (1, 0, 1)
     assert figures['thresholds'] == [0.5, 0.5]
-    assert (figures['photos'], figures['photos_without_face'], figures['photos_with_several_faces']) == (6, 0, 0)
+    assert (figures['photos'], figures['photos_without_face'], figures['photos_with_several_faces']) == (
+        6,
+        0,
+        0,
+    )
 
 
 def test_euclidean_distance_of_raw_vectors(photos, pairs, tmp_path):
@@ -101,7 +110,9 @@ def test_euclidean_distance_of_raw_vectors(photos, pairs, tmp_path):
 
 
 def test_photos_without_face_are_errors(photos, pairs, tmp_path):
-    figures = evaluate(Scripted(lambda image: [] if image[30, 40, 0] > 160 else by_colour(image)), photos, pairs, tmp_path)
+    figures = evaluate(
+        Scripted(lambda image: [] if image[30, 40, 0] > 160 else by_colour(image)), photos, pairs, tmp_path
+    )
     assert figures['folds'] == [1.0, 0.5]
     assert (figures['photos_without_face'], figures['pairs_without_face']) == (1, 1)
     assert figures['without_face'] == ['Cid/Cid_0001.jpg']
@@ -140,7 +151,7 @@ def test_choose_face():
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(0, 10 ** 6), st.integers(0, 25), st.text(max_size=5))
+@given(st.integers(0, 10**6), st.integers(0, 25), st.text(max_size=5))
 def test_perturbation_moves_the_content_and_pads_with_black(seed, limit, name):
     image = np.random.default_rng(0).integers(1, 255, (60, 70, 3)).astype(np.uint8)
     moved, (x, y) = perturb(image, limit, seed, name)
@@ -183,23 +194,39 @@ def test_in_a_perturbed_photo_the_subject_is_where_the_middle_has_gone(tmp_path)
         for channel in (0, 1):
             rows, columns = np.nonzero(seen[..., channel] > 128)
             if len(rows):
-                faces.append(face((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1),
-                                  embedding=np.eye(2)[channel]))
+                faces.append(
+                    face(
+                        (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1),
+                        embedding=np.eye(2)[channel],
+                    )
+                )
         return faces
+
     several = 0
     for seed in range(40):
-        embedded = lfw.embed_photos(Scripted(answer), {'a.png': tmp_path / 'a.png'}, limit=40, seed=seed, progress=False)
+        embedded = lfw.embed_photos(
+            Scripted(answer), {'a.png': tmp_path / 'a.png'}, limit=40, seed=seed, progress=False
+        )
         assert embedded.vectors.tolist() == [[1, 0]]
         several += int(embedded.several[0])
     assert several > 10
 
 
 def test_average():
-    runs = [dict(accuracy=a, std=0.1, standard_error=0.03, area=0.9, photos_without_face=n)
-            for a, n in ((0.9, 1), (0.8, 2))]
-    assert lfw.average(runs) == pytest.approx({
-        'accuracy': 0.85, 'std': 0.1, 'standard_error': 0.03, 'area': 0.9, 'photos_without_face': 1.5,
-        'std_over_seeds': np.sqrt(0.005)})
+    runs = [
+        dict(accuracy=a, std=0.1, standard_error=0.03, area=0.9, photos_without_face=n)
+        for a, n in ((0.9, 1), (0.8, 2))
+    ]
+    assert lfw.average(runs) == pytest.approx(
+        {
+            'accuracy': 0.85,
+            'std': 0.1,
+            'standard_error': 0.03,
+            'area': 0.9,
+            'photos_without_face': 1.5,
+            'std_over_seeds': np.sqrt(0.005),
+        }
+    )
     assert lfw.average(runs[:1])['std_over_seeds'] is None
 
 

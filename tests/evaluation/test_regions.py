@@ -13,7 +13,7 @@ SIZE = (WIDTH, HEIGHT)
 def whole_mask(region, size=SIZE):
     mask = np.zeros((size[1], size[0]), bool)
     height, width = region.mask.shape
-    mask[region.y:region.y + height, region.x:region.x + width] = region.mask
+    mask[region.y : region.y + height, region.x : region.x + width] = region.mask
     return mask
 
 
@@ -40,9 +40,16 @@ def test_rectangle_is_rounded_halves_to_even():
     assert (region.x, region.y, region.mask.shape) == (0, 2, (3, 3))
 
 
-@pytest.mark.parametrize('rectangle, expected', [
-    ((-3, -2, 5, 5), (0, 0, 4, 3)), ((87, 66, 9, 9), (87, 66, 4, 3)), ((-5, -5, 200, 200), (0, 0, HEIGHT, WIDTH)),
-    ((200, 10, 5, 5), (200, 10, 6, 0)), ((-20, 10, 5, 5), (0, 10, 6, 0))])
+@pytest.mark.parametrize(
+    'rectangle, expected',
+    [
+        ((-3, -2, 5, 5), (0, 0, 4, 3)),
+        ((87, 66, 9, 9), (87, 66, 4, 3)),
+        ((-5, -5, 200, 200), (0, 0, HEIGHT, WIDTH)),
+        ((200, 10, 5, 5), (200, 10, 6, 0)),
+        ((-20, 10, 5, 5), (0, 10, 6, 0)),
+    ],
+)
 def test_rectangle_is_cut_at_the_borders(rectangle, expected):
     region = rectangle_region(rectangle, SIZE)
     assert (region.x, region.y) + region.mask.shape == expected

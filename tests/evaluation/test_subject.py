@@ -13,9 +13,16 @@ class Finds(LandmarkTeacher):
     name, version, sha256 = 'finds', '1', 'aa'
 
     def detect(self, images):
-        return [Detections.empty() if image.max() == 0 else
-                Detections(np.array([[1, 1, 9, 9]], np.float32), np.array([0.75], np.float32), POINTS[None])
-                for image in images]
+        return [
+            (
+                Detections.empty()
+                if image.max() == 0
+                else Detections(
+                    np.array([[1, 1, 9, 9]], np.float32), np.array([0.75], np.float32), POINTS[None]
+                )
+            )
+            for image in images
+        ]
 
 
 class Embeds(EmbeddingTeacher):
@@ -55,8 +62,13 @@ def test_teachers_without_embedding():
 
 
 def test_the_identity_tells_teachers_apart():
-    made = [TeacherSubject(Finds()), TeacherSubject(Finds(), Embeds()), TeacherSubject(Finds(), Embeds(), mirror=False),
-            TeacherSubject(Finds(), Embeds(), centre=[1, 0]), TeacherSubject(Finds(), Embeds(), centre=[0, 1])]
+    made = [
+        TeacherSubject(Finds()),
+        TeacherSubject(Finds(), Embeds()),
+        TeacherSubject(Finds(), Embeds(), mirror=False),
+        TeacherSubject(Finds(), Embeds(), centre=[1, 0]),
+        TeacherSubject(Finds(), Embeds(), centre=[0, 1]),
+    ]
     assert len({str(sorted(subject.identity.items())) for subject in made}) == len(made)
 
 
@@ -67,6 +79,7 @@ def test_model(tmp_path):
         (tmp_path / 'lite-0000.params').write_bytes(content)
         write_manifest(prefix, {'files': ['lite-0000.params']})
         return ModelSubject(lambda images: [[] for _ in images], prefix, {'backend': 'mxnet'})
+
     subject = export(b'1')
     assert (subject.name, subject.metric, subject([photo()])) == ('lite', 'cosine', [[]])
     assert subject.identity['backend'] == 'mxnet'
@@ -89,8 +102,9 @@ def test_enlarged_photos_give_boxes_of_the_photo():
     def answer(image):
         assert image.shape == (15, 25, 3)
         return [face((5, 3, 15, 12), landmarks=np.full((5, 2), 5), embedding=[1, 2])]
+
     subject = Enlarged(Scripted(answer), 2.5)
-    (found,), = subject([np.zeros((6, 10, 3), np.uint8)])
+    ((found,),) = subject([np.zeros((6, 10, 3), np.uint8)])
     assert found.box == pytest.approx([2, 1.2, 6, 4.8])
     assert found.landmarks == pytest.approx(np.full((5, 2), 2))
     assert found.embedding.tolist() == [1, 2]

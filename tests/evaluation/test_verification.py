@@ -116,8 +116,11 @@ def test_roc_by_hand():
 
 
 def test_roc_with_pairs_without_face():
-    curve = roc(np.array([0.9, 0.8, 0.7, 0.99]), np.array([True, True, False, False]),
-                np.array([True, False, True, False]))
+    curve = roc(
+        np.array([0.9, 0.8, 0.7, 0.99]),
+        np.array([True, True, False, False]),
+        np.array([True, False, True, False]),
+    )
     assert curve.true_accepts.max() == 0.5
     assert curve.false_accepts.max() == 0.5
     # From (0.5, 0.5) straight to (1, 1).
@@ -125,7 +128,9 @@ def test_roc_with_pairs_without_face():
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=12), st.lists(st.integers(0, 5), min_size=1, max_size=12))
+@given(
+    st.lists(st.integers(0, 5), min_size=1, max_size=12), st.lists(st.integers(0, 5), min_size=1, max_size=12)
+)
 def test_area_is_the_chance_that_a_genuine_pair_is_more_alike(genuine, impostor):
     similarity = np.array(genuine + impostor, float)
     same = np.arange(len(similarity)) < len(genuine)
@@ -142,11 +147,14 @@ def test_sample_has_the_curve_s_values():
     assert points['true_accepts'][3] == 1
 
 
-@pytest.mark.parametrize('call', [
-    lambda: ten_folds(np.ones(2), np.array([True, False]), np.zeros(2, int), np.ones(2, bool)),
-    lambda: ten_folds(np.ones(2), np.array([True, False]), np.array([0, 1]), np.array([False, True])),
-    lambda: roc(np.ones(2), np.array([True, True]), np.ones(2, bool)),
-])
+@pytest.mark.parametrize(
+    'call',
+    [
+        lambda: ten_folds(np.ones(2), np.array([True, False]), np.zeros(2, int), np.ones(2, bool)),
+        lambda: ten_folds(np.ones(2), np.array([True, False]), np.array([0, 1]), np.array([False, True])),
+        lambda: roc(np.ones(2), np.array([True, True]), np.ones(2, bool)),
+    ],
+)
 def test_too_little(call):
     with pytest.raises(UnifaceError):
         call()

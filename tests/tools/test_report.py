@@ -13,8 +13,13 @@ def test_report(tmp_path, capsys):
     arguments = ['--results', str(tmp_path / 'results'), '--out', str(tmp_path / 'RESULTS.md')]
     assert report.main(arguments) == 1
     assert capsys.readouterr().err == 'error: {}: no such folder of results\n'.format(tmp_path / 'results')
-    path = write_result(tmp_path / 'results' / 'lite_b', 'cost', subject={'name': 'lite_b'}, data={},
-                        metrics={'parameters': 1234567})
+    path = write_result(
+        tmp_path / 'results' / 'lite_b',
+        'cost',
+        subject={'name': 'lite_b'},
+        data={},
+        metrics={'parameters': 1234567},
+    )
     assert report.main(arguments) == 0
     assert '1,234,567' in (tmp_path / 'RESULTS.md').read_text()
     path.write_text('{')

@@ -1,4 +1,6 @@
-"""A record set's faces found again: average precision, recall by the size of the face, landmarks and embeddings."""
+"""A record set's faces found again: average precision, recall by the size of the face, landmarks and
+embeddings.
+"""
 from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
@@ -23,9 +25,9 @@ SIZES = (0, 16, 24, 32, 48, 64, 96, 144, 192, INPUT_SIZE + 1)
 class Matched(NamedTuple):
     """One photo's outcome.
 
-    ``scores`` (D,) of the detections that count, ``hits`` (D,) bool whether each found a face, ``found`` (G,) the
-    score with which each face that counts was found, -inf where it was not, ``by`` (G,) int the number of the
-    detection that found it, -1 where none did.
+    ``scores`` (D,) of the detections that count, ``hits`` (D,) bool whether each found a face, ``found`` (G,)
+    the score with which each face that counts was found, -inf where it was not, ``by`` (G,) int the number of
+    the detection that found it, -1 where none did.
     """
 
     scores: np.ndarray
@@ -106,19 +108,31 @@ def summarise(matched: Sequence[Matched], heights: np.ndarray, threshold: float)
     for low, high in zip(SIZES, SIZES[1:]):
         inside = found[(heights >= low) & (heights < high)]
         got = int((inside >= threshold).sum())
-        by_size.append({'from': low, 'below': high, 'faces': len(inside),
-                        'recall': got / len(inside) if len(inside) else None,
-                        'interval': wilson(got, len(inside)) if len(inside) else None})
+        by_size.append(
+            {
+                'from': low,
+                'below': high,
+                'faces': len(inside),
+                'recall': got / len(inside) if len(inside) else None,
+                'interval': wilson(got, len(inside)) if len(inside) else None,
+            }
+        )
     got = int((found >= threshold).sum())
-    return {'faces': len(found), 'average_precision': average_precision(scores, hits, len(found)),
-            'threshold': threshold, 'recall': got / len(found), 'recall_interval': wilson(got, len(found)),
-            'precision': hits[shown].mean() if shown.any() else None,
-            'false_positives_per_photo': float((shown & ~hits).sum() / len(matched)),
-            'recall_by_height': by_size}
+    return {
+        'faces': len(found),
+        'average_precision': average_precision(scores, hits, len(found)),
+        'threshold': threshold,
+        'recall': got / len(found),
+        'recall_interval': wilson(got, len(found)),
+        'precision': hits[shown].mean() if shown.any() else None,
+        'false_positives_per_photo': float((shown & ~hits).sum() / len(matched)),
+        'recall_by_height': by_size,
+    }
 
 
-def compare_labels(faces: Sequence[FoundFace], labels: np.ndarray, size: Tuple[int, int],
-                   mean: Optional[np.ndarray]) -> Tuple[List[float], List[float]]:
+def compare_labels(
+    faces: Sequence[FoundFace], labels: np.ndarray, size: Tuple[int, int], mean: Optional[np.ndarray]
+) -> Tuple[List[float], List[float]]:
     """Landmark errors, and centred cosines, of found faces against their rows in the record.
 
     Parameters
@@ -139,8 +153,13 @@ def compare_labels(faces: Sequence[FoundFace], labels: np.ndarray, size: Tuple[i
     return errors, cosines
 
 
-def evaluate(subject: Subject, records: Iterable[Record], threshold: float = 0.5, mean: Optional[np.ndarray] = None,
-             progress: bool = True) -> Dict[str, Any]:
+def evaluate(
+    subject: Subject,
+    records: Iterable[Record],
+    threshold: float = 0.5,
+    mean: Optional[np.ndarray] = None,
+    progress: bool = True,
+) -> Dict[str, Any]:
     """Detect faces in the photos of a record set and compare them with its labels.
 
     Parameters
@@ -167,18 +186,32 @@ def evaluate(subject: Subject, records: Iterable[Record], threshold: float = 0.5
                 objects = record.objects[record.objects[:, CLASS] >= 0]
                 truth = objects[:, BOX] * np.array([record.width, record.height] * 2, np.float64)
                 ignored = objects[:, IGNORE] > 0
-                outcome = match(np.array([face.box for face in faces], np.float64),
-                                np.array([face.score for face in faces], np.float64), truth, ignored)
+                outcome = match(
+                    np.array([face.box for face in faces], np.float64),
+                    np.array([face.score for face in faces], np.float64),
+                    truth,
+                    ignored,
+                )
                 matched.append(outcome)
-                heights.append((truth[~ignored, 3] - truth[~ignored, 1]) * INPUT_SIZE / max(record.width, record.height))
+                heights.append(
+                    (truth[~ignored, 3] - truth[~ignored, 1]) * INPUT_SIZE / max(record.width, record.height)
+                )
                 hit = outcome.by >= 0
-                more = compare_labels([faces[number] for number in outcome.by[hit]], objects[~ignored][hit],
-                                      (record.width, record.height), mean)
+                more = compare_labels(
+                    [faces[number] for number in outcome.by[hit]],
+                    objects[~ignored][hit],
+                    (record.width, record.height),
+                    mean,
+                )
                 errors += more[0]
                 cosines += more[1]
             bar.update(len(batch))
     heights = np.concatenate(heights)
     if not len(heights):
         raise UnifaceError('the record set has no face that counts')
-    return dict(summarise(matched, heights, threshold), photos=len(matched), landmark_error=mean_with_interval(errors),
-                cosine_to_teacher=mean_with_interval(cosines))
+    return dict(
+        summarise(matched, heights, threshold),
+        photos=len(matched),
+        landmark_error=mean_with_interval(errors),
+        cosine_to_teacher=mean_with_interval(cosines),
+    )

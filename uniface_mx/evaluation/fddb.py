@@ -1,9 +1,10 @@
 """FDDB's evaluation, counted as its own program counts (Fig. 4).
 
-At every threshold the detections of an image with a score that is not below it are matched one to one with its
-annotated ellipses so that the summed overlap is largest. The discrete score of a match is 1 where its overlap is
-above 0.5, the continuous score is the overlap itself; a detection without discrete match is a false positive on both
-curves. Sums over all images of all ten folds, divided by the number of annotated faces, are the curves.
+At every threshold the detections of an image with a score that is not below it are matched one to one with
+its annotated ellipses so that the summed overlap is largest. The discrete score of a match is 1 where its
+overlap is above 0.5, the continuous score is the overlap itself; a detection without discrete match is a
+false positive on both curves. Sums over all images of all ten folds, divided by the number of annotated
+faces, are the curves.
 """
 from __future__ import annotations
 
@@ -76,20 +77,31 @@ def parse_faces(path: Union[str, Path], widths: Sequence[int]) -> Dict[str, np.n
         name = lines[at]
         try:
             count = int(lines[at + 1])
-            rows = [[float(value) for value in line.split()] for line in lines[at + 2:at + 2 + max(count, 0)]]
+            rows = [
+                [float(value) for value in line.split()] for line in lines[at + 2 : at + 2 + max(count, 0)]
+            ]
         except (IndexError, ValueError) as error:
-            raise FddbError('{}:{}: after image {!r} expected the number of its faces and a row of numbers for each'
-                            .format(path, at + 1, name)) from error
+            raise FddbError(
+                '{}:{}: after image {!r} expected the number of its faces and a row for each'.format(
+                    path, at + 1, name
+                )
+            ) from error
         if not name or count < 0 or len(rows) != count:
-            raise FddbError('{}:{}: image {!r} announces {} faces, {} rows follow'
-                            .format(path, at + 1, name, count, len(rows)))
+            raise FddbError(
+                '{}:{}: image {!r} announces {} faces, {} rows follow'.format(
+                    path, at + 1, name, count, len(rows)
+                )
+            )
         if name in found:
             raise FddbError('{}:{}: image {!r} occurs twice'.format(path, at + 1, name))
         for number, row in enumerate(rows, at + 3):
             width = len(row) if width is None else width
             if len(row) not in widths or len(row) != width or not np.isfinite(row).all():
-                raise FddbError('{}:{}: expected {} finite numbers in a row, found {}'
-                                .format(path, number, ' or '.join(map(str, widths)), len(row)))
+                raise FddbError(
+                    '{}:{}: expected {} finite numbers in a row, found {}'.format(
+                        path, number, ' or '.join(map(str, widths)), len(row)
+                    )
+                )
         found[name] = np.array(rows, np.float64).reshape(count, -1 if rows else widths[0])
         at += 2 + count
     return found
@@ -132,8 +144,11 @@ def find_photos(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]
     photos = {name: Path(root) / (name + '.jpg') for name in names}
     missing = [name for name, path in photos.items() if not path.is_file()]
     if missing:
-        raise FddbError('{}: {} of {} photos are missing, {}.jpg first'.format(
-            root, len(missing), len(photos), missing[0]))
+        raise FddbError(
+            '{}: {} of {} photos are missing, {}.jpg first'.format(
+                root, len(missing), len(photos), missing[0]
+            )
+        )
     return photos
 
 
@@ -148,8 +163,9 @@ def read_sizes(photos: Dict[str, Path]) -> Dict[str, Tuple[int, int]]:
     return sizes
 
 
-def detect(subject: Subject, photos: Dict[str, Path],
-           progress: bool = True) -> Tuple[Dict[str, np.ndarray], Dict[str, Tuple[int, int]]]:
+def detect(
+    subject: Subject, photos: Dict[str, Path], progress: bool = True
+) -> Tuple[Dict[str, np.ndarray], Dict[str, Tuple[int, int]]]:
     """Run a detector over the photos.
 
     Returns
@@ -175,16 +191,21 @@ def detect(subject: Subject, photos: Dict[str, Path],
     return detections, sizes
 
 
-def write_detections(directory: Union[str, Path], folds: Sequence[Sequence[str]],
-                     detections: Dict[str, np.ndarray]) -> None:
-    """Write rectangles (n, 5) in the official form, one ``fold-NN-out.txt`` for each list of names in ``folds``."""
+def write_detections(
+    directory: Union[str, Path], folds: Sequence[Sequence[str]], detections: Dict[str, np.ndarray]
+) -> None:
+    """Write rectangles (n, 5) in the official form, one ``fold-NN-out.txt`` for each list of names in
+    ``folds``.
+    """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     for number, names in enumerate(folds, 1):
         lines: List[str] = []
         for name in names:
             rows = detections[name]
-            lines += [name, str(len(rows))] + [' '.join('{:.6g}'.format(value) for value in row) for row in rows]
+            lines += [name, str(len(rows))] + [
+                ' '.join('{:.6g}'.format(value) for value in row) for row in rows
+            ]
         path = directory / 'fold-{:02d}-out.txt'.format(number)
         aside = path.with_name(path.name + '.tmp')
         aside.write_text('\n'.join(lines) + '\n', encoding='utf-8')
@@ -193,12 +214,16 @@ def write_detections(directory: Union[str, Path], folds: Sequence[Sequence[str]]
 
 def fold_names(directory: Union[str, Path]) -> List[List[str]]:
     """Image names of each fold, in the annotations' order."""
-    return [list(parse_faces(Path(directory) / 'FDDB-fold-{:02d}-ellipseList.txt'.format(fold), (5, 6)))
-            for fold in range(1, FOLDS + 1)]
+    return [
+        list(parse_faces(Path(directory) / 'FDDB-fold-{:02d}-ellipseList.txt'.format(fold), (5, 6)))
+        for fold in range(1, FOLDS + 1)
+    ]
 
 
 def match(scores: np.ndarray) -> List[Tuple[int, int]]:
-    """One-to-one pairs (row, column) with the largest summed overlap; pairs that do not overlap are left out."""
+    """One-to-one pairs (row, column) with the largest summed overlap; pairs that do not overlap are left
+    out.
+    """
     rows, columns = linear_sum_assignment(scores, maximize=True)
     return [(row, column) for row, column in zip(rows, columns) if scores[row, column] > 0]
 
@@ -246,8 +271,9 @@ def count_image(overlap: np.ndarray, scores: np.ndarray, ignored: Optional[np.nd
 def merge_counts(counts: Iterable[Counts], faces: int) -> Curve:
     """Sum images' counts into the curves over the thresholds of all of them.
 
-    An image counts at a threshold with what it has at its own smallest threshold that is not below it. The official
-    program ends the curve with a row of zeros at the largest number there is as soon as one image has no detection.
+    An image counts at a threshold with what it has at its own smallest threshold that is not below it. The
+    official program ends the curve with a row of zeros at the largest number there is as soon as one image
+    has no detection.
     """
     if faces <= 0:
         raise FddbError('no annotated face: nothing to evaluate')
@@ -266,12 +292,17 @@ def merge_counts(counts: Iterable[Counts], faces: int) -> Curve:
     if any_empty or not len(falling):
         sums, falling = np.concatenate([np.zeros((1, 3)), sums]), np.concatenate([[-NEVER], falling])
     sums = sums[::-1]
-    return Curve(sums[:, 0] / faces, sums[:, 1] / faces, np.rint(sums[:, 2]).astype(int), -falling[::-1], faces)
+    return Curve(
+        sums[:, 0] / faces, sums[:, 1] / faces, np.rint(sums[:, 2]).astype(int), -falling[::-1], faces
+    )
 
 
-def evaluate(annotations: Annotations, detections: Dict[str, np.ndarray],
-             sizes: Optional[Dict[str, Tuple[int, int]]] = None,
-             ignored: Optional[Dict[str, np.ndarray]] = None) -> Curve:
+def evaluate(
+    annotations: Annotations,
+    detections: Dict[str, np.ndarray],
+    sizes: Optional[Dict[str, Tuple[int, int]]] = None,
+    ignored: Optional[Dict[str, np.ndarray]] = None,
+) -> Curve:
     """Curves of a detector's output over all annotated images.
 
     Parameters
@@ -279,10 +310,11 @@ def evaluate(annotations: Annotations, detections: Dict[str, np.ndarray],
     annotations : dict
         From :func:`read_annotations`.
     detections : dict
-        From :func:`read_detections`; every annotated image must be in it, with no rows where nothing was found.
+        From :func:`read_detections`; every annotated image must be in it, with no rows where nothing was
+        found.
     sizes : dict of str to (int, int), optional
-        Images' widths and heights, from which the official program knows where the right and bottom borders cut.
-        Without them they are taken to lie at 450 pixels.
+        Images' widths and heights, from which the official program knows where the right and bottom borders
+        cut. Without them they are taken to lie at 450 pixels.
     ignored : dict of str to (n,) bool array, optional
         Faces of each image that do not count; see :func:`count_image`.
 
@@ -291,44 +323,68 @@ def evaluate(annotations: Annotations, detections: Dict[str, np.ndarray],
     FddbError
         If the two do not name the same images.
     """
-    for here, there, what in ((annotations, detections, 'detections'), (detections, annotations, 'annotations')):
+    for here, there, what in (
+        (annotations, detections, 'detections'),
+        (detections, annotations, 'annotations'),
+    ):
         missing = [name for name in here if name not in there]
         if missing:
             raise FddbError('{} images are not in the {}, {!r} first'.format(len(missing), what, missing[0]))
 
-    passed = {name: np.zeros(len(rows), bool) for name, rows in annotations.items()} if ignored is None else ignored
+    passed = (
+        {name: np.zeros(len(rows), bool) for name, rows in annotations.items()}
+        if ignored is None
+        else ignored
+    )
 
     def counted() -> Iterable[Counts]:
         for name, ellipses in annotations.items():
             rows = detections[name]
             size = LARGEST if sizes is None else sizes[name]
             region = ellipse_region if rows.shape[1] == 6 else rectangle_region
-            yield count_image(overlaps([ellipse_region(ellipse, size) for ellipse in ellipses],
-                                       [region(row[:-1], size) for row in rows]), rows[:, -1], passed[name])
+            yield count_image(
+                overlaps(
+                    [ellipse_region(ellipse, size) for ellipse in ellipses],
+                    [region(row[:-1], size) for row in rows],
+                ),
+                rows[:, -1],
+                passed[name],
+            )
+
     return merge_counts(counted(), sum(int((~passed[name]).sum()) for name in annotations))
 
 
 def rates_at(rates: np.ndarray, false_positives: np.ndarray, at: Sequence[int]) -> np.ndarray:
-    """Largest rate with at most so many false positives, 0 where there is none; ``at`` (k,) -> (k,) float64."""
+    """Largest rate with at most so many false positives, 0 where there is none; ``at`` (k,) -> (k,)
+    float64.
+    """
     return np.array([rates[false_positives <= limit].max(initial=0.0) for limit in at])
 
 
 def summary(curve: Curve, at: Sequence[int] = AT_FALSE_POSITIVES) -> Dict[str, object]:
     """Figures of a curve: rates at ``at`` false positives, and where the curve ends."""
-    return {'faces': curve.faces,
-            'discrete': dict(zip(map(str, at), rates_at(curve.discrete, curve.false_positives, at))),
-            'continuous': dict(zip(map(str, at), rates_at(curve.continuous, curve.false_positives, at))),
-            'last': {'false_positives': int(curve.false_positives.max()), 'discrete': curve.discrete.max(),
-                     'continuous': curve.continuous.max()}}
+    return {
+        'faces': curve.faces,
+        'discrete': dict(zip(map(str, at), rates_at(curve.discrete, curve.false_positives, at))),
+        'continuous': dict(zip(map(str, at), rates_at(curve.continuous, curve.false_positives, at))),
+        'last': {
+            'false_positives': int(curve.false_positives.max()),
+            'discrete': curve.discrete.max(),
+            'continuous': curve.continuous.max(),
+        },
+    }
 
 
 def write_curves(directory: Union[str, Path], curve: Curve, prefix: str = '') -> None:
-    """Write ``DiscROC.txt`` (rate, false positives, threshold) and ``ContROC.txt`` (rate, false positives)."""
+    """Write ``DiscROC.txt`` (rate, false positives, threshold) and ``ContROC.txt`` (rate, false
+    positives).
+    """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     contents = {
         prefix + 'DiscROC.txt': zip(curve.discrete, curve.false_positives, curve.thresholds),
-        prefix + 'ContROC.txt': zip(curve.continuous, curve.false_positives)}
+        prefix + 'ContROC.txt': zip(curve.continuous, curve.false_positives),
+    }
     for name, rows in contents.items():
         aside = directory / (name + '.tmp')
         aside.write_text(''.join(' '.join('{:.6g}'.format(value) for value in row) + '\n' for row in rows))
@@ -336,7 +392,9 @@ def write_curves(directory: Union[str, Path], curve: Curve, prefix: str = '') ->
 
 
 def read_curve(path: Union[str, Path]) -> np.ndarray:
-    """Read a ``DiscROC.txt`` or ``ContROC.txt``: (n, 2) float64, rate and false positives, by falling threshold."""
+    """Read a ``DiscROC.txt`` or ``ContROC.txt``: (n, 2) float64, rate and false positives, by falling
+    threshold.
+    """
     try:
         table = np.loadtxt(str(path), ndmin=2)[:, :2]
     except (OSError, ValueError, IndexError) as error:

@@ -1,7 +1,7 @@
 """FDDB-crops: real photos that show some of FDDB's faces, cut out of FDDB's photos.
 
-They are easier than FDDB, and no figure on them is a figure on FDDB. A face that is visible by less than a half, and
-a detection on it, do not count.
+They are easier than FDDB, and no figure on them is a figure on FDDB. A face that is visible by less than a
+half, and a detection on it, do not count.
 """
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ VISIBLE = 0.5
 
 
 class Crops(NamedTuple):
-    """Image name -> path, ellipses (n, 5) in the image's pixels, and (n,) bool of the faces that do not count."""
+    """Image name -> path, ellipses (n, 5) in the image's pixels, and (n,) bool of the faces that do not
+    count.
+    """
 
     photos: Dict[str, Path]
     ellipses: Dict[str, np.ndarray]
@@ -52,5 +54,8 @@ def evaluate(subject: Subject, crops: Crops, progress: bool = True) -> Tuple[fdd
     """Curves as for FDDB, and how many photos and faces there are."""
     detections, sizes = fddb.detect(subject, crops.photos, progress)
     curve = fddb.evaluate(crops.ellipses, detections, sizes, crops.ignored)
-    return curve, {'photos': len(crops.photos), 'faces': curve.faces,
-                   'faces_that_do_not_count': int(sum(flags.sum() for flags in crops.ignored.values()))}
+    return curve, {
+        'photos': len(crops.photos),
+        'faces': curve.faces,
+        'faces_that_do_not_count': int(sum(flags.sum() for flags in crops.ignored.values())),
+    }

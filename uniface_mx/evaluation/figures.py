@@ -12,9 +12,18 @@ from matplotlib.figure import Figure
 Curves = Dict[str, Tuple[Sequence[float], Sequence[float]]]
 
 
-def draw(path: Union[str, Path], curves: Curves, x: str, y: str, *, log: bool = False, steps: bool = False,
-         x_limits: Optional[Tuple[float, float]] = None, y_limits: Optional[Tuple[float, float]] = None,
-         title: str = '') -> None:
+def draw(
+    path: Union[str, Path],
+    curves: Curves,
+    x: str,
+    y: str,
+    *,
+    log: bool = False,
+    steps: bool = False,
+    x_limits: Optional[Tuple[float, float]] = None,
+    y_limits: Optional[Tuple[float, float]] = None,
+    title: str = '',
+) -> None:
     """Draw lines into a PNG, written aside and moved into place.
 
     Parameters
@@ -31,8 +40,13 @@ def draw(path: Union[str, Path], curves: Curves, x: str, y: str, *, log: bool = 
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(1, 1, 1)
     for label, (xs, ys) in curves.items():
-        axes.plot(np.asarray(xs, float), np.asarray(ys, float), label=label, linewidth=1.4,
-                  drawstyle='steps-post' if steps else 'default')
+        axes.plot(
+            np.asarray(xs, float),
+            np.asarray(ys, float),
+            label=label,
+            linewidth=1.4,
+            drawstyle='steps-post' if steps else 'default',
+        )
     if log:
         axes.set_xscale('log')
     axes.set(xlabel=x, ylabel=y, title=title, xlim=x_limits, ylim=y_limits)
@@ -48,12 +62,26 @@ def draw(path: Union[str, Path], curves: Curves, x: str, y: str, *, log: bool = 
     os.replace(str(aside), str(path))
 
 
-def draw_fddb(path: Union[str, Path], curves: Dict[str, np.ndarray], title: str = 'FDDB, discrete score',
-              limit: int = 2000) -> None:
-    """Fig. 4: true positive rate over false positives; ``curves`` is label -> (n, 2) from ``fddb.read_curve``."""
+def draw_fddb(
+    path: Union[str, Path],
+    curves: Dict[str, np.ndarray],
+    title: str = 'FDDB, discrete score',
+    limit: int = 2000,
+) -> None:
+    """Fig. 4: true positive rate over false positives; ``curves`` is label -> (n, 2) from
+    ``fddb.read_curve``.
+    """
     lines = {label: (table[:, 1], np.maximum.accumulate(table[:, 0])) for label, table in curves.items()}
-    draw(path, lines, 'false positives', 'true positive rate', steps=True, x_limits=(0, limit), y_limits=(0, 1),
-         title=title)
+    draw(
+        path,
+        lines,
+        'false positives',
+        'true positive rate',
+        steps=True,
+        x_limits=(0, limit),
+        y_limits=(0, 1),
+        title=title,
+    )
 
 
 def draw_verification(path: Union[str, Path], curves: Curves, title: str = 'LFW') -> None:

@@ -5,8 +5,8 @@ Two collections tell age and origin in their files' names, one face a photo:
 - UTKFace, ``AGE_SEX_ORIGIN_DATE.jpg``, origins by number;
 - All-Age-Faces, ``NUMBERAAGE.jpg``, mostly Asian faces.
 
-Nobody annotated landmarks there, so landmarks and embeddings are compared with the teachers'. Both labels are guesses
-of those who made the collections.
+Nobody annotated landmarks there, so landmarks and embeddings are compared with the teachers'. Both labels are
+guesses of those who made the collections.
 """
 from __future__ import annotations
 
@@ -46,11 +46,17 @@ def _all_age_faces(name: str) -> Optional[Tuple[int, str]]:
     return (int(found.group(1)), 'mostly asian') if found else None
 
 
-NAMES: Dict[str, Callable[[str], Optional[Tuple[int, str]]]] = {'utkface': _utkface, 'all_age_faces': _all_age_faces}
+NAMES: Dict[str, Callable[[str], Optional[Tuple[int, str]]]] = {
+    'utkface': _utkface,
+    'all_age_faces': _all_age_faces,
+}
 
 
-def read_people(root: Union[str, Path], kind: str, only: Optional[Set[str]] = None) -> Tuple[List[Person], int]:
-    """Photos below a folder whose names tell age and origin, sorted by name, and the number of those that do not.
+def read_people(
+    root: Union[str, Path], kind: str, only: Optional[Set[str]] = None
+) -> Tuple[List[Person], int]:
+    """Photos below a folder whose names tell age and origin, sorted by name, and the number of those that do
+    not.
 
     Parameters
     ----------
@@ -107,7 +113,9 @@ class Outcome(NamedTuple):
 
 
 def compare(person: Person, face: Optional[FoundFace], teacher: Optional[FoundFace]) -> Outcome:
-    """Compare the model's face with the teachers'; embeddings of both are unit vectors around the same mean."""
+    """Compare the model's face with the teachers'; embeddings of both are unit vectors around the same
+    mean.
+    """
     if face is None or teacher is None or not np.isfinite(teacher.landmarks).all():
         return Outcome(person, face is not None, teacher is not None, None, None)
     error = float(point_errors(face.landmarks, teacher.landmarks).mean())
@@ -122,10 +130,17 @@ def summarise(outcomes: Sequence[Outcome]) -> Dict[str, Any]:
     by_teacher = sum(outcome.found_by_teacher for outcome in outcomes)
     errors = [outcome.landmark_error for outcome in outcomes if outcome.landmark_error is not None]
     cosines = [outcome.cosine for outcome in outcomes if outcome.cosine is not None]
-    return {'faces': total,
-            'recall': {'found': found, 'share': found / total, 'interval': wilson(found, total)},
-            'teacher_recall': {'found': by_teacher, 'share': by_teacher / total, 'interval': wilson(by_teacher, total)},
-            'landmark_error': mean_with_interval(errors), 'cosine_to_teacher': mean_with_interval(cosines)}
+    return {
+        'faces': total,
+        'recall': {'found': found, 'share': found / total, 'interval': wilson(found, total)},
+        'teacher_recall': {
+            'found': by_teacher,
+            'share': by_teacher / total,
+            'interval': wilson(by_teacher, total),
+        },
+        'landmark_error': mean_with_interval(errors),
+        'cosine_to_teacher': mean_with_interval(cosines),
+    }
 
 
 def by_group(outcomes: Sequence[Outcome]) -> Dict[str, Any]:
@@ -133,10 +148,14 @@ def by_group(outcomes: Sequence[Outcome]) -> Dict[str, Any]:
     keys: Dict[str, Callable[[Outcome], str]] = {
         'age': lambda outcome: age_group(outcome.person.age),
         'origin': lambda outcome: outcome.person.origin,
-        'origin_and_age': lambda outcome: '{} {}'.format(outcome.person.origin, age_group(outcome.person.age))}
+        'origin_and_age': lambda outcome: '{} {}'.format(
+            outcome.person.origin, age_group(outcome.person.age)
+        ),
+    }
 
     def order(outcome: Outcome) -> Tuple[str, int]:
         return outcome.person.origin, outcome.person.age
+
     figures: Dict[str, Any] = {'all': summarise(outcomes)}
     for name, key in keys.items():
         members: Dict[str, List[Outcome]] = {}
@@ -146,9 +165,11 @@ def by_group(outcomes: Sequence[Outcome]) -> Dict[str, Any]:
     return figures
 
 
-def evaluate(subject: Subject, teacher: Subject, people: Iterable[Person], margin: float = 0.5,
-             progress: bool = True) -> Dict[str, Any]:
-    """Compare a model with the teachers on photos of one person each; the face nearest to the middle is the person's.
+def evaluate(
+    subject: Subject, teacher: Subject, people: Iterable[Person], margin: float = 0.5, progress: bool = True
+) -> Dict[str, Any]:
+    """Compare a model with the teachers on photos of one person each; the face nearest to the middle is the
+    person's.
 
     Parameters
     ----------
@@ -164,12 +185,20 @@ def evaluate(subject: Subject, teacher: Subject, people: Iterable[Person], margi
 
     def middle(canvas: np.ndarray) -> Tuple[float, float]:
         return canvas.shape[1] / 2, canvas.shape[0] / 2
+
     with tqdm(total=len(people), unit='photo', disable=not progress) as bar:
         for batch in batches(readable(people, lambda person: person.path, skipped)):
             canvases = [pad(image, margin)[0] for _, image in batch]
-            for (person, _), canvas, ours, theirs in zip(batch, canvases, subject(canvases), teacher(canvases)):
-                outcomes.append(compare(person, choose_face(ours, middle(canvas), 'centre'),
-                                        choose_face(theirs, middle(canvas), 'centre')))
+            for (person, _), canvas, ours, theirs in zip(
+                batch, canvases, subject(canvases), teacher(canvases)
+            ):
+                outcomes.append(
+                    compare(
+                        person,
+                        choose_face(ours, middle(canvas), 'centre'),
+                        choose_face(theirs, middle(canvas), 'centre'),
+                    )
+                )
             bar.update(len(batch))
     if not outcomes:
         raise UnifaceError('none of the {} photos could be read'.format(len(people)))

@@ -20,7 +20,9 @@ def wilson(successes: int, total: int) -> Tuple[float, float]:
 
 
 def bootstrap_mean(values: Sequence[float], seed: int = 0) -> Tuple[float, float]:
-    """Percentile interval of the mean of ``values`` (n,), from resamples that ``seed`` fixes; NaN for no value."""
+    """Percentile interval of the mean of ``values`` (n,), from resamples that ``seed`` fixes; NaN for no
+    value.
+    """
     values = np.asarray(values, np.float64)
     if not len(values):
         return float('nan'), float('nan')
@@ -32,5 +34,8 @@ def bootstrap_mean(values: Sequence[float], seed: int = 0) -> Tuple[float, float
 
 def mean_with_interval(values: Sequence[float]) -> Dict[str, Any]:
     """``faces``, their number, ``mean`` and ``interval`` of ``values`` (n,); None and NaN for no value."""
-    return {'faces': len(values), 'mean': float(np.mean(values)) if len(values) else None,
-            'interval': bootstrap_mean(values)}
+    return {
+        'faces': len(values),
+        'mean': float(np.mean(values)) if len(values) else None,
+        'interval': bootstrap_mean(values),
+    }

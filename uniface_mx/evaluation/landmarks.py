@@ -39,15 +39,22 @@ def summarise(errors: np.ndarray, annotated: int) -> Dict[str, Any]:
     """
     mean = errors.mean(axis=1)
     failures = int((mean > FAILURE).sum()) + annotated - len(errors)
-    return {'faces': annotated, 'found': len(errors),
-            'error': mean.mean() if len(mean) else None, 'error_interval': bootstrap_mean(mean),
-            'median_error': np.median(mean) if len(mean) else None,
-            'error_by_point': dict(zip(POINTS, errors.mean(axis=0))) if len(mean) else None,
-            'failure_rate': failures / annotated, 'failure_interval': wilson(failures, annotated),
-            'failure_rate_of_found': float((mean > FAILURE).mean()) if len(mean) else None}
+    return {
+        'faces': annotated,
+        'found': len(errors),
+        'error': mean.mean() if len(mean) else None,
+        'error_interval': bootstrap_mean(mean),
+        'median_error': np.median(mean) if len(mean) else None,
+        'error_by_point': dict(zip(POINTS, errors.mean(axis=0))) if len(mean) else None,
+        'failure_rate': failures / annotated,
+        'failure_interval': wilson(failures, annotated),
+        'failure_rate_of_found': float((mean > FAILURE).mean()) if len(mean) else None,
+    }
 
 
-def evaluate(subject: Subject, source: Iterable, margin: float = 0.0, progress: bool = True) -> Dict[str, Any]:
+def evaluate(
+    subject: Subject, source: Iterable, margin: float = 0.0, progress: bool = True
+) -> Dict[str, Any]:
     """Find the annotated faces of a source and compare their landmarks.
 
     Parameters
@@ -61,8 +68,8 @@ def evaluate(subject: Subject, source: Iterable, margin: float = 0.0, progress: 
     Returns
     -------
     dict
-        Mean and median error (1 = the distance of the eyes), the error of each point, the rate of failures (mean error
-        above 10 %, or face not found), 95 % intervals, and the photos that could not be read.
+        Mean and median error (1 = the distance of the eyes), the error of each point, the rate of failures
+        (mean error above 10 %, or face not found), 95 % intervals, and the photos that could not be read.
     """
     errors: List[np.ndarray] = []
     annotated = 0
@@ -83,5 +90,10 @@ def evaluate(subject: Subject, source: Iterable, margin: float = 0.0, progress: 
             bar.update(len(batch))
     if not annotated:
         raise UnifaceError('the source has no readable photo with five annotated points')
-    return dict(summarise(np.array(errors).reshape(-1, 5), annotated), margin=margin, photos=len(pointed),
-                skipped=len(skipped), skipped_photos=skipped[:20])
+    return dict(
+        summarise(np.array(errors).reshape(-1, 5), annotated),
+        margin=margin,
+        photos=len(pointed),
+        skipped=len(skipped),
+        skipped_photos=skipped[:20],
+    )

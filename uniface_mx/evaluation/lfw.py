@@ -1,9 +1,10 @@
 """Labeled Faces in the Wild: unrestricted protocol with labeled outside data (section IV.B, Table I).
 
-Photos go into the network as they are, with no crop or alignment outside it. Where several faces are found, the
-photo's subject is the one whose box centre is nearest to the middle of the photo (``centre``), which is how LFW was
-made, or the one with the largest box (``largest``). In a perturbed photo, ``centre`` means where the middle of the
-original photo has gone: that says whom the photo is about, and nothing about where the face lies.
+Photos go into the network as they are, with no crop or alignment outside it. Where several faces are found,
+the photo's subject is the one whose box centre is nearest to the middle of the photo (``centre``), which is
+how LFW was made, or the one with the largest box (``largest``). In a perturbed photo, ``centre`` means where
+the middle of the original photo has gone: that says whom the photo is about, and nothing about where the face
+lies.
 """
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ class LfwError(UnifaceError):
 
 
 class Pairs(NamedTuple):
-    """``first`` and ``second`` (n,) name photos as PERSON/PERSON_0001.jpg; ``same`` (n,) bool; ``fold`` (n,) int."""
+    """``first`` and ``second`` (n,) name photos as PERSON/PERSON_0001.jpg; ``same`` (n,) bool; ``fold`` (n,)
+    int.
+    """
 
     first: List[str]
     second: List[str]
@@ -46,8 +49,8 @@ def _photo(person: str, number: str) -> str:
 def read_pairs(path: Union[str, Path]) -> Pairs:
     """Read the official ``pairs.txt``.
 
-    The first line has the number of folds and of pairs of each kind in a fold; a fold is that many rows of a name and
-    two numbers (one person), then that many of two names, each with a number (two people).
+    The first line has the number of folds and of pairs of each kind in a fold; a fold is that many rows of a
+    name and two numbers (one person), then that many of two names, each with a number (two people).
     """
     try:
         lines = Path(path).read_text(encoding='utf-8').splitlines()
@@ -59,7 +62,9 @@ def read_pairs(path: Union[str, Path]) -> Pairs:
     except (IndexError, ValueError) as error:
         raise LfwError('{}:1: expected the number of folds and of pairs of each kind'.format(path)) from error
     if folds < 2 or each < 1 or len(rows) != 1 + 2 * folds * each:
-        raise LfwError('{}: {} folds of 2 x {} pairs announced, {} rows follow'.format(path, folds, each, len(rows) - 1))
+        raise LfwError(
+            '{}: {} folds of 2 x {} pairs announced, {} rows follow'.format(path, folds, each, len(rows) - 1)
+        )
     first, second, same, fold = [], [], [], []
     for index, (number, row) in enumerate(rows[1:]):
         genuine = index % (2 * each) < each
@@ -71,8 +76,11 @@ def read_pairs(path: Union[str, Path]) -> Pairs:
                 person, a, other, b = row
                 names = _photo(person, a), _photo(other, b)
         except ValueError as error:
-            raise LfwError('{}:{}: expected {}'.format(
-                path, number, 'a name and two numbers' if genuine else 'two names, each with a number')) from error
+            raise LfwError(
+                '{}:{}: expected {}'.format(
+                    path, number, 'a name and two numbers' if genuine else 'two names, each with a number'
+                )
+            ) from error
         first.append(names[0])
         second.append(names[1])
         same.append(genuine)
@@ -97,8 +105,11 @@ def find_photos(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]
         else:
             found[name] = path
     if missing:
-        raise LfwError('{}: {} of the photos that the pairs name are missing, {} first'.format(
-            root, len(missing), missing[0]))
+        raise LfwError(
+            '{}: {} of the photos that the pairs name are missing, {} first'.format(
+                root, len(missing), missing[0]
+            )
+        )
     return found
 
 
@@ -124,13 +135,15 @@ def perturb(image: np.ndarray, limit: int, seed: int, name: str) -> Tuple[np.nda
     left, top, right, bottom = (int(value) for value in generator.integers(-limit, limit + 1, 4))
     if left + right <= -width or top + bottom <= -height:
         raise LfwError('{}: a photo of {}x{} cannot lose {} pixels a side'.format(name, width, height, limit))
-    inside = image[max(0, -top):height - max(0, -bottom), max(0, -left):width - max(0, -right)]
+    inside = image[max(0, -top) : height - max(0, -bottom), max(0, -left) : width - max(0, -right)]
     sides = ((max(0, top), max(0, bottom)), (max(0, left), max(0, right)), (0, 0))
     return np.pad(inside, sides), (left, top)
 
 
 def choose_face(faces: Sequence[FoundFace], centre: Tuple[float, float], rule: str) -> Optional[FoundFace]:
-    """The face that a photo is about, by one of ``CHOICES``; None if there is no face. ``centre`` is (x, y)."""
+    """The face that a photo is about, by one of ``CHOICES``; None if there is no face. ``centre`` is (x,
+    y).
+    """
     if rule not in CHOICES:
         raise ValueError('choose by {}, not {!r}'.format(' or '.join(CHOICES), rule))
 
@@ -139,6 +152,7 @@ def choose_face(faces: Sequence[FoundFace], centre: Tuple[float, float], rule: s
         if rule == 'largest':
             return -(x2 - x1) * (y2 - y1)
         return ((x1 + x2) / 2 - centre[0]) ** 2 + ((y1 + y2) / 2 - centre[1]) ** 2
+
     return min(faces, key=distance, default=None)
 
 
@@ -152,8 +166,14 @@ class Embedded(NamedTuple):
     several: np.ndarray
 
 
-def embed_photos(subject: Subject, photos: Dict[str, Path], rule: str = 'centre', limit: int = 0, seed: int = 0,
-                 progress: bool = True) -> Embedded:
+def embed_photos(
+    subject: Subject,
+    photos: Dict[str, Path],
+    rule: str = 'centre',
+    limit: int = 0,
+    seed: int = 0,
+    progress: bool = True,
+) -> Embedded:
     """Embeddings of the photos' subjects, perturbed if ``limit`` is above 0.
 
     Raises
@@ -167,7 +187,7 @@ def embed_photos(subject: Subject, photos: Dict[str, Path], rule: str = 'centre'
     with tqdm(total=len(names), unit='photo', disable=not progress) as bar:
         for start in range(0, len(names), BATCH):
             batch, centres = [], []
-            for name in names[start:start + BATCH]:
+            for name in names[start : start + BATCH]:
                 image = read_image(photos[name])
                 centre = np.array([image.shape[1], image.shape[0]]) / 2
                 if limit:
@@ -189,24 +209,43 @@ def embed_photos(subject: Subject, photos: Dict[str, Path], rule: str = 'centre'
     return Embedded(names, found, vectors, np.array(several, bool))
 
 
-def cached_embeddings(directory: Union[str, Path], subject: Subject, photos: Dict[str, Path], rule: str = 'centre',
-                      limit: int = 0, seed: int = 0, progress: bool = True) -> Embedded:
+def cached_embeddings(
+    directory: Union[str, Path],
+    subject: Subject,
+    photos: Dict[str, Path],
+    rule: str = 'centre',
+    limit: int = 0,
+    seed: int = 0,
+    progress: bool = True,
+) -> Embedded:
     """:func:`embed_photos`, kept in ``directory`` under a key of everything that the vectors follow from."""
-    key = {'subject': subject.identity, 'rule': rule, 'limit': limit, 'seed': seed if limit else 0,
-           'photos': [(name, path.stat().st_size) for name, path in sorted(photos.items())]}
+    key = {
+        'subject': subject.identity,
+        'rule': rule,
+        'limit': limit,
+        'seed': seed if limit else 0,
+        'photos': [(name, path.stat().st_size) for name, path in sorted(photos.items())],
+    }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode('utf-8')).hexdigest()
     path = Path(directory) / 'lfw-{}.npz'.format(digest[:24])
     if path.is_file():
         try:
             with np.load(str(path), allow_pickle=False) as content:
-                return Embedded(content['names'].tolist(), content['found'], content['vectors'], content['several'])
+                return Embedded(
+                    content['names'].tolist(), content['found'], content['vectors'], content['several']
+                )
         except (OSError, ValueError, KeyError) as error:
             raise LfwError('{}: damaged cache ({}); remove the file'.format(path, error)) from error
     embedded = embed_photos(subject, photos, rule, limit, seed, progress)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.stem + '.tmp.npz')
-    np.savez(str(aside), names=np.array(embedded.names), found=embedded.found, vectors=embedded.vectors,
-             several=embedded.several)
+    np.savez(
+        str(aside),
+        names=np.array(embedded.names),
+        found=embedded.found,
+        vectors=embedded.vectors,
+        several=embedded.several,
+    )
     os.replace(str(aside), str(path))
     return embedded
 
@@ -220,18 +259,31 @@ def evaluate(pairs: Pairs, embedded: Embedded, metric: str) -> Tuple[Dict[str, A
     curve = verification.roc(similarity, pairs.same, found)
     figures = verification.ten_folds(similarity, pairs.same, pairs.fold, found)
     figures.update(
-        area=verification.area(curve), true_accepts_at_false_accepts=verification.true_accepts_at(curve),
-        roc=verification.sample(curve), pairs=len(found), pairs_without_face=int((~found).sum()),
-        photos=len(embedded.names), photos_without_face=int((~embedded.found).sum()),
+        area=verification.area(curve),
+        true_accepts_at_false_accepts=verification.true_accepts_at(curve),
+        roc=verification.sample(curve),
+        pairs=len(found),
+        pairs_without_face=int((~found).sum()),
+        photos=len(embedded.names),
+        photos_without_face=int((~embedded.found).sum()),
         without_face=[name for name, there in zip(embedded.names, embedded.found) if not there],
-        photos_with_several_faces=int(embedded.several.sum()), metric=metric)
+        photos_with_several_faces=int(embedded.several.sum()),
+        metric=metric,
+    )
     return figures, curve
 
 
 def average(runs: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
-    """Means over several seeds' figures: accuracy, std within a run, and ``std_over_seeds`` of the accuracy."""
+    """Means over several seeds' figures: accuracy, std within a run, and ``std_over_seeds`` of the
+    accuracy.
+    """
     accuracy = [run['accuracy'] for run in runs]
     mean: Callable[[str], float] = lambda key: float(np.mean([run[key] for run in runs]))  # noqa: E731
-    return {'accuracy': mean('accuracy'), 'std': mean('std'), 'standard_error': mean('standard_error'),
-            'area': mean('area'), 'photos_without_face': mean('photos_without_face'),
-            'std_over_seeds': float(np.std(accuracy, ddof=1)) if len(runs) > 1 else None}
+    return {
+        'accuracy': mean('accuracy'),
+        'std': mean('std'),
+        'standard_error': mean('standard_error'),
+        'area': mean('area'),
+        'photos_without_face': mean('photos_without_face'),
+        'std_over_seeds': float(np.std(accuracy, ddof=1)) if len(runs) > 1 else None,
+    }

@@ -1,4 +1,6 @@
-"""What the evaluations on loose photos share: reading in batches, room around tight crops, which face is meant."""
+"""What the evaluations on loose photos share: reading in batches, room around tight crops, which face is
+meant.
+"""
 from __future__ import annotations
 
 from typing import Iterable, Iterator, List, Optional, Sequence, Tuple, TypeVar
@@ -51,9 +53,14 @@ def readable(items: Iterable[Item], path, skipped: List[str]) -> Iterator[Tuple[
 
 def face_at(faces: Sequence[FoundFace], point: np.ndarray) -> Optional[FoundFace]:
     """The face whose box holds ``point`` (2,), the nearest by box centre if several do; None if none does."""
+
     def distance(face: FoundFace) -> float:
         box = np.asarray(face.box, np.float64)
         return float(np.sum(((box[:2] + box[2:]) / 2 - point) ** 2))
-    holding = [face for face in faces if np.all(np.asarray(face.box)[:2] <= point)
-               and np.all(point < np.asarray(face.box)[2:])]
+
+    holding = [
+        face
+        for face in faces
+        if np.all(np.asarray(face.box)[:2] <= point) and np.all(point < np.asarray(face.box)[2:])
+    ]
     return min(holding, key=distance, default=None)

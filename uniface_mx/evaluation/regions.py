@@ -1,10 +1,10 @@
 """Faces as sets of pixels, which is how FDDB's own program compares them.
 
-The program fills the ellipse or the rectangle into a mask of the image's size with OpenCV's drawing functions and
-counts pixels. That settles the details: centres and corners are rounded (halves to even), axes are cut to whole
-pixels, angles rounded to whole degrees, both ends of a rectangle are drawn, and what lies outside the image does not
-count. Here a region keeps only the window that holds it, so that a comparison costs the pixels that two regions share
-and not those of the photo; the counts are the same.
+The program fills the ellipse or the rectangle into a mask of the image's size with OpenCV's drawing functions
+and counts pixels. That settles the details: centres and corners are rounded (halves to even), axes are cut to
+whole pixels, angles rounded to whole degrees, both ends of a rectangle are drawn, and what lies outside the
+image does not count. Here a region keeps only the window that holds it, so that a comparison costs the pixels
+that two regions share and not those of the photo; the counts are the same.
 """
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def ellipse_region(ellipse: Sequence[float], size: Optional[Tuple[int, int]] = N
     Parameters
     ----------
     ellipse : sequence of float
-        FDDB's five numbers: major and minor radius, angle of the major axis to the x axis (radians), centre x, y.
+        FDDB's five numbers: major and minor radius, angle of the major axis to the x axis (radians), centre
+        x, y.
     size : (int, int), optional
         Width and height of the image. Without it only the left and top borders cut.
     """
@@ -39,7 +40,7 @@ def ellipse_region(ellipse: Sequence[float], size: Optional[Tuple[int, int]] = N
     mask = np.zeros((height, width), np.uint8)
     cv2.ellipse(mask, (x, y), axes, np.degrees(angle), 0, 360, 1, cv2.FILLED)
     left, top = max(0, x - reach), max(0, y - reach)
-    return Region(left, top, mask[top:max(0, y + reach), left:max(0, x + reach)].view(bool))
+    return Region(left, top, mask[top : max(0, y + reach), left : max(0, x + reach)].view(bool))
 
 
 def rectangle_region(rectangle: Sequence[float], size: Optional[Tuple[int, int]] = None) -> Region:
@@ -63,12 +64,15 @@ def overlap(a: Region, b: Region) -> float:
     bottom = min(a.y + a.mask.shape[0], b.y + b.mask.shape[0])
     if right <= left or bottom <= top:
         return 0.0
-    both = np.count_nonzero(a.mask[top - a.y:bottom - a.y, left - a.x:right - a.x]
-                            & b.mask[top - b.y:bottom - b.y, left - b.x:right - b.x])
+    both = np.count_nonzero(
+        a.mask[top - a.y : bottom - a.y, left - a.x : right - a.x]
+        & b.mask[top - b.y : bottom - b.y, left - b.x : right - b.x]
+    )
     return both / (np.count_nonzero(a.mask) + np.count_nonzero(b.mask) - both) if both else 0.0
 
 
 def overlaps(annotated: Sequence[Region], detected: Sequence[Region]) -> np.ndarray:
     """Overlap of every annotated region with every detected one, (A, D) float64."""
-    return np.array([[overlap(a, d) for d in detected] for a in annotated],
-                    np.float64).reshape(len(annotated), len(detected))
+    return np.array([[overlap(a, d) for d in detected] for a in annotated], np.float64).reshape(
+        len(annotated), len(detected)
+    )

@@ -14,7 +14,8 @@ from ..teachers.base import EmbeddingTeacher, LandmarkTeacher, embed_faces
 
 
 class FoundFace(NamedTuple):
-    """One face, in pixels of the photo; ``uniface_mx.predictor.Face`` has the same four attributes and serves as well.
+    """One face, in pixels of the photo; ``uniface_mx.predictor.Face`` has the same four attributes and serves
+    as well.
 
     ``box`` (4,), ``score``, ``landmarks`` (5, 2), ``embedding`` (128,) or None.
     """
@@ -58,12 +59,17 @@ class TeacherSubject(Subject):
     mirror : bool
         Average the embeddings of a face and its mirror image.
     centre : (dim,) array, optional
-        Mean embedding. With it the answers are what a model learns to give, unit vectors around that mean, compared
-        by cosine; without it the raw vectors, compared by their distance.
+        Mean embedding. With it the answers are what a model learns to give, unit vectors around that mean,
+        compared by cosine; without it the raw vectors, compared by their distance.
     """
 
-    def __init__(self, landmarks: LandmarkTeacher, embeddings: Optional[EmbeddingTeacher] = None, mirror: bool = True,
-                 centre: Optional[np.ndarray] = None):
+    def __init__(
+        self,
+        landmarks: LandmarkTeacher,
+        embeddings: Optional[EmbeddingTeacher] = None,
+        mirror: bool = True,
+        centre: Optional[np.ndarray] = None,
+    ):
         self.landmarks, self.embeddings, self.mirror = landmarks, embeddings, mirror
         self.centre = None if centre is None else np.asarray(centre, np.float32)
         self.metric = 'euclidean' if centre is None else 'cosine'
@@ -83,8 +89,10 @@ class TeacherSubject(Subject):
             vectors = embed_faces(self.embeddings, image, found.landmarks, mirror=self.mirror)
             if self.centre is not None:
                 vectors = unit_vectors(vectors - self.centre)
-        return [FoundFace(box, float(score), points, vector)
-                for box, score, points, vector in zip(found.boxes, found.scores, found.landmarks, vectors)]
+        return [
+            FoundFace(box, float(score), points, vector)
+            for box, score, points, vector in zip(found.boxes, found.scores, found.landmarks, vectors)
+        ]
 
 
 class ModelSubject(Subject):
@@ -118,13 +126,25 @@ class Enlarged(Subject):
         self.identity = dict(subject.identity, enlarged=factor)
 
     def __call__(self, images: Sequence[np.ndarray]) -> List[List[FoundFace]]:
-        large = [cv2.resize(image, None, fx=self.factor, fy=self.factor, interpolation=cv2.INTER_CUBIC)
-                 for image in images]
-        # OpenCV rounds sides to whole pixels, so the two scales may differ from the factor and from each other.
+        large = [
+            cv2.resize(image, None, fx=self.factor, fy=self.factor, interpolation=cv2.INTER_CUBIC)
+            for image in images
+        ]
+        # OpenCV rounds sides to whole pixels, so the two scales may differ from the factor and from each
+        # other.
         scales = [np.array(after.shape[1::-1]) / before.shape[1::-1] for after, before in zip(large, images)]
-        return [[FoundFace(np.asarray(face.box) / np.tile(scale, 2), face.score, np.asarray(face.landmarks) / scale,
-                           face.embedding) for face in faces]
-                for faces, scale in zip(self.subject(large), scales)]
+        return [
+            [
+                FoundFace(
+                    np.asarray(face.box) / np.tile(scale, 2),
+                    face.score,
+                    np.asarray(face.landmarks) / scale,
+                    face.embedding,
+                )
+                for face in faces
+            ]
+            for faces, scale in zip(self.subject(large), scales)
+        ]
 
 
 def _teacher_identity(teacher) -> Dict[str, str]:
@@ -132,7 +152,9 @@ def _teacher_identity(teacher) -> Dict[str, str]:
 
 
 def hash_model(prefix) -> str:
-    """Hex sha256 over the checksums of an exported model's files, as its manifest ``PREFIX.json`` gives them."""
+    """Hex sha256 over the checksums of an exported model's files, as its manifest ``PREFIX.json`` gives
+    them.
+    """
     files = read_manifest(prefix, verify=False)['files']
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode('utf-8')).hexdigest()
 
@@ -144,7 +166,9 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
 
 
 def similarities(a: np.ndarray, b: np.ndarray, metric: str) -> np.ndarray:
-    """Compare vectors (n, d) with vectors (n, d) row by row: the cosine, or the negative distance; (n,) float64."""
+    """Compare vectors (n, d) with vectors (n, d) row by row: the cosine, or the negative distance; (n,)
+    float64.
+    """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if metric == 'cosine':
         return np.sum(unit_vectors(a) * unit_vectors(b), axis=1)

@@ -24,8 +24,8 @@ class Roc(NamedTuple):
 def best_threshold(similarity: np.ndarray, same: np.ndarray) -> float:
     """The threshold that gets most pairs right.
 
-    Candidates lie halfway between neighbouring similarities and at both ends; of several best ones the middle one is
-    taken (the upper of two).
+    Candidates lie halfway between neighbouring similarities and at both ends; of several best ones the middle
+    one is taken (the upper of two).
 
     Parameters
     ----------
@@ -35,17 +35,23 @@ def best_threshold(similarity: np.ndarray, same: np.ndarray) -> float:
     values = np.unique(similarity)
     if not len(values):
         raise UnifaceError('no pair to choose a threshold from')
-    candidates = np.concatenate([values[:1], (values[:-1] + values[1:]) / 2, [np.nextafter(values[-1], np.inf)]])
+    candidates = np.concatenate(
+        [values[:1], (values[:-1] + values[1:]) / 2, [np.nextafter(values[-1], np.inf)]]
+    )
     position = np.searchsorted(values, similarity)
     genuine = np.bincount(position[same], minlength=len(values))
     impostor = np.bincount(position[~same], minlength=len(values))
     # Candidate k accepts the values from k on.
-    correct = np.concatenate([[0], np.cumsum(impostor)]) + np.concatenate([np.cumsum(genuine[::-1])[::-1], [0]])
+    correct = np.concatenate([[0], np.cumsum(impostor)]) + np.concatenate(
+        [np.cumsum(genuine[::-1])[::-1], [0]]
+    )
     best = np.flatnonzero(correct == correct.max())
     return float(candidates[best[len(best) // 2]])
 
 
-def ten_folds(similarity: np.ndarray, same: np.ndarray, fold: np.ndarray, found: np.ndarray) -> Dict[str, Any]:
+def ten_folds(
+    similarity: np.ndarray, same: np.ndarray, fold: np.ndarray, found: np.ndarray
+) -> Dict[str, Any]:
     """Accuracy of each fold with the threshold that is best on the others.
 
     Parameters
@@ -54,14 +60,14 @@ def ten_folds(similarity: np.ndarray, same: np.ndarray, fold: np.ndarray, found:
     same : (n,) bool array
     fold : (n,) int array
     found : (n,) bool array
-        Whether a face was found in both photos. A pair without counts as an error; thresholds are chosen from the
-        others.
+        Whether a face was found in both photos. A pair without counts as an error; thresholds are chosen from
+        the others.
 
     Returns
     -------
     dict
-        ``accuracy``, mean of the folds; ``std``, their standard deviation (n - 1); ``standard_error``, std over the
-        root of their number; ``folds`` and ``thresholds``, one a fold.
+        ``accuracy``, mean of the folds; ``std``, their standard deviation (n - 1); ``standard_error``, std
+        over the root of their number; ``folds`` and ``thresholds``, one a fold.
     """
     accuracies, thresholds = [], []
     for number in np.unique(fold):
@@ -73,18 +79,27 @@ def ten_folds(similarity: np.ndarray, same: np.ndarray, fold: np.ndarray, found:
     if len(accuracies) < 2:
         raise UnifaceError('cross validation needs two folds or more')
     std = float(np.std(accuracies, ddof=1))
-    return {'accuracy': float(np.mean(accuracies)), 'std': std, 'standard_error': std / np.sqrt(len(accuracies)),
-            'folds': accuracies, 'thresholds': thresholds}
+    return {
+        'accuracy': float(np.mean(accuracies)),
+        'std': std,
+        'standard_error': std / np.sqrt(len(accuracies)),
+        'folds': accuracies,
+        'thresholds': thresholds,
+    }
 
 
 def roc(similarity: np.ndarray, same: np.ndarray, found: np.ndarray) -> Roc:
-    """Rates over all pairs; a pair without a face in both photos is never accepted, and so a false reject if genuine."""
+    """Rates over all pairs; a pair without a face in both photos is never accepted, and so a false reject if
+    genuine.
+    """
     genuine, impostor = int(same.sum()), int((~same).sum())
     if not genuine or not impostor:
         raise UnifaceError('a ROC needs pairs of one person and pairs of two')
     thresholds = np.unique(similarity[found])[::-1]
-    rates = [(len(chosen) - np.searchsorted(np.sort(chosen), thresholds)) / total
-             for chosen, total in ((similarity[found & ~same], impostor), (similarity[found & same], genuine))]
+    rates = [
+        (len(chosen) - np.searchsorted(np.sort(chosen), thresholds)) / total
+        for chosen, total in ((similarity[found & ~same], impostor), (similarity[found & same], genuine))
+    ]
     start = [np.concatenate([[0.0], rate]) for rate in rates]
     return Roc(start[0], start[1], np.concatenate([[np.inf], thresholds]))
 
@@ -96,11 +111,17 @@ def area(curve: Roc) -> float:
 
 def true_accepts_at(curve: Roc, rates: Sequence[float] = FALSE_ACCEPT_RATES) -> Dict[str, float]:
     """Largest rate of true accepts with a rate of false accepts that is not above each of ``rates``."""
-    return {'{:g}'.format(rate): float(curve.true_accepts[curve.false_accepts <= rate].max()) for rate in rates}
+    return {
+        '{:g}'.format(rate): float(curve.true_accepts[curve.false_accepts <= rate].max()) for rate in rates
+    }
 
 
 def sample(curve: Roc, points: int = 61) -> Dict[str, list]:
-    """A few points of the curve for a figure, at false accept rates from 1e-3 to 1 in equal steps of their logarithm."""
+    """A few points of the curve for a figure, at false accept rates from 1e-3 to 1 in equal steps of their
+    logarithm.
+    """
     at = np.logspace(-3, 0, points)
-    return {'false_accepts': at.tolist(),
-            'true_accepts': [float(curve.true_accepts[curve.false_accepts <= rate].max()) for rate in at]}
+    return {
+        'false_accepts': at.tolist(),
+        'true_accepts': [float(curve.true_accepts[curve.false_accepts <= rate].max()) for rate in at],
+    }
