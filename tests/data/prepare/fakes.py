@@ -49,12 +49,12 @@ class FakeEmbedding(EmbeddingTeacher):
     def align(self, image, landmarks):
         x, y = np.maximum(landmarks.min(axis=0).astype(int), 0)
         right, bottom = np.ceil(landmarks.max(axis=0)).astype(int) + 1
-        return cv2.resize(image[y:bottom, x:right], (16, 16), interpolation=cv2.INTER_AREA)
+        return cv2.resize(image[y:bottom, x:right], (8, 8), interpolation=cv2.INTER_AREA)
 
     def embed(self, crops):
-        matrix = np.random.RandomState(0).randn(16 * 16 * 3, 128).astype(np.float32)
+        matrix = np.random.RandomState(0).randn(8 * 8 * 3, 128).astype(np.float32)
         rows = [np.asarray(crop, np.float32).ravel() / 255 - 0.5 for crop in crops]
-        return np.stack([row @ matrix / np.float32(20) for row in rows]).astype(np.float32)
+        return np.stack([row @ matrix / np.float32(12) for row in rows]).astype(np.float32)
 
 
 def points_of(boxes):
@@ -64,15 +64,16 @@ def points_of(boxes):
 
 
 def paint(seed, faces=((30, 20, 70, 70),), size=(120, 100), color=RED):
-    """An RGB photo of (width, height) `size`: coarse noise that depends on the seed, with painted, dotted faces."""
+    """An RGB photo of (width, height) `size`: coarse noise that depends on the seed, with painted, spotted faces."""
     random = np.random.RandomState(seed)
     coarse = random.randint(0, 160, (6, 8, 3)).astype(np.uint8)
     coarse[..., 1] = np.maximum(coarse[..., 1], 90)
     image = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
     for x1, y1, x2, y2 in faces:
         image[y1:y2, x1:x2] = color
-        dots = random.randint(20, 70, (y2 - y1, x2 - x1)).astype(np.uint8)
-        image[y1:y2, x1:x2, 1] = cv2.blur(dots, (9, 9)) // 2 + random.randint(0, 40)
+        spots = random.choice([0, 1], (4, 4, 3)) * (0, 65, 100) + color * np.array([1, 0, 0])
+        image[y1:y2, x1:x2] = cv2.resize(spots.astype(np.uint8), (x2 - x1, y2 - y1))
+        image[y1:y2, x1:x2, 2] |= color[2] & 0x80
     return image
 
 

@@ -35,7 +35,7 @@ class Job:
     Parameters
     ----------
     teachers : tuple of str
-        A landmark teacher and an embedding teacher as NAME or NAME?OPTION=VALUE&...
+        A landmark teacher and an embedding teacher as NAME or NAME?OPTION=VALUE&..., NAME as `create_teacher` has it.
     complete, teacher_box : bool
         Of the source.
     rules : Rules
@@ -101,10 +101,7 @@ def open_teachers(specs: Tuple[str, ...]) -> Tuple[LandmarkTeacher, EmbeddingTea
     teachers = []
     for spec in specs:
         name, options = teacher_options(spec)
-        try:
-            teachers.append(create_teacher(name, **options))
-        except TypeError as error:
-            raise PrepareError("teacher '%s': %s" % (spec, error)) from None
+        teachers.append(create_teacher(name, **options))
     landmarks = [teacher for teacher in teachers if isinstance(teacher, LandmarkTeacher)]
     embeddings = [teacher for teacher in teachers if isinstance(teacher, EmbeddingTeacher)]
     if len(landmarks) != 1 or len(embeddings) != 1:
