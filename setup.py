@@ -1,4 +1,4 @@
-"""Packaging: one ordinary wheel with the package, the tools, the presets, and the graphs with their weights."""
+"""One ordinary wheel with the package, the tools, the presets, and the graphs with their weights."""
 import re
 import runpy
 from pathlib import Path
@@ -55,12 +55,12 @@ def programs():
     return [f"uniface-{name.replace('_', '-')} = uniface_mx.tools.{name}:main" for name in names]
 
 
-carried = {f"uniface_mx.{folder}": patterns for folder, patterns in CARRIED.items() if (ROOT / folder).is_dir()}
+carried = {f"uniface_mx.{name}": patterns for name, patterns in CARRIED.items() if (ROOT / name).is_dir()}
 
 setup(
     name="uniface-mx",
     version=version(),
-    description="UniFace in MXNet Gluon: boxes, landmarks and embeddings of all faces in a photo, by one network",
+    description="UniFace in MXNet Gluon: boxes, landmarks and embeddings of all faces in a photo",
     long_description=(ROOT / "README.md").read_text(),
     long_description_content_type="text/markdown",
     author="the uniface_mx authors",

@@ -1,4 +1,4 @@
-"""The doctor and the import on machines that are simulated by a path of their own: no site-packages, fake metadata."""
+"""The doctor and the import on simulated machines: a path of their own, no site-packages, fake metadata."""
 import os
 import shutil
 import subprocess
@@ -43,7 +43,8 @@ class Machine:
         program.chmod(0o755)
 
     def python(self, *arguments):
-        environment = {"PYTHONPATH": f"{self.site}{os.pathsep}{REPOSITORY}", "PATH": f"{self.programs}:/usr/bin:/bin",
+        environment = {"PYTHONPATH": f"{self.site}{os.pathsep}{REPOSITORY}",
+                       "PATH": f"{self.programs}:/usr/bin:/bin",
                        "LD_LIBRARY_PATH": str(self.libraries)}
         return subprocess.run([sys.executable, "-S", *arguments], env=environment, universal_newlines=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
@@ -95,7 +96,8 @@ def no_cudnn(machine):
     (lost_files, "mxnet has lost its files", "pip install --force-reinstall --no-deps mxnet==1.9.1"),
     (new_numpy, "numpy 1.24.0 is too new", "pip install 'numpy<1.24'"),
     (no_numpy, "NumPy is not installed", "pip install 'numpy<1.24'"),
-    (no_cudnn, "mxnet-cu112 needs libcudnn.so.8", "pip install --force-reinstall nvidia-cudnn-cu11==8.9.6.50"),
+    (no_cudnn, "mxnet-cu112 needs libcudnn.so.8",
+     "pip install --force-reinstall nvidia-cudnn-cu11==8.9.6.50"),
 ])
 def test_a_broken_machine_is_named_by_doctor_and_import_alike(machine, break_it, finding, advice):
     break_it(machine)
@@ -183,8 +185,8 @@ def test_what_nvidia_smi_complains_about_is_shown(machine):
 
 
 @pytest.mark.parametrize("capability, usable", [
-    ((3, 5), False), ((5, 0), True), ((5, 2), True), ((6, 1), True), ((7, 5), True), ((8, 0), True), ((8, 9), True),
-    ((9, 0), False), ((10, 0), False), ((12, 0), False)])
+    ((3, 5), False), ((5, 0), True), ((5, 2), True), ((6, 1), True), ((7, 5), True), ((8, 0), True),
+    ((8, 9), True), ((9, 0), False), ((10, 0), False), ((12, 0), False)])
 def test_machine_code_runs_within_its_major_version(capability, usable):
     assert doctor.runs_on(capability, doctor.COMPILED_FOR["112"]) is usable
 

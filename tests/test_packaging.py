@@ -1,4 +1,4 @@
-"""An ordinary wheel in a fresh environment: what it carries, and that its programs run far from any checkout."""
+"""An ordinary wheel in a fresh environment: what it carries, and that its programs run without a checkout."""
 import json
 import os
 import shutil
@@ -17,10 +17,10 @@ PROGRAMS = sorted(path.stem for path in (REPOSITORY / "tools").glob("[!_]*.py"))
 
 
 def run(*command, cwd):
-    """Run a command without the environment of this checkout; returns its output, also in the failure's message."""
+    """Run a command without the environment of this checkout; its output, also in the failure's message."""
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
-    result = subprocess.run([str(part) for part in command], cwd=str(cwd), env=environment, universal_newlines=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    result = subprocess.run([str(part) for part in command], cwd=str(cwd), env=environment, check=False,
+                            universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert result.returncode == 0, result.stdout
     return result.stdout
 
@@ -29,13 +29,14 @@ def run(*command, cwd):
 def wheel(tmp_path_factory):
     """A wheel built from a copy of the sources, where no earlier build has left anything."""
     folder = tmp_path_factory.mktemp("wheel")
+    without = shutil.ignore_patterns("__pycache__")
     for name in SOURCES:
         if (REPOSITORY / name).is_dir():
-            shutil.copytree(REPOSITORY / name, folder / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(REPOSITORY / name, folder / "source" / name, ignore=without)
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, folder / "source")
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, folder / "source",
-        cwd=folder)
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder,
+        folder / "source", cwd=folder)
     return next(folder.glob("*.whl"))
 
 
@@ -72,7 +73,8 @@ def test_it_carries_graphs_presets_and_weights(fresh, folder, pattern):
     expected = sorted(path for path in (REPOSITORY / folder).glob(pattern) if path.is_file())
     assert sorted(path.name for path in installed) == [path.name for path in expected]
     assert all(str(path).startswith(str(fresh)) for path in installed)
-    assert {path.name: path.read_bytes() for path in installed} == {path.name: path.read_bytes() for path in expected}
+    contents = [{path.name: path.read_bytes() for path in paths} for paths in (installed, expected)]
+    assert contents[0] == contents[1]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -82,6 +84,7 @@ def test_every_tool_is_a_program(fresh, name):
 
 def test_a_program_does_its_work(fresh, tmp_path):
     """An export that is small enough for a test: graph, weights and manifest."""
-    run(fresh / "bin" / "uniface-export", "--model", "uniface_a_lite", "--random", "0", "--out", tmp_path, cwd=tmp_path)
+    run(fresh / "bin" / "uniface-export", "--model", "uniface_a_lite", "--random", "0", "--out", tmp_path,
+        cwd=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         "uniface_a_lite-symbol.json", "uniface_a_lite-0000.params", "uniface_a_lite.json"}

@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 _problems = runtime.problems()
 if _problems:
     if sys.argv[:1] == ["-m"]:
-        # Python is still looking for the module that `python -m uniface_mx.NAME` names: only the doctor could run.
+        # Python still looks for the module that `python -m uniface_mx.NAME` names: only the doctor could run.
         from . import doctor
         sys.exit(doctor.main([]))
     raise ImportError(_problems[0], name=__name__)

@@ -1,7 +1,7 @@
 """Typed configuration: dataclasses filled from YAML files and ``a.b=c`` settings.
 
-A file holds only its difference from its ``base:``. Every value is checked where it stands, so that an error names the
-file, the key and the nearest valid one.
+A file holds only its difference from its ``base:``. Every value is checked where it stands, so that an error
+names the file, the key and the nearest valid one.
 """
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ class Loader(yaml.SafeLoader):
         names = [key.value for key, _ in node.value]
         for name, (key, _) in zip(names, node.value):
             if names.count(name) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{name!r} stands here twice", key.start_mark)
+                twice = f"{name!r} stands here twice"
+                raise yaml.constructor.ConstructorError(None, None, twice, key.start_mark)
         return super().construct_mapping(node, deep)
 
 
-Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), "-+0123456789")
+EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
+Loader.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, "-+0123456789")
 
 
 class Dumper(yaml.SafeDumper):
@@ -54,8 +56,8 @@ def load_config(path, overrides: Iterable[str] = (), schema: Type[T] = Config) -
     Parameters
     ----------
     path : str or Path
-        A YAML file, or the name of a preset that the package carries (``lite_a``). Its ``base:`` is looked for beside
-        it, then among the presets.
+        A YAML file, or the name of a preset that the package carries (``lite_a``). Its ``base:`` is looked
+        for beside it, then among the presets.
     overrides : iterable of str
         Settings ``section.key=value`` that win over the file; the value is YAML.
     schema : dataclass
@@ -108,10 +110,14 @@ def _read(file: Path) -> Dict[str, Any]:
     try:
         content = yaml.load(file.read_text(encoding="utf-8"), Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file} is not readable YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{file} is not readable YAML: {_one_line(error)}") from error
     if not isinstance(content or {}, dict):
         raise ConfigError(f"{file} must hold sections with keys, not {_show(content)}")
     return content or {}
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _with_bases(file: Path) -> List[Path]:
@@ -138,7 +144,7 @@ def _parse_setting(setting: str) -> Dict[str, Any]:
     try:
         value = yaml.load(text, Loader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {setting}: the value is not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"--set {setting}: the value is not YAML: {_one_line(error)}") from error
     for name in reversed(key.split(".")):
         value = {name: value}
     return value
@@ -201,7 +207,7 @@ class _Checker:
         return checked
 
     def unknown(self, key: str, siblings, prefix: str):
-        """Fail with the valid key nearest to an unknown one: of the same name in another section, or beside it."""
+        """Fail with the key nearest to an unknown one: of the same name in another section, or beside it."""
         section, dot, name = key.rpartition(".")
         near = nearest(name, siblings, cutoff=0.6)
         others = [other for other in _keys(self.schema) if other != section]
@@ -211,7 +217,7 @@ class _Checker:
         self.fail(key, f"is not a key, {hint}")
 
     def value(self, hint, value, key: str):
-        """`value` as the type `hint`: int becomes float where float is asked, a list becomes a tuple; nothing else."""
+        """`value` as the type `hint`: an int becomes a float, a list a tuple, where asked; nothing else."""
         origin, arguments = get_origin(hint), get_args(hint)
         if hint is Any:
             return value
@@ -220,7 +226,7 @@ class _Checker:
         if origin is Union:
             if value is None and type(None) in arguments:
                 return None
-            return self.value(next(argument for argument in arguments if argument is not type(None)), value, key)
+            return self.value(next(kind for kind in arguments if kind is not type(None)), value, key)
         if origin is Literal:
             if value not in arguments or isinstance(value, bool):
                 near = suggestion(value, arguments) if isinstance(value, str) else ""
@@ -277,7 +283,10 @@ def _show(value) -> str:
     """A value as an error shows it: ``the text 'abc'``."""
     if value is None:
         return "empty"
-    if isinstance(value, (dict, list)):
-        return "a section" if isinstance(value, dict) else f"the list {value}"
-    return f"the text {value!r}" if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else \
-        str(value)
+    if isinstance(value, dict):
+        return "a section"
+    if isinstance(value, list):
+        return f"the list {value}"
+    if isinstance(value, str):
+        return f"the text {value!r}"
+    return str(value).lower() if isinstance(value, bool) else str(value)

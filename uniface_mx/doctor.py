@@ -50,7 +50,8 @@ def find_gpus() -> List[Gpu]:
     """
     query = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(query, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+        answer = subprocess.run(query, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
+                                check=False)
     except (OSError, subprocess.SubprocessError):
         raise LookupError("none, for there is no working nvidia-smi") from None
     listing = answer.stdout.decode(errors="replace").strip()
@@ -63,8 +64,8 @@ def gpu_problem(gpu: Gpu, distribution: str, compiled: Sequence[Capability]) -> 
     if runs_on(gpu.capability, compiled):
         return None
     major, minor = gpu.capability
-    return (f"{distribution} holds no machine code for {gpu.name} (compute capability {major}.{minor}): use an "
-            f"older GPU, or type `pip uninstall -y {distribution} && pip install mxnet==1.9.1` for a CPU.")
+    return (f"{distribution} holds no machine code for {gpu.name} (compute capability {major}.{minor}): use "
+            f"an older GPU, or type `pip uninstall -y {distribution} && pip install mxnet==1.9.1` for a CPU.")
 
 
 def import_problem() -> Optional[str]:
@@ -79,7 +80,7 @@ def import_problem() -> Optional[str]:
 
 
 def devices(distribution: str, say) -> List[str]:
-    """Print what the installed MXNet runs on and the GPUs that are here; returns a problem for each it cannot use."""
+    """Print the GPUs that are here and what the installed MXNet runs on; a problem for each it cannot use."""
     gpus = []
     try:
         gpus = find_gpus()
@@ -93,7 +94,7 @@ def devices(distribution: str, say) -> List[str]:
         return []
     compiled = COMPILED_FOR.get(cuda)
     if compiled is None:
-        say("runs on", f"CPU and GPUs; of which kinds is known of builds for CUDA {' and '.join(COMPILED_FOR)} only")
+        say("runs on", f"CPU and GPUs; their kinds are known of cu{' and cu'.join(COMPILED_FOR)} only")
         return []
     say("runs on", f"CPU, and GPUs from Maxwell to Ada: machine code for compute capabilities "
                    f"{', '.join(f'{major}.{minor}' for major, minor in compiled)}; no Hopper (9.0) or newer")
@@ -115,9 +116,11 @@ def installed(name: str) -> str:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Print the report; returns 1 where something keeps MXNet from running here or from using a GPU, else 0."""
-    argparse.ArgumentParser(prog="python -m uniface_mx.doctor", description="Tell whether and where MXNet can run "
-                            "on this machine, and what to type if it cannot.").parse_args(argv)
+    """Print the report; 1 where something keeps MXNet from running here or from using a GPU, else 0."""
+    argparse.ArgumentParser(
+        prog="python -m uniface_mx.doctor",
+        description="Tell whether and where MXNet can run on this machine, and what to type if it cannot.",
+    ).parse_args(argv)
 
     def say(what: str, text: str) -> None:
         print(f"{what:<10}{text}")

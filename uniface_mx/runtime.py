@@ -16,8 +16,8 @@ MXNET_DISTRIBUTION = re.compile(r"mxnet(-native|-mkl|-cu(?P<cuda>\d+)(mkl)?)?$")
 NUMPY_BELOW = (1, 24)
 PYTHON_BELOW = (3, 12)
 
-# What libmxnet.so of mxnet-cu112 asks the loader for, in the order in which they need each other, and the wheel that
-# brings it. CUDA 11.8's libraries carry the sonames of 11.2, and know GPUs from Maxwell to Ada.
+# What libmxnet.so of mxnet-cu112 asks the loader for, in the order in which they need each other, and the
+# wheel that brings it. CUDA 11.8's libraries carry the sonames of 11.2, and know GPUs from Maxwell to Ada.
 CUDA_11_LIBRARIES = {
     "libcudart.so.11.0": "nvidia-cuda-runtime-cu11==11.8.89",
     "libnvToolsExt.so.1": "nvidia-nvtx-cu11==11.8.86",
@@ -39,14 +39,14 @@ def mxnet_distributions() -> List[str]:
 
 
 def cuda_version(distribution: str) -> Optional[str]:
-    """CUDA version of an MXNet distribution as its name says it: ``mxnet-cu112`` gives ``'112'``, ``mxnet`` None."""
+    """CUDA version in the name of an MXNet distribution: ``mxnet-cu112`` has ``'112'``, ``mxnet`` None."""
     return MXNET_DISTRIBUTION.match(distribution).group("cuda")
 
 
 def python_problem() -> Optional[str]:
     if sys.version_info[:2] < PYTHON_BELOW:
         return None
-    return (f"MXNet 1.9.1 does not run on Python {sys.version_info[0]}.{sys.version_info[1]}, which lacks distutils: "
+    return ("MXNet 1.9.1 does not run on Python {}.{}, which lacks distutils: ".format(*sys.version_info) +
             "make the environment with Python 3.8 to 3.11, e.g. type `python3.11 -m venv .venv`.")
 
 
@@ -59,7 +59,8 @@ def mxnet_problem() -> Optional[str]:
     if importlib.util.find_spec("mxnet") is not None:
         return None
     if names:
-        return f"{names[0]} has lost its files: type `pip install --force-reinstall --no-deps {names[0]}==1.9.1`."
+        return (f"{names[0]} has lost its files: type "
+                f"`pip install --force-reinstall --no-deps {names[0]}==1.9.1`.")
     return ("MXNet is not installed: type `pip install mxnet==1.9.1` for a CPU or "
             "`pip install mxnet-cu112==1.9.1` for a GPU.")
 
@@ -89,7 +90,7 @@ def load_library(soname: str) -> Tuple[Optional[str], str]:
 
     Returns
     -------
-    (where, error): the path, or the name where the system's loader found it; or None and the loader's message.
+    (where, error): the path, or the name where the system's loader found it; or None and the loader's words.
     """
     path = wheel_library(soname)
     where = str(path) if path else soname
@@ -111,21 +112,21 @@ def required_libraries() -> Tuple[str, ...]:
 def library_problem() -> Optional[str]:
     """Load NVIDIA's libraries; the first that cannot be loaded is the problem.
 
-    A loaded library satisfies every later request for its soname: neither a system CUDA nor LD_LIBRARY_PATH is needed.
+    A loaded library satisfies every later request for its soname: neither CUDA nor LD_LIBRARY_PATH is needed.
     """
     for soname in required_libraries():
         where, error = load_library(soname)
         if where is None:
             name = mxnet_distributions()[0]
             if soname == DRIVER_LIBRARY:
-                return (f"{name} needs {soname}, which comes with NVIDIA's driver (450.80 or newer): install the "
-                        f"driver, or type `pip uninstall -y {name} && pip install mxnet==1.9.1` for a CPU.")
+                return (f"{name} needs {soname}, which comes with NVIDIA's driver (450.80 or newer): install "
+                        f"it, or for a CPU type `pip uninstall -y {name} && pip install mxnet==1.9.1`.")
             return (f"{name} needs {soname}, which cannot be loaded ({error}): "
                     f"type `pip install --force-reinstall {CUDA_11_LIBRARIES[soname]}`.")
     return None
 
 
 def problems() -> List[str]:
-    """One sentence, with what to type, for each thing that keeps MXNet from being imported; loads CUDA's libraries."""
+    """A sentence for each thing that keeps MXNet from being imported, with what to type; loads libraries."""
     checks = (python_problem, mxnet_problem, numpy_problem, library_problem)
     return [problem for problem in (check() for check in checks) if problem]

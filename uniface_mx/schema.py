@@ -59,12 +59,12 @@ class Losses:
     landmarks: float = within(1.0, low=0)
     mimic: float = within(1.0, low=0)
     contrast: float = within(0.0, low=0)
-    match_threshold: float = within(0.5, low=0, high=1)   # an anchor that overlaps a face so much is the face's
-    ignore_threshold: float = within(0.3, low=0, high=1)  # ... an ignored face so much is not background
+    match_threshold: float = within(0.5, low=0, high=1)   # an anchor with such an overlap is the face's
+    ignore_threshold: float = within(0.3, low=0, high=1)  # ... such an overlap of an ignored face is left out
     negative_ratio: float = within(3.0, low=0)            # hardest negatives for each matched anchor
-    faceless: int = within(4, low=0)                      # an image without a face counts as so many matched anchors
+    faceless: int = within(4, low=0)                      # matched anchors that a faceless image stands for
     roi_source: Literal["predicted", "ground_truth"] = "predicted"
-    roi_threshold: float = within(0.5, low=0, high=1)     # a prediction that overlaps a face so much stands for it
+    roi_threshold: float = within(0.5, low=0, high=1)     # a prediction with such an overlap is the face's
     roi_warmup: int = within(0, low=0)                    # first iterations, with the ground truth instead
     contrast_temperature: float = within(0.1, low=0.03)
     contrast_nearest: float = within(0.5, low=-1, high=1)
@@ -100,7 +100,7 @@ class Schedule:
 @dataclass(frozen=True)
 class Training:
     backbone: Optional[str] = None                   # weights of the trunk, from tools/import_backbone.py
-    init: Optional[str] = None                       # of the whole network: a file, an exported prefix, a shipped name
+    init: Optional[str] = None                       # all weights: a file, an exported prefix, a shipped name
     iterations: int = within(120000, low=1)
     batch_size: int = within(32, low=1)              # of one step over all devices of a worker
     accumulate: int = within(1, low=1)               # parts in which a batch is computed
