@@ -94,7 +94,7 @@ def percent(value) -> str:
 
 
 def run_lfw(arguments: argparse.Namespace) -> None:
-    from uniface_mx.evaluation import lfw, verification
+    from uniface_mx.evaluation import lfw
     from uniface_mx.evaluation.figures import draw_verification
 
     pairs = lfw.read_pairs(arguments.pairs)

@@ -239,3 +239,21 @@ def test_the_official_pairs(real_data):
     assert pairs.same.sum() == 3000
     names = set(pairs.first) | set(pairs.second)
     assert len(lfw.find_photos(path.parent / 'images', names)) == 7701
+
+
+def test_random_embeddings_on_the_official_pairs(real_data):
+    path = real_data / 'lfw' / 'pairs.txt'
+    if not path.is_file():
+        pytest.skip('no {}'.format(path))
+    pairs = read_pairs(path)
+    names = sorted(set(pairs.first) | set(pairs.second))
+    vectors = np.random.default_rng(0).normal(size=(len(names), 128)).astype(np.float32)
+    embedded = lfw.Embedded(names, np.ones(len(names), bool), vectors, np.zeros(len(names), bool))
+    figures, _ = lfw.evaluate(pairs, embedded, 'cosine')
+    # Six thousand throws of a coin: two standard errors are 1.3 points.
+    assert figures['accuracy'] == pytest.approx(0.5, abs=0.02)
+    # A vector for each person, with noise: told apart by the cosine, whatever the vectors' length.
+    people = {name.split('/')[0]: i for i, name in enumerate(names)}
+    known = np.array([vectors[people[name.split('/')[0]]] for name in names]) + 0.3 * vectors
+    known *= np.random.default_rng(1).uniform(0.5, 2, (len(names), 1))
+    assert lfw.evaluate(pairs, embedded._replace(vectors=known), 'cosine')[0]['accuracy'] > 0.999
