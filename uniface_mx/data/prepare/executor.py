@@ -42,8 +42,10 @@ def open_executor(workers: int = 1, dask: Optional[str] = None) -> Iterator[Exec
     Raises
     ------
     PrepareError
-        Dask is not installed or not reached.
+        A negative number of workers; Dask is not installed or not reached.
     """
+    if workers < 0:
+        raise PrepareError('--workers %d: a number of processes, or 0 to use none' % workers)
     if dask is not None:
         with _dask_client(dask) as client:
             yield client.get_executor()

@@ -1,0 +1,98 @@
+import importlib.util
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+PREPARE = Path(__file__).parents[1] / 'data' / 'prepare'
+TOOL = Path(__file__).parents[2] / 'tools' / 'prepare_data.py'
+sys.path.insert(0, str(PREPARE))
+
+from fakes import files_of, write_photos
+
+
+@pytest.fixture
+def tool():
+    spec = importlib.util.spec_from_file_location('prepare_data', str(TOOL))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return write_photos(tmp_path / 'photos', 12)
+
+
+def make(tool, out, *more, source='folder:photos?pattern=(?P<person>[0-9]+)_'):
+    return tool(['make', '--source', source, '--out', out, '--teacher', 'fakes:FakeFinder', 'fakes:FakeEmbedding', '--workers',
+                 '0', '--cache', 'cache', *more])
+
+
+def test_from_photos_to_a_checked_set(tool, photos, capsys):
+    assert make(tool, 'all') == 0
+    assert make(tool, 'one', '--shard', '1/2') == make(tool, 'two', '--shard', '2/2') == 0
+    assert tool(['merge', 'one', 'two', '--out', 'merged']) == 0
+    assert files_of('merged') == files_of('all')
+    assert files_of('merged-negatives') == files_of('all-negatives')
+    out = capsys.readouterr().out
+    assert 'all.rec: 12 photos, 12 faces to learn, 0 ignored, 12 with landmarks, 12 with embedding, 4 persons named' in out
+    assert tool(['split', 'all', '--parts', 'a=0.5', 'b=0.5']) == 0
+    assert tool(['check', 'all', 'all-a', 'all-b']) == 0
+    assert capsys.readouterr().out.count('sound') == 3
+    assert tool(['stats', 'all', '--picture', 'stats.png']) == 0
+    text = capsys.readouterr().out
+    # The painted face is 40x50 in a photo 120 wide.
+    assert re.search(r'face height at 300 px( +12\d\.\d\d){7}', text) and Path('stats.png').stat().st_size > 10000
+    assert tool(['show', 'all', '--out', 'show.png', '--count', '3', '--seed', '1']) == 0
+    assert Path('show.png').exists() and capsys.readouterr().out.count('photos 0') == 3
+
+
+def test_check_fails_where_evaluation_photos_occur(tool, photos, capsys):
+    make(tool, 'all')
+    make(tool, 'evaluation', '--limit', '2')
+    assert tool(['check', 'all', '--guard', 'evaluation']) == 1
+    assert '2 in an evaluation set' in capsys.readouterr().out
+    assert tool(['merge', 'all', '--out', 'clean', '--guard', 'evaluation']) == 0
+    assert tool(['check', 'clean', '--guard', 'evaluation']) == 0
+
+
+def test_options_reach_the_records(tool, photos):
+    make(tool, 'out', '--size', '60', '--min-face', '60', '--no-mirror', '--limit', '5', '--people', 'us', '--accept', '0.5')
+    meta = json.loads(Path('out.json').read_text())
+    options = meta['sources'][0]['options']
+    assert (options['size'], options['mirror'], options['rules']['accept']) == (60, False, 0.5)
+    assert (meta['records'], meta['embeddings'], meta['persons']) == (5, 0, ['us/00', 'us/01'])
+
+
+@pytest.mark.parametrize('args, message', [
+    (['make', '--source', 'nothing:x', '--out', 'o'], 'nothing:x'),
+    (['make', '--source', 'folder:nowhere', '--out', 'o'], 'nowhere'),
+    (['make', '--source', 'folder:photos', '--out', 'o', '--workers', '0', '--teacher', 'nobody', 'dlib'], 'nobody'),
+    (['make', '--source', 'folder:photos', '--out', 'o', '--shard', '3/2'], 'shard 3/2'),
+    (['make', '--source', 'folder:photos', '--out', 'o', '--workers', '-1'], '--workers'),
+    (['make', '--source', 'folder:photos', '--out', 'photos/00_000.jpg/o', '--workers', '0', '--teacher', 'fakes:FakeFinder',
+      'fakes:FakeEmbedding'], 'cannot be written'),
+    (['merge', 'nowhere', '--out', 'o'], 'nowhere.json'),
+    (['split', 'nowhere', '--parts', 'a=0.5', 'b=0.5'], 'nowhere.json'),
+    (['check', 'nowhere'], 'nowhere.json'),
+    (['stats', 'nowhere'], 'nowhere.json'),
+    (['show', 'nowhere', '--out', 'o.png'], 'nowhere.json'),
+])
+def test_one_line_says_what_is_wrong(tool, photos, capsys, args, message):
+    assert tool(args) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith('prepare_data: ') and message in error
+    assert not any(name.startswith(('o', '.o')) for name in os.listdir('.'))
+
+
+@pytest.mark.parametrize('args', [[], ['make'], ['make', '--shard', 'x'], ['split', 'a', '--parts', 'b'],
+                                  ['make', '--source', 's', '--out', 'o', '--dask', 'd', '--workers', '1']])
+def test_usage(tool, capsys, args):
+    with pytest.raises(SystemExit) as end:
+        tool(args)
+    assert end.value.code == 2 and 'usage' in capsys.readouterr().err
