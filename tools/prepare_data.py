@@ -26,8 +26,8 @@ from uniface_mx.data.records import RecordReader, record_path
 from uniface_mx.data.sources import SOURCES, open_source
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import write_image
-from uniface_mx.nn.anchors import anchor_grid, centre_to_corner
-from uniface_mx.schema import Anchors
+from uniface_mx.models import get_model
+from uniface_mx.schema import Model
 
 # MTCNN's last threshold lies low: what it is unsure of is to be ignored, and not background.
 TEACHERS = ('mtcnn?thresholds=[0.6,0.7,0.6]', 'dlib')
@@ -43,7 +43,9 @@ def run_make(args):
         summary = make(source, args.out, job, executor, Cache(args.cache), workers=args.workers, people=args.people,
                        shard=args.shard[0], shards=args.shard[1], limit=args.limit, max_bad=args.max_bad,
                        progress=bar(source.name, args.interval, total=last - first))
-    print('%s: %d photos, %d new answers of teachers' % (source.name, summary.photos, summary.new_answers))
+    print('%s: %d photos, %d new answers of teachers; %.1f s of processor time, of which the teachers %.0f %%' % (
+        source.name, summary.photos, summary.new_answers, summary.seconds,
+        100 * summary.teacher_seconds / max(summary.seconds, 1e-9)))
     for text, number in sorted(summary.counts.items()):
         print('  %8d %s' % (number, text))
     for reason, names in sorted(summary.skipped.items()):
@@ -80,9 +82,8 @@ def run_check(args):
 
 def run_stats(args):
     found = stats.measure(args.names, bar('stats'))
-    anchors = load_config(args.config).model.anchors if args.config else Anchors()
-    grid = anchor_grid(anchors.heights, anchors.ratios, anchors.scales_per_level)
-    overlaps = stats.best_overlaps(found.boxes, centre_to_corner(grid))
+    model = load_config(args.config).model if args.config else Model()
+    overlaps = stats.best_overlaps(found.boxes, get_model(model.name, **model.overrides()).anchors)
     print('\n'.join(stats.describe(found, overlaps)))
     if args.picture:
         stats.picture(found, args.picture, overlaps)
