@@ -75,7 +75,7 @@ class InceptionTrunk(HybridBlock):
         super().__init__(**kwargs)
         self._width = width
         self._reduction_padding = 1 if same_padding else 0
-        self._count_include_pad = count_include_pad
+        self.count_include_pad = count_include_pad
         with self.name_scope():
             self.stem = nn.HybridSequential(prefix='')
             self.stem.add(self._unit('conv_1a', Unit(32, 3, 2), padding=0), self._unit('conv_2a', Unit(32, 3), padding=0),
@@ -94,7 +94,7 @@ class InceptionTrunk(HybridBlock):
 
     def _step(self, name, step):
         if step == AVERAGE_POOL:
-            return nn.AvgPool2D(3, 1, 1, count_include_pad=self._count_include_pad, prefix='pool_')
+            return nn.AvgPool2D(3, 1, 1, count_include_pad=self.count_include_pad, prefix='pool_')
         if step == MAX_POOL:
             return nn.MaxPool2D(3, 2, self._reduction_padding, prefix='pool_')
         if isinstance(step, Unit):

@@ -1,0 +1,18 @@
+"""Pretrained Inception-v3 weights for the trunk, from Gluon, torchvision and TensorFlow.js files (section IV.A)."""
+from uniface_mx.backbones.classify import classify
+from uniface_mx.backbones.readers import READERS, detect_kind, read_source
+from uniface_mx.backbones.source import SCALINGS, Source, convert
+from uniface_mx.backbones.trunk_file import load_trunk, trunk_options, write_trunk
+
+__all__ = [
+    'READERS',
+    'SCALINGS',
+    'Source',
+    'classify',
+    'convert',
+    'detect_kind',
+    'load_trunk',
+    'read_source',
+    'trunk_options',
+    'write_trunk',
+]

@@ -1,0 +1,70 @@
+"""Gluon's ``inceptionv3`` parameter files."""
+from __future__ import annotations
+
+import os
+from typing import Dict
+
+from uniface_mx.backbones.layout import PARTS, places, stem_units
+from uniface_mx.backbones.source import Dense, Source
+from uniface_mx.models.weights import load_arrays
+
+# Positions in the model's `features`: the stem's units stand between pools, the mixed blocks follow.
+STEM_POSITIONS = (0, 1, 2, 4, 5)
+FIRST_BLOCK = 7
+BLOCK_PREFIXES = ('A1', 'A2', 'A3', 'B', 'C1', 'C2', 'C3', 'C4', 'D', 'E1', 'E2')
+STRUCTURAL_PARTS = ('0.weight', '1.gamma', '1.beta', '1.running_mean', '1.running_var')
+PREFIXED_PARTS = (
+    'conv2d{}_weight',
+    'batchnorm{}_gamma',
+    'batchnorm{}_beta',
+    'batchnorm{}_running_mean',
+    'batchnorm{}_running_var',
+)
+
+
+def structural_names() -> Dict[str, str]:
+    """Names as `Block.save_parameters` writes them: ``features.7.1.0.0.weight``."""
+    units = {name: str(position) for name, position in zip(stem_units(), STEM_POSITIONS)}
+    for place in places():
+        if not place.split:
+            path = str(place.step)
+        elif place.letter:
+            path = '1.{}.0'.format('ab'.index(place.letter))
+        else:
+            path = '0.{}'.format(place.step)
+        units[place.name] = '{}.{}.{}'.format(FIRST_BLOCK + place.block, place.branch, path)
+    return {
+        '{}_{}'.format(unit, part): 'features.{}.{}'.format(path, theirs)
+        for unit, path in units.items()
+        for part, theirs in zip(PARTS, STRUCTURAL_PARTS)
+    }
+
+
+def prefixed_names() -> Dict[str, str]:
+    """Names as older MXNet and `HybridBlock.export` write them: ``A1_conv2d1_weight``, after the model's prefix."""
+    units = {name: ('', number) for number, name in enumerate(stem_units())}
+    for place in places():
+        units[place.name] = (BLOCK_PREFIXES[place.block] + '_', place.number)
+    return {
+        '{}_{}'.format(unit, part): prefix + theirs.format(number)
+        for unit, (prefix, number) in units.items()
+        for part, theirs in zip(PARTS, PREFIXED_PARTS)
+    }
+
+
+def read_gluon(path: str) -> Source:
+    """Read a file that Gluon's `inception_v3` was saved to, in either manner of naming.
+
+    Its pixels were scaled by ImageNet's means and deviations; average pooling counts its padding.
+    """
+    tensors = {name.split(':', 1)[-1]: array.asnumpy() for name, array in load_arrays(path).items()}
+    if any('.' in name for name in tensors):
+        names, output = structural_names(), 'output.{}'
+    else:
+        prefix = os.path.commonprefix(list(tensors))
+        tensors = {name[len(prefix):]: array for name, array in tensors.items()}
+        names, output = prefixed_names(), 'dense0_{}'
+    classifier = (Dense(output.format('weight'), output.format('bias'), 'softmax'),)
+    if not all(name in tensors for name in classifier[0][:2]):
+        classifier = ()
+    return Source('gluon', tensors, names, classifier, 'imagenet', True)

@@ -1,0 +1,119 @@
+"""A pretrained Inception-v3 as its file holds it, and its way into the trunk's terms."""
+from __future__ import annotations
+
+from typing import Dict, List, NamedTuple, Tuple
+
+import numpy as np
+
+from uniface_mx.backbones.layout import FIRST, trunk_shapes
+from uniface_mx.errors import UnifaceError
+from uniface_mx.nn.normalize import CHANNEL_MEAN, CHANNEL_STD
+
+
+class Scaling(NamedTuple):
+    """A network was trained on (pixel - mean) / std, pixels RGB 0..255, channel by channel."""
+
+    mean: Tuple[float, float, float]
+    std: Tuple[float, float, float]
+
+
+SCALINGS = {
+    'imagenet': Scaling(CHANNEL_MEAN, CHANNEL_STD),
+    'symmetric': Scaling((127.5,) * 3, (127.5,) * 3),
+    'unit': Scaling((0.0,) * 3, (255.0,) * 3),
+}
+
+
+class Dense(NamedTuple):
+    """A layer of a classifier: names of its tensors, and ``'relu'``, ``'linear'`` or ``'softmax'``."""
+
+    weight: str
+    bias: str
+    activation: str
+
+
+class Source(NamedTuple):
+    """What a file holds, under the file's own names.
+
+    Parameters
+    ----------
+    tensors : dict
+        Arrays by the file's names; convolutions (out, in, height, width), dense layers (out, in).
+    names : dict
+        The file's name of each of the trunk's parameters. A batch norm without gamma has none.
+    classifier : tuple of Dense
+        What follows the mean over the last map's cells; empty where the file has no classifier.
+    scaling : str
+        Key of `SCALINGS`.
+    count_include_pad : bool
+        See `InceptionTrunk`.
+    labels : tuple of str
+        Names of the classes where they are known.
+    """
+
+    kind: str
+    tensors: Dict[str, np.ndarray]
+    names: Dict[str, str]
+    classifier: Tuple[Dense, ...]
+    scaling: str
+    count_include_pad: bool
+    labels: Tuple[str, ...] = ()
+
+    @property
+    def classifier_names(self) -> List[str]:
+        return [name for layer in self.classifier for name in (layer.weight, layer.bias)]
+
+    @property
+    def unused(self) -> List[str]:
+        """Tensors that go neither into the trunk nor into the classifier."""
+        used = set(self.names.values()) | set(self.classifier_names)
+        return sorted(name for name in self.tensors if name not in used)
+
+
+def _problems(source: Source, shapes) -> List[str]:
+    found = []
+    for name, shape in shapes.items():
+        theirs = source.names.get(name)
+        if theirs is None:
+            if not name.endswith('_gamma'):
+                found.append('nothing for {}'.format(name))
+        elif theirs not in source.tensors:
+            found.append('{} is missing (for {})'.format(theirs, name))
+        elif source.tensors[theirs].shape != shape:
+            found.append(
+                '{} has shape {}, {} wants {}'.format(theirs, source.tensors[theirs].shape, name, shape)
+            )
+        elif not np.isfinite(source.tensors[theirs]).all():
+            found.append('{} holds numbers that are not finite'.format(theirs))
+        elif name.endswith('_running_var') and source.tensors[theirs].min() < 0:
+            found.append('{} holds negative variances'.format(theirs))
+    return found
+
+
+def convert(source: Source) -> Dict[str, np.ndarray]:
+    """The trunk's parameters, float32, by their names without prefix, for the graph's own scaling of the pixels.
+
+    With another scaling, z' = a z + b channel by channel in terms of the graph's z. The first convolution has no
+    padding, so a goes into its weights exactly, and what it makes of b into the running mean behind it.
+
+    Raises
+    ------
+    UnifaceError
+        A tensor is missing, has another shape, or holds numbers that cannot be weights: all are listed, up to five.
+    """
+    shapes = trunk_shapes()
+    problems = _problems(source, shapes)
+    if problems:
+        more = ', and {} more'.format(len(problems) - 5) if len(problems) > 5 else ''
+        raise UnifaceError('no Inception-v3 of full width: {}{}'.format('; '.join(problems[:5]), more))
+    arrays = {
+        name: source.tensors[source.names[name]].astype(np.float64) if name in source.names else np.ones(shape)
+        for name, shape in shapes.items()
+    }
+    own, theirs = SCALINGS['imagenet'], SCALINGS[source.scaling]
+    factor = np.divide(own.std, theirs.std)
+    shift = np.subtract(own.mean, theirs.mean) / theirs.std
+    weight, mean = FIRST + '_conv_weight', FIRST + '_bn_running_mean'
+    arrays[mean] = arrays[mean] - np.einsum('ochw,c->o', arrays[weight], shift)
+    arrays[weight] = arrays[weight] * factor[:, None, None]
+    return {name: array.astype(np.float32) for name, array in arrays.items()}
