@@ -1,4 +1,5 @@
 """Measure the speed of the project's parts: `benchmark.py data --records NAME ...`."""
+
 from __future__ import annotations
 
 import argparse
@@ -6,13 +7,16 @@ import importlib
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Optional, Sequence
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from uniface_mx.errors import UnifaceError
 
-# A subject's module has add_arguments(parser), and run(args) that prints a table and returns what --out stores.
+# A module has add_arguments(parser), and run(args), which prints a table and returns what --out stores.
 SUBJECTS = {
-    'data': ('uniface_mx.data.benchmark', 'reading, decoding, augmentation, beside ImageDetRecordIter'),
+    'data': ('uniface_mx.data.benchmark', 'reading, decoding, augmentation, beside ImageDetRecordIter')
 }
 
 

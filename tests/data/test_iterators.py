@@ -23,14 +23,18 @@ def name(tmp_path_factory):
 
 
 def loader(name, seed=0, settings=None, **options):
-    return Loader(Canvases([RecordShare(name)], settings or AugmentSettings(), seed=seed, size=64), 3, **options)
+    return Loader(
+        Canvases([RecordShare(name)], settings or AugmentSettings(), seed=seed, size=64), 3, **options
+    )
 
 
 def test_arrays_hold_the_same_pixels_channels_first(name):
     batch = loader(name).make(0)
     data, label = to_ndarrays(batch)
     assert data.shape == (3, 3, 64, 64) and data.dtype == np.float32 and label.dtype == np.float32
-    assert np.array_equal(data.asnumpy(), batch.data.transpose(0, 3, 1, 2)) and np.array_equal(label.asnumpy(), batch.label)
+    assert np.array_equal(data.asnumpy(), batch.data.transpose(0, 3, 1, 2)) and np.array_equal(
+        label.asnumpy(), batch.label
+    )
 
 
 def test_the_dataset_gives_what_the_loader_gives_in_any_order_and_process(name):
@@ -53,7 +57,11 @@ def test_gluon_can_batch_the_dataset(name):
 
 def test_the_iterator_streams_on_over_epochs(name):
     stream = CanvasIter(loader(name, workers=1), epoch_size=2)
-    assert stream.provide_data[0].shape == (3, 3, 64, 64) and stream.provide_label[0].shape == (3, 32, OBJECT_WIDTH)
+    assert stream.provide_data[0].shape == (3, 3, 64, 64) and stream.provide_label[0].shape == (
+        3,
+        32,
+        OBJECT_WIDTH,
+    )
     first = [b.data[0].asnumpy() for b in stream]
     stream.reset()
     second = [b.data[0].asnumpy() for b in stream]
@@ -76,9 +84,15 @@ def test_an_unshuffled_iterator_repeats_its_pass_and_says_what_is_padding(name):
 def test_module_trains_on_the_iterator(name):
     data, label = mx.sym.var('data'), mx.sym.var('label')
     centre = mx.sym.slice_axis(mx.sym.slice_axis(label, axis=1, begin=0, end=1), axis=2, begin=1, end=5)
-    net = mx.sym.FullyConnected(mx.sym.Pooling(data / 255, kernel=(1, 1), global_pool=True, pool_type='avg'), num_hidden=4)
+    net = mx.sym.FullyConnected(
+        mx.sym.Pooling(data / 255, kernel=(1, 1), global_pool=True, pool_type='avg'), num_hidden=4
+    )
     net = mx.sym.LinearRegressionOutput(net, mx.sym.reshape(centre / 64, (-1, 4)))
     module = mx.mod.Module(net, label_names=['label'])
-    module.fit(CanvasIter(loader(name), epoch_size=2), num_epoch=2, optimizer_params={'learning_rate': 0.01},
-               eval_metric=mx.metric.Loss())
+    module.fit(
+        CanvasIter(loader(name), epoch_size=2),
+        num_epoch=2,
+        optimizer_params={'learning_rate': 0.01},
+        eval_metric=mx.metric.Loss(),
+    )
     assert all(np.isfinite(v.asnumpy()).all() for v in module.get_params()[0].values())

@@ -8,8 +8,19 @@ from hypothesis import HealthCheck, given, settings as hypothesis_settings, stra
 
 from uniface_mx.data import records
 from uniface_mx.data.loader import Canvases, Loader, SharedReader
-from uniface_mx.data.records import (BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH, Record,
-                                     RecordError, RecordReader, RecordWriter)
+from uniface_mx.data.records import (
+    BOX,
+    EMBEDDING,
+    HAS_EMBEDDING,
+    HAS_LANDMARKS,
+    IGNORE,
+    LANDMARKS,
+    OBJECT_WIDTH,
+    Record,
+    RecordError,
+    RecordReader,
+    RecordWriter,
+)
 from uniface_mx.data.transforms import AugmentSettings, RecordShare
 from uniface_mx.image import encode_jpeg
 
@@ -24,8 +35,15 @@ def write(folder, name, count, faces=1, teachers=TEACHERS, tag=0):
             rows = np.zeros((faces, OBJECT_WIDTH), np.float32)
             for j, row in enumerate(rows):
                 row[BOX] = (0.1 + 0.3 * j, 0.2, 0.35 + 0.3 * j, 0.7)
-                row[LANDMARKS] = np.ravel([(0.16 + 0.3 * j, .4), (0.26 + 0.3 * j, .4), (0.2 + 0.3 * j, .5),
-                                           (0.17 + 0.3 * j, .6), (0.25 + 0.3 * j, .6)])
+                row[LANDMARKS] = np.ravel(
+                    [
+                        (0.16 + 0.3 * j, 0.4),
+                        (0.26 + 0.3 * j, 0.4),
+                        (0.2 + 0.3 * j, 0.5),
+                        (0.17 + 0.3 * j, 0.6),
+                        (0.25 + 0.3 * j, 0.6),
+                    ]
+                )
                 row[[HAS_LANDMARKS, HAS_EMBEDDING]] = 1
                 row[EMBEDDING] = 1 + tag + i
             image = encode_jpeg(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8), 90)
@@ -36,8 +54,11 @@ def write(folder, name, count, faces=1, teachers=TEACHERS, tag=0):
 @pytest.fixture(scope='module')
 def sets(tmp_path_factory):
     folder = tmp_path_factory.mktemp('sets')
-    return {'one': write(folder, 'one', 23), 'two': write(folder, 'two', 40, faces=2, tag=100),
-            'empty': write(folder, 'empty', 5, faces=0, tag=200)}
+    return {
+        'one': write(folder, 'one', 23),
+        'two': write(folder, 'two', 40, faces=2, tag=100),
+        'empty': write(folder, 'empty', 5, faces=0, tag=200),
+    }
 
 
 def canvases(sets, settings=None, **options):
@@ -67,6 +88,7 @@ def test_the_shared_reader_reads_what_the_other_reads(sets):
 def test_records_that_recordio_splits_are_joined(tmp_path):
     """RecordIO cuts a record where its own magic number occurs, aligned, in the content."""
     import mxnet as mx
+
     content = b'abcd' + b'\x0a\x23\xd7\xce' * 2 + b'efgh\x0a\x23\xd7\xceij'
     name = write(tmp_path, 'split', 1)
     file = mx.recordio.MXIndexedRecordIO(name + '.idx', name + '.rec', 'w')
@@ -84,7 +106,7 @@ def test_any_number_of_workers_gives_the_same_stream(sets, workers):
 
 
 @hypothesis_settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
-@given(position=st.integers(0, 10 ** 6), workers=st.integers(0, 2))
+@given(position=st.integers(0, 10**6), workers=st.integers(0, 2))
 def test_resuming_anywhere_gives_the_same_batches(sets, position, workers):
     source = canvases(sets)
     ahead = first(Loader(source, 2, workers=workers, position=position), 3)
@@ -112,8 +134,12 @@ def test_two_processes_see_together_what_one_sees(sets):
 
 
 def test_weights_are_honoured_and_every_record_is_shown(sets):
-    settings = replace(AugmentSettings.none(), letterbox=0.0, mosaic=1.0, mosaic_cells=(2,), mosaic_weights=(1,))
-    source = Canvases([RecordShare(sets['one'], tile=2), RecordShare(sets['two'], tile=1)], settings, seed=0, size=60)
+    settings = replace(
+        AugmentSettings.none(), letterbox=0.0, mosaic=1.0, mosaic_cells=(2,), mosaic_weights=(1,)
+    )
+    source = Canvases(
+        [RecordShare(sets['one'], tile=2), RecordShare(sets['two'], tile=1)], settings, seed=0, size=60
+    )
     shown = [key for i in range(500) for key in source.canvas(i)[2]]
     assert len(shown) == 1000
     ones = sum('one' in os.path.basename(key.split(',')[0]) for key in shown)
@@ -126,8 +152,11 @@ def test_weights_are_honoured_and_every_record_is_shown(sets):
 
 def test_a_share_of_zero_is_never_shown(sets):
     settings = replace(AugmentSettings(), letterbox=0, crop=0.5, mosaic=0.5)
-    source = Canvases([RecordShare(sets['one'], photo=1, tile=0), RecordShare(sets['two'], photo=0, tile=1)], settings,
-                      size=60)
+    source = Canvases(
+        [RecordShare(sets['one'], photo=1, tile=0), RecordShare(sets['two'], photo=0, tile=1)],
+        settings,
+        size=60,
+    )
     for i in range(40):
         names = source.canvas(i)[2]
         assert len({os.path.basename(name).split('.')[0] for name in names}) == 1
@@ -139,7 +168,7 @@ def test_an_unshuffled_pass_shows_each_record_once_and_ends(sets):
     loader = Loader(source, 5, workers=2)
     batches = list(loader)
     assert len(batches) == len(loader) == 5 and [b.count for b in batches] == [5, 5, 5, 5, 3]
-    values = np.concatenate([b.label[:b.count, 0, 18] for b in batches])
+    values = np.concatenate([b.label[: b.count, 0, 18] for b in batches])
     assert values.tolist() == list(range(1, 24))
     assert (batches[-1].label[3:] == -1).all() and not batches[-1].data[3:].any()
     assert list(loader) == []
@@ -150,7 +179,9 @@ def test_rows_beyond_the_limit_are_counted_and_the_largest_kept(sets):
     batch = Loader(source, 3, max_faces=1).make(0)
     assert batch.overflow == 3 and (batch.label[:, 0, IGNORE] == 0).all()
     padded = Loader(source, 1, max_faces=4).make(0)
-    assert (padded.label[0, 2:] == -1).all() and padded.label[0, 1, HAS_EMBEDDING] == 1 and padded.overflow == 0
+    assert (
+        (padded.label[0, 2:] == -1).all() and padded.label[0, 1, HAS_EMBEDDING] == 1 and padded.overflow == 0
+    )
 
 
 def damaged(tmp_path, change):
@@ -174,11 +205,11 @@ def spoil_label(content, begin, end):
 
 def spoil_image(content, begin, end):
     image = content.index(b'\xff\xd8', begin)
-    content[image:image + 40] = bytes(40)
+    content[image : image + 40] = bytes(40)
 
 
 def spoil_length(content, begin, end):
-    content[begin + 4:begin + 8] = (1 << 20).to_bytes(4, 'little')
+    content[begin + 4 : begin + 8] = (1 << 20).to_bytes(4, 'little')
 
 
 @pytest.mark.parametrize('change', [spoil_magic, spoil_label, spoil_image, spoil_length])

@@ -16,7 +16,9 @@ def test_even_a_rare_choice_occurs():
     assert Proportions((1e9, 1), (1,)).counts[1] == 1
 
 
-@given(st.lists(st.floats(0, 10), min_size=1, max_size=5).filter(lambda w: sum(w) > 0.1), st.integers(0, 3000))
+@given(
+    st.lists(st.floats(0, 10), min_size=1, max_size=5).filter(lambda w: sum(w) > 0.1), st.integers(0, 3000)
+)
 def test_counts_before_a_position_are_those_of_walking_there(weights, position):
     order = Proportions(weights, (2, 1))
     walked = np.zeros(len(weights), int)
@@ -42,7 +44,7 @@ def test_every_record_is_shown_once_before_any_is_shown_again():
         file, record = order.at(position)
         seen[file].append(record)
     for file, size in ((0, 7), (1, 13)):
-        laps = [seen[file][i:i + size] for i in range(0, len(seen[file]) - size, size)]
+        laps = [seen[file][i : i + size] for i in range(0, len(seen[file]) - size, size)]
         assert all(sorted(lap) == list(range(size)) for lap in laps)
         assert laps[0] != laps[1]
 

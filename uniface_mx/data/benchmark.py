@@ -1,4 +1,5 @@
-"""Speed of the data pipeline: every step alone, the whole of it, and MXNet's own iterator on the same records."""
+"""Speed of the data pipeline: its steps, the whole of it, and MXNet's own iterator on the same records."""
+
 from __future__ import annotations
 
 import argparse
@@ -21,7 +22,7 @@ _WARM = 5
 
 
 class Row(NamedTuple):
-    """One line of the table: what was measured, and per second of wall clock and in milliseconds of CPU, how much."""
+    """One line of the table: how many a second by the clock, and milliseconds of CPU for one."""
 
     name: str
     per_second: float
@@ -55,7 +56,9 @@ def steps(names: Sequence[str], size: int, seconds: float, seed: int = 0) -> Lis
     def place(i):
         image = images[i % pick]
         matrix = geometric.window_matrix((0, 0, image.shape[1], image.shape[0]), size)
-        geometric.paint(target, cell, image, geometric.chain(matrix, geometric.rotation_matrix(7, size / 2, size / 2)))
+        geometric.paint(
+            target, cell, image, geometric.chain(matrix, geometric.rotation_matrix(7, size / 2, size / 2))
+        )
 
     def label(i):
         photo = photos[i % pick]
@@ -85,9 +88,17 @@ def steps(names: Sequence[str], size: int, seconds: float, seed: int = 0) -> Lis
             reader.close()
 
 
-def pipeline(name: str, shares: Sequence[RecordShare], settings: AugmentSettings, size: int, batch: int, workers: int,
-             seconds: float, arrays: bool = False) -> Row:
-    """The whole pipeline: canvases a second and CPU of one, and the faces with an embedding (or any, if none has)."""
+def pipeline(
+    name: str,
+    shares: Sequence[RecordShare],
+    settings: AugmentSettings,
+    size: int,
+    batch: int,
+    workers: int,
+    seconds: float,
+    arrays: bool = False,
+) -> Row:
+    """The whole pipeline; the faces are those with an embedding, or all if none has one."""
     canvases = Canvases(shares, settings, size=size)
     stream = iter(Loader(canvases, batch, workers=workers))
     faces: List[Tuple[int, int]] = []
@@ -109,12 +120,38 @@ def pipeline(name: str, shares: Sequence[RecordShare], settings: AugmentSettings
 
 def stock(name: str, path: str, size: int, batch: int, workers: int, seconds: float, augment: bool) -> Row:
     """`mx.io.ImageDetRecordIter` on one record set."""
-    options = dict(rand_mirror_prob=0.5, rand_crop_prob=0.5, min_crop_scales=0.3, max_crop_scales=1.0, num_crop_sampler=1,
-                   min_crop_overlaps=0.1, max_crop_trials=25, rand_pad_prob=0.3, max_pad_scale=3.0, random_hue_prob=0.5,
-                   max_random_hue=8, random_saturation_prob=0.5, max_random_saturation=32, random_illumination_prob=0.5,
-                   max_random_illumination=32, random_contrast_prob=0.5, max_random_contrast=0.2) if augment else {}
-    stream = mx.io.ImageDetRecordIter(path_imgrec=path, data_shape=(3, size, size), batch_size=batch, shuffle=True,
-                                      preprocess_threads=workers, verbose=False, **options)
+    options = (
+        dict(
+            rand_mirror_prob=0.5,
+            rand_crop_prob=0.5,
+            min_crop_scales=0.3,
+            max_crop_scales=1.0,
+            num_crop_sampler=1,
+            min_crop_overlaps=0.1,
+            max_crop_trials=25,
+            rand_pad_prob=0.3,
+            max_pad_scale=3.0,
+            random_hue_prob=0.5,
+            max_random_hue=8,
+            random_saturation_prob=0.5,
+            max_random_saturation=32,
+            random_illumination_prob=0.5,
+            max_random_illumination=32,
+            random_contrast_prob=0.5,
+            max_random_contrast=0.2,
+        )
+        if augment
+        else {}
+    )
+    stream = mx.io.ImageDetRecordIter(
+        path_imgrec=path,
+        data_shape=(3, size, size),
+        batch_size=batch,
+        shuffle=True,
+        preprocess_threads=workers,
+        verbose=False,
+        **options,
+    )
 
     def batches() -> Iterator[mx.io.DataBatch]:
         while True:
@@ -131,18 +168,26 @@ def stock(name: str, path: str, size: int, batch: int, workers: int, seconds: fl
 def mean_row(rows: Sequence[Row]) -> Row:
     """The mean of repeated measurements."""
     known = [row.faces_per_second for row in rows if row.faces_per_second is not None]
-    return Row(rows[0].name, float(np.mean([row.per_second for row in rows])),
-               float(np.mean([row.cpu_ms for row in rows])), float(np.mean(known)) if known else None)
+    return Row(
+        rows[0].name,
+        float(np.mean([row.per_second for row in rows])),
+        float(np.mean([row.cpu_ms for row in rows])),
+        float(np.mean(known)) if known else None,
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `tools/benchmark.py data`."""
     parser.add_argument('--records', nargs='+', required=True, metavar='NAME', help='record sets with faces')
-    parser.add_argument('--backgrounds', nargs='*', default=[], metavar='NAME', help='record sets without faces')
+    parser.add_argument(
+        '--backgrounds', nargs='*', default=[], metavar='NAME', help='record sets without faces'
+    )
     parser.add_argument('--size', type=int, default=300, help='side of a canvas (%(default)s)')
     parser.add_argument('--batch', type=int, default=32, help='canvases in a batch (%(default)s)')
     parser.add_argument('--workers', type=int, default=2, help='threads (%(default)s)')
-    parser.add_argument('--seconds', type=float, default=3, help='for each measurement of a pipeline (%(default)s)')
+    parser.add_argument(
+        '--seconds', type=float, default=3, help='for each measurement of a pipeline (%(default)s)'
+    )
 
 
 def run(args: argparse.Namespace) -> dict:
@@ -158,18 +203,57 @@ def run(args: argparse.Namespace) -> dict:
         rows.append(pipeline('canvases of %d, all transforms' % cells, shares, settings, **common))
     rows.append(pipeline('canvases, default mix, all transforms', shares, default, **common))
     rows.append(pipeline('the same, as float32 NCHW on the CPU', shares, default, arrays=True, **common))
-    plain, photos = AugmentSettings.none(), replace(default, letterbox=0.3, crop=0.7, mosaic=0)
+    plain = AugmentSettings.none()
+    # What ImageDetRecordIter can do as well.
+    common_to_both = replace(
+        plain,
+        letterbox=0,
+        crop=1,
+        expand_probability=0.3,
+        flip_probability=0.5,
+        colour_probability=0.5,
+        background_probability=0,
+    )
     for name in args.records:
         path = SharedReader(name).path
-        for text, settings, augment in (('whole photos', plain, False), ('photos, all transforms', photos, True)):
+        for text, settings, augment in (
+            ('whole photos', plain, False),
+            ('crop, expand, flip, colour', common_to_both, True),
+        ):
             text = '%s: %s' % (path.stem, text)
             # In turns, so that a busy machine is busy for both.
-            turns = [(pipeline(text, [RecordShare(name)], settings, arrays=True, **half),
-                      stock(text + ', ImageDetRecordIter', str(path), augment=augment, **half)) for _ in range(2)]
+            turns = [
+                (
+                    pipeline(text, [RecordShare(name)], settings, arrays=True, **half),
+                    stock(text + ', ImageDetRecordIter', str(path), augment=augment, **half),
+                )
+                for _ in range(2)
+            ]
             rows += [mean_row(pair) for pair in zip(*turns)]
-    print('%-52s %10s %10s %10s %10s' % ('%d threads, %d px, batch %d' % (args.workers, args.size, args.batch),
-                                         'a second', 'CPU ms', 'per core', 'faces/s'))
+    print(
+        '%-52s %10s %10s %10s %10s'
+        % (
+            '%d threads, %d px, batch %d' % (args.workers, args.size, args.batch),
+            'a second',
+            'CPU ms',
+            'per core',
+            'faces/s',
+        )
+    )
     for row in rows:
-        print('%-52s %10.1f %10.3f %10.1f %10s' % (row.name, row.per_second, row.cpu_ms, 1e3 / row.cpu_ms,
-                                                   '' if row.faces_per_second is None else '%.0f' % row.faces_per_second))
-    return {'threads': args.workers, 'size': args.size, 'batch': args.batch, 'rows': [row._asdict() for row in rows]}
+        print(
+            '%-52s %10.1f %10.3f %10.1f %10s'
+            % (
+                row.name,
+                row.per_second,
+                row.cpu_ms,
+                1e3 / row.cpu_ms,
+                '' if row.faces_per_second is None else '%.0f' % row.faces_per_second,
+            )
+        )
+    return {
+        'threads': args.workers,
+        'size': args.size,
+        'batch': args.batch,
+        'rows': [row._asdict() for row in rows],
+    }

@@ -1,4 +1,5 @@
 """The canvas stream as MXNet knows data: NDArrays, a Gluon dataset, and a DataIter for Module."""
+
 from __future__ import annotations
 
 from typing import Optional, Tuple
@@ -65,14 +66,19 @@ class CanvasIter(mx.io.DataIter):
     data_name, label_name : str
     """
 
-    def __init__(self, loader: Loader, epoch_size: Optional[int] = None, data_name: str = 'data',
-                 label_name: str = 'label'):
+    def __init__(
+        self,
+        loader: Loader,
+        epoch_size: Optional[int] = None,
+        data_name: str = 'data',
+        label_name: str = 'label',
+    ):
         super().__init__(loader.batch_size)
         size = loader.canvases.size
-        self.provide_data = [
-            mx.io.DataDesc(data_name, (self.batch_size, 3, size, size), np.float32)]
+        self.provide_data = [mx.io.DataDesc(data_name, (self.batch_size, 3, size, size), np.float32)]
         self.provide_label = [
-            mx.io.DataDesc(label_name, (self.batch_size, loader.max_faces, OBJECT_WIDTH), np.float32)]
+            mx.io.DataDesc(label_name, (self.batch_size, loader.max_faces, OBJECT_WIDTH), np.float32)
+        ]
         self.loader = loader
         self._epoch_size = len(loader) if epoch_size is None else epoch_size
         self._stream = iter(loader)
@@ -93,5 +99,11 @@ class CanvasIter(mx.io.DataIter):
         batch = next(self._stream)
         self._done += 1
         data, label = to_ndarrays(batch)
-        return mx.io.DataBatch([data], [label], pad=self.batch_size - batch.count, index=None,
-                               provide_data=self.provide_data, provide_label=self.provide_label)
+        return mx.io.DataBatch(
+            [data],
+            [label],
+            pad=self.batch_size - batch.count,
+            index=None,
+            provide_data=self.provide_data,
+            provide_label=self.provide_label,
+        )

@@ -1,9 +1,10 @@
-"""From record files to batches of canvases: the same for a seed at any number of workers, and from any position.
+"""From record files to batches of canvases: the same at any number of workers, and from any position.
 
-Canvas number i is a function of the seed and i alone. Workers are threads: decoding, warping and colour are OpenCV's,
-which lets other threads run meanwhile, so nothing has to be copied between processes, forked beside MXNet's engine, or
-cleaned up.
+Canvas number i is a function of the seed and i alone. Workers are threads: decoding, warping and colour are
+OpenCV's, which lets other threads run meanwhile, so nothing has to be copied between processes, forked beside
+MXNet's engine, or cleaned up.
 """
+
 from __future__ import annotations
 
 import os
@@ -22,7 +23,7 @@ from uniface_mx.data.transforms import AugmentSettings, RecordShare
 from uniface_mx.data.transforms.canvas import MOSAIC, Photo, canvas_kinds, draw, plan
 from uniface_mx.data.transforms.geometric import sides
 
-_MAGIC = struct.pack('<I', 0xced7230a)
+_MAGIC = struct.pack('<I', 0xCED7230A)
 
 
 class Batch(NamedTuple):
@@ -51,25 +52,33 @@ class SharedReader(records.RecordReader):
         super().__init__(name)
         index = str(records.record_path(name, '.idx'))
         try:
-            self._offsets = np.loadtxt(index, np.int64, delimiter='\t', ndmin=2, usecols=1)[:, 0] if len(self) else []
+            self._offsets = (
+                np.loadtxt(index, np.int64, delimiter='\t', ndmin=2, usecols=1)[:, 0] if len(self) else []
+            )
         except (ValueError, IndexError):
             raise RecordError('%s: damaged index; prepare the set again' % index) from None
         if len(self._offsets) != len(self):
-            raise RecordError('%s: %d lines for %d records; prepare the set again' % (index, len(self._offsets), len(self)))
+            raise RecordError(
+                '%s: %d lines for %d records; prepare the set again' % (index, len(self._offsets), len(self))
+            )
         self._handle = open(str(self.path), 'rb')
 
     def read(self, index: int) -> bytes:
-        """The stored bytes of record `index`; RecordIO splits a record where its content looks like the magic number."""
+        """The stored bytes of record `index`; RecordIO splits one where its magic number occurs."""
         parts, offset, flag = [], int(self._offsets[index]), 1
         while flag in (1, 2):
             head = os.pread(self._handle.fileno(), 8, offset)
             if len(head) < 8 or head[:4] != _MAGIC:
-                raise RecordError('%s, record %d: damaged, no record begins at byte %d; prepare the set again, or skip '
-                                  'such records' % (self.path, index, offset))
+                raise RecordError(
+                    '%s, record %d: damaged, no record begins at byte %d; prepare the set again, or skip '
+                    'such records' % (self.path, index, offset)
+                )
             flag, length = divmod(struct.unpack('<I', head[4:])[0], 1 << 29)
             part = os.pread(self._handle.fileno(), length, offset + 8)
             if len(part) < length:
-                raise RecordError('%s, record %d: the file ends before it; prepare the set again' % (self.path, index))
+                raise RecordError(
+                    '%s, record %d: the file ends before it; prepare the set again' % (self.path, index)
+                )
             parts.append(part)
             offset += 8 + -(-length // 4) * 4
         return _MAGIC.join(parts)
@@ -106,12 +115,18 @@ class Canvases:
     Raises
     ------
     RecordError
-        A set is missing or damaged, its embeddings come from another teacher than the other sets', or no set may be
-        used for what the settings ask.
+        A set is missing or damaged, its embeddings come from another teacher than the other sets', or no set
+        may be used for what the settings ask.
     """
 
-    def __init__(self, shares: Sequence[RecordShare], settings: AugmentSettings, seed: Optional[int] = 0, size: int = 300,
-                 skip_bad: bool = False):
+    def __init__(
+        self,
+        shares: Sequence[RecordShare],
+        settings: AugmentSettings,
+        seed: Optional[int] = 0,
+        size: int = 300,
+        skip_bad: bool = False,
+    ):
         self.readers = [SharedReader(share.path) for share in shares]
         labelled = [reader for reader in self.readers if reader.meta.embeddings]
         for reader in labelled[1:]:
@@ -127,10 +142,15 @@ class Canvases:
         self._photos = self._order([share.photo for share in shares], 1)
         self._tiles = self._order([share.tile for share in shares], 2)
         self._backgrounds = self._order([share.background for share in shares], 3)
-        for order, wanted, use in ((self._photos, weights[~self._mosaic].sum(), 'photo'),
-                                   (self._tiles, weights[self._mosaic].sum(), 'tile')):
-            if wanted > 0 and order is None:
+        asked = {'photo': weights[~self._mosaic].sum() > 0, 'tile': weights[self._mosaic].sum() > 0}
+        for use, order in (('photo', self._photos), ('tile', self._tiles)):
+            if asked[use] and order is None:
                 raise RecordError('the settings ask for a %s, and no record set has a weight for it' % use)
+        self._shown = sum(
+            len(reader)
+            for share, reader in zip(shares, self.readers)
+            if any(asked[use] and getattr(share, use) > 0 for use in asked)
+        )
 
     def _order(self, weights: Sequence[float], stream: int) -> Optional[RecordOrder]:
         sizes = [len(reader) for reader in self.readers]
@@ -139,12 +159,9 @@ class Canvases:
         return RecordOrder(sizes, weights, None if self.seed is None else (self.seed, stream))
 
     def __len__(self) -> int:
-        """Canvases in a pass over the records: each shown about once at weight 1."""
+        """Canvases in a pass: they show as many records as there are (backgrounds aside)."""
         uses = self._schedule.counts
-        cells = {'photo': uses[~self._mosaic].sum(), 'tile': (uses * self._cells)[self._mosaic].sum()}
-        passes = [order.total * uses.sum() / cells[use]
-                  for use, order in (('photo', self._photos), ('tile', self._tiles)) if cells[use]]
-        return int(np.ceil(max(passes)))
+        return int(np.ceil(self._shown * uses.sum() / (uses * self._cells).sum()))
 
     def _photo(self, order: RecordOrder, position: int) -> Photo:
         file, record = order.at(position)
@@ -173,8 +190,15 @@ class Canvases:
                 bad.append(str(error))
         behind = self._backgrounds and (lambda: self._photo(self._backgrounds, index))
         tiles = plan(kind, photos, self.settings, self.size, rng) if photos else []
-        image, objects = draw(kind, tiles, behind, self.settings, self.size, rng,
-                              (lambda error: bad.append(str(error))) if self.skip_bad else None)
+        image, objects = draw(
+            kind,
+            tiles,
+            behind,
+            self.settings,
+            self.size,
+            rng,
+            (lambda error: bad.append(str(error))) if self.skip_bad else None,
+        )
         return image, objects, [photo.where for photo in photos], bad
 
     def batch(self, indices: Sequence[int], max_faces: int, size: int) -> Batch:
@@ -190,7 +214,7 @@ class Canvases:
                 # Faces to learn first, then the largest.
                 objects = objects[np.lexsort((-sides(objects), objects[:, IGNORE]))]
                 overflow += len(objects) - max_faces
-            label[row, :min(len(objects), max_faces)] = objects[:max_faces]
+            label[row, : min(len(objects), max_faces)] = objects[:max_faces]
             keys.append(names)
             bad += messages
         return Batch(data, label, len(keys), keys, bad, overflow)
@@ -204,8 +228,8 @@ class Canvases:
 class Loader:
     """Batches of canvases, made ahead by threads.
 
-    The stream is endless, unless the canvases are unshuffled (`seed=None`): then it ends after one pass. Iterating goes
-    on from `position`; `position` is all there is to save and restore.
+    The stream is endless, unless the canvases are unshuffled (`seed=None`): then it ends after one pass.
+    Iterating goes on from `position`; `position` is all there is to save and restore.
 
     Parameters
     ----------
@@ -218,17 +242,30 @@ class Loader:
     ahead : int
         Batches made ahead.
     shard : (int, int)
-        (k, n): this is the k-th of n processes that share the stream; together they see what one process with a batch n
-        times as large would see.
+        (k, n): this is the k-th of n processes that share the stream; together they see what one process with
+        a batch n times as large would see.
     position : int
         Batches to pass over.
     """
 
-    def __init__(self, canvases: Canvases, batch_size: int, workers: int = 2, max_faces: int = 32, ahead: int = 4,
-                 shard: Tuple[int, int] = (0, 1), position: int = 0):
+    def __init__(
+        self,
+        canvases: Canvases,
+        batch_size: int,
+        workers: int = 2,
+        max_faces: int = 32,
+        ahead: int = 4,
+        shard: Tuple[int, int] = (0, 1),
+        position: int = 0,
+    ):
         if not 0 <= shard[0] < shard[1]:
             raise ValueError('shard (k, n) needs 0 <= k < n, got %r' % (shard,))
-        self.canvases, self.batch_size, self.workers, self.max_faces = canvases, batch_size, workers, max_faces
+        self.canvases, self.batch_size, self.workers, self.max_faces = (
+            canvases,
+            batch_size,
+            workers,
+            max_faces,
+        )
         self.ahead, self.shard, self.position = max(1, ahead), shard, position
         if workers:
             # OpenCV's own threads would only compete with the workers.

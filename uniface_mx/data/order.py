@@ -1,7 +1,9 @@
 """Which record comes when: an endless order that is a function of the seed alone, with random access.
 
-Any position can be asked for without walking to it, so that a run resumes exactly and workers need no shared state.
+Any position can be asked for without walking to it, so that a run resumes exactly and workers need no shared
+state.
 """
+
 from __future__ import annotations
 
 from functools import lru_cache
@@ -39,7 +41,7 @@ class Proportions:
     def _shuffle(self, block: int) -> Tuple[np.ndarray, np.ndarray]:
         choices = np.random.default_rng(self._seed + (block,)).permutation(self._choices)
         before = np.cumsum(np.eye(len(self.counts), dtype=np.int64)[choices], axis=0)
-        before[choices.size - 1:] = 0
+        before[choices.size - 1 :] = 0
         return choices, np.roll(before, 1, axis=0)
 
     def at(self, position: int) -> Tuple[int, np.ndarray]:
@@ -69,7 +71,9 @@ class RecordOrder:
             raise ValueError('no record has a weight above 0')
         self._seed = None if seed is None else tuple(seed)
         self._ends = np.cumsum(self.sizes)
-        self._files = None if seed is None else Proportions(self.sizes * np.asarray(weights, np.float64), self._seed)
+        self._files = (
+            None if seed is None else Proportions(self.sizes * np.asarray(weights, np.float64), self._seed)
+        )
         self._permutation = lru_cache(maxsize=2 * len(self.sizes))(self._permute)
 
     def _permute(self, file: int, lap: int) -> np.ndarray:

@@ -5,15 +5,30 @@ import numpy as np
 import pytest
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
-from uniface_mx.data.records import (BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH,
-                                     RecordError)
+from uniface_mx.data.records import (
+    BOX,
+    EMBEDDING,
+    HAS_EMBEDDING,
+    HAS_LANDMARKS,
+    IGNORE,
+    LANDMARKS,
+    OBJECT_WIDTH,
+    RecordError,
+)
 from uniface_mx.data.transforms import AugmentSettings
 from uniface_mx.data.transforms.canvas import Photo, decode, draw, plan
 from uniface_mx.geometry import iou, letterbox, transform_points
 from uniface_mx.image import encode_jpeg
 
-GEOMETRY_ONLY = replace(AugmentSettings(), colour_probability=0, grey_probability=0, low_resolution_probability=0,
-                        blur_probability=0, noise_probability=0, jpeg_probability=0)
+GEOMETRY_ONLY = replace(
+    AugmentSettings(),
+    colour_probability=0,
+    grey_probability=0,
+    low_resolution_probability=0,
+    blur_probability=0,
+    noise_probability=0,
+    jpeg_probability=0,
+)
 COLOURS = ((250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 250, 250))
 
 
@@ -22,7 +37,10 @@ def photo(width=200, height=150, box=(60, 40, 110, 105), seed=0, extra=()):
     image = np.full((height, width, 3), 90, np.uint8)
     x1, y1, x2, y2 = box
     w, h = x2 - x1, y2 - y1
-    points = [(x1 + fx * w, y1 + fy * h) for fx, fy in ((.3, .4), (.7, .4), (.5, .6), (.35, .8), (.65, .8))]
+    points = [
+        (x1 + fx * w, y1 + fy * h)
+        for fx, fy in ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
+    ]
     for (x, y), colour in zip(points, COLOURS):
         cv2.circle(image, (int(x), int(y)), max(3, int(w / 10)), colour, -1)
     rows = np.zeros((1 + len(extra), OBJECT_WIDTH), np.float32)
@@ -42,7 +60,7 @@ def make(kind, photos, settings=GEOMETRY_ONLY, seed=0, background=None, on_bad=N
 
 @pytest.mark.parametrize('kind, count', [('crop', 1), ('mosaic', 1), ('mosaic', 4), ('mosaic', 9)])
 @hypothesis_settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 2 ** 32 - 1))
+@given(seed=st.integers(0, 2**32 - 1))
 def test_labels_say_what_the_pixels_show(kind, count, seed):
     photos = [photo(seed=i) for i in range(count)]
     canvas, rows = make(kind, photos, seed=seed)
@@ -59,7 +77,9 @@ def test_labels_say_what_the_pixels_show(kind, count, seed):
             assert np.abs(canvas[y, x].astype(int) - COLOURS[2]).max() < 90
     known = {tuple(p.objects[0, EMBEDDING]) for p in photos}
     for row in rows:
-        assert bool(row[HAS_EMBEDDING]) == row[EMBEDDING].any() and (not row[HAS_EMBEDDING] or tuple(row[EMBEDDING]) in known)
+        assert bool(row[HAS_EMBEDDING]) == row[EMBEDDING].any() and (
+            not row[HAS_EMBEDDING] or tuple(row[EMBEDDING]) in known
+        )
 
 
 def test_a_mirrored_canvas_keeps_the_embedding_and_swaps_the_points():
@@ -68,7 +88,9 @@ def test_a_mirrored_canvas_keeps_the_embedding_and_swaps_the_points():
     plain, straight = make('letterbox', [photo()], AugmentSettings.none())
     assert np.array_equal(rows[0, EMBEDDING], straight[0, EMBEDDING]) and rows[0, HAS_EMBEDDING] == 1
     # 200 px wide at a scale of 1.5.
-    assert np.allclose(rows[0, LANDMARKS].reshape(5, 2)[0], [300 - straight[0, LANDMARKS][2], straight[0, LANDMARKS][3]])
+    assert np.allclose(
+        rows[0, LANDMARKS].reshape(5, 2)[0], [300 - straight[0, LANDMARKS][2], straight[0, LANDMARKS][3]]
+    )
     assert np.abs(canvas[:225, ::-1].astype(int) - plain[:225]).max() <= 3 and not canvas[225:].any()
 
 
@@ -81,8 +103,15 @@ def test_the_letterbox_has_the_pixels_of_inference():
 
 
 def test_sizes_reach_from_24_px_to_the_whole_frame():
-    settings = replace(GEOMETRY_ONLY, letterbox=0, crop=0, rotate_probability=0, max_zoom=10, size_edges=(24, 40, 290),
-                       size_weights=(1, 1))
+    settings = replace(
+        GEOMETRY_ONLY,
+        letterbox=0,
+        crop=0,
+        rotate_probability=0,
+        max_zoom=10,
+        size_edges=(24, 40, 290),
+        size_weights=(1, 1),
+    )
     sides = []
     for seed in range(60):
         _, rows = make('mosaic', [photo()], settings, seed)
@@ -101,8 +130,14 @@ def test_too_small_a_face_is_ignored_and_one_short_of_pixels_has_no_embedding():
 
 
 def test_low_resolution_spares_the_pixels_that_an_embedding_needs():
-    settings = replace(GEOMETRY_ONLY, low_resolution_probability=1, low_resolution_max=10.0, size_edges=(40, 60),
-                       size_weights=(1,), rotate_probability=0)
+    settings = replace(
+        GEOMETRY_ONLY,
+        low_resolution_probability=1,
+        low_resolution_max=10.0,
+        size_edges=(40, 60),
+        size_weights=(1,),
+        rotate_probability=0,
+    )
     for seed in range(20):
         assert make('mosaic', [photo()], settings, seed)[1][0, HAS_EMBEDDING] == 1
 
@@ -121,7 +156,13 @@ def test_a_photo_without_faces_fills_its_cell():
 
 def test_a_background_shows_only_where_no_photo_does():
     green = np.full((100, 100, 3), (0, 200, 0), np.uint8)
-    behind = Photo(np.frombuffer(encode_jpeg(green), np.uint8), np.zeros((0, OBJECT_WIDTH), np.float32), 100, 100, 'green')
+    behind = Photo(
+        np.frombuffer(encode_jpeg(green), np.uint8),
+        np.zeros((0, OBJECT_WIDTH), np.float32),
+        100,
+        100,
+        'green',
+    )
     settings = replace(GEOMETRY_ONLY, background_probability=1, size_edges=(30, 31), size_weights=(1,))
     canvas, rows = make('mosaic', [photo()], settings, background=lambda: behind)
     corners = canvas[[0, 0, 299, 299], [0, 299, 0, 299]].astype(int)
@@ -129,8 +170,13 @@ def test_a_background_shows_only_where_no_photo_does():
 
     def never():
         raise AssertionError('the background was asked for')
-    make('mosaic', [photo(600, 600, (250, 250, 350, 350))], replace(settings, size_edges=(140, 141), rotate_probability=0),
-         background=never)
+
+    make(
+        'mosaic',
+        [photo(600, 600, (250, 250, 350, 350))],
+        replace(settings, size_edges=(140, 141), rotate_probability=0),
+        background=never,
+    )
 
 
 @pytest.mark.parametrize('scale, factor', [(1.5, 1), (0.51, 1), (0.5, 2), (0.26, 2), (0.25, 4), (0.12, 8)])
@@ -140,15 +186,23 @@ def test_decoding_is_no_finer_than_needed(scale, factor):
 
 
 def test_reduced_decoding_moves_nothing():
-    settings = replace(GEOMETRY_ONLY, rotate_probability=0, flip_probability=0, size_edges=(50, 51), size_weights=(1,))
+    settings = replace(
+        GEOMETRY_ONLY, rotate_probability=0, flip_probability=0, size_edges=(50, 51), size_weights=(1,)
+    )
     big = photo(1200, 900, (360, 240, 660, 630))
     canvas, rows = make('mosaic', [big], settings)
     hits = np.argwhere((np.abs(canvas.astype(int) - COLOURS[2]).max(axis=2) < 60))
     assert np.allclose(hits.mean(axis=0)[::-1] + 0.5, rows[0, LANDMARKS].reshape(5, 2)[2], atol=0.6)
 
 
-@pytest.mark.parametrize('damage', [lambda p: p._replace(data=p.data[:0]), lambda p: p._replace(data=p.data[40:]),
-                                    lambda p: p._replace(width=201)])
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda p: p._replace(data=p.data[:0]),
+        lambda p: p._replace(data=p.data[40:]),
+        lambda p: p._replace(width=201),
+    ],
+)
 def test_a_damaged_photo_is_an_error_with_its_name_or_left_out(damage):
     bad = damage(photo(seed=7))
     with pytest.raises(RecordError, match='photo 7'):
@@ -167,6 +221,6 @@ def test_the_same_generator_gives_the_same_canvas():
 def test_plans_keep_rotation_centred_on_the_face():
     settings = replace(GEOMETRY_ONLY, rotate_probability=1, flip_probability=0, max_rotation=20)
     for seed in range(20):
-        tile, = plan('mosaic', [photo()], settings, 300, np.random.default_rng(seed))
+        (tile,) = plan('mosaic', [photo()], settings, 300, np.random.default_rng(seed))
         x, y = transform_points([85, 72.5], tile.matrix)
         assert 0 < x < 300 and 0 < y < 300

@@ -3,7 +3,15 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH
+from uniface_mx.data.records import (
+    BOX,
+    EMBEDDING,
+    HAS_EMBEDDING,
+    HAS_LANDMARKS,
+    IGNORE,
+    LANDMARKS,
+    OBJECT_WIDTH,
+)
 from uniface_mx.data.transforms import geometric as g
 from uniface_mx.geometry import invert_transform, letterbox, transform_points
 
@@ -21,9 +29,16 @@ def face(box, points=None, ignore=0):
 
 POINTS = [[20, 30], [40, 32], [31, 45], [22, 58], [39, 60]]
 FACE = face([10, 10, 50, 70], POINTS)[None]
-MATRICES = st.tuples(st.floats(-20, 20), st.floats(0.2, 3), st.floats(-50, 50), st.floats(-50, 50), st.booleans()).map(
-    lambda v: g.chain(g.flip_matrix(100) if v[4] else np.eye(2, 3), g.rotation_matrix(v[0], 40, 40),
-                      g.scale_matrix(v[1], v[1]), np.array([[1, 0, v[2]], [0, 1, v[3]]])))
+MATRICES = st.tuples(
+    st.floats(-20, 20), st.floats(0.2, 3), st.floats(-50, 50), st.floats(-50, 50), st.booleans()
+).map(
+    lambda v: g.chain(
+        g.flip_matrix(100) if v[4] else np.eye(2, 3),
+        g.rotation_matrix(v[0], 40, 40),
+        g.scale_matrix(v[1], v[1]),
+        np.array([[1, 0, v[2]], [0, 1, v[3]]]),
+    )
+)
 
 
 def test_flip_swaps_left_and_right_points_and_keeps_the_embedding():
@@ -52,7 +67,9 @@ def test_chain_applies_the_first_first():
 
 
 def test_matrix_scale_of_a_turned_mirrored_enlargement():
-    assert g.matrix_scale(g.chain(g.flip_matrix(9), g.rotation_matrix(33, 4, 5), g.scale_matrix(2, 2))) == pytest.approx(2)
+    assert g.matrix_scale(
+        g.chain(g.flip_matrix(9), g.rotation_matrix(33, 4, 5), g.scale_matrix(2, 2))
+    ) == pytest.approx(2)
 
 
 @given(MATRICES)
@@ -65,8 +82,11 @@ def test_a_transform_and_its_inverse_give_the_points_back(matrix):
 
 @given(st.floats(0.2, 3), st.floats(-50, 50), st.booleans())
 def test_without_a_turn_boxes_come_back_too(scale, shift, mirrored):
-    matrix = g.chain(g.flip_matrix(100) if mirrored else np.eye(2, 3), g.scale_matrix(scale, scale),
-                     np.array([[1, 0, shift], [0, 1, -shift]]))
+    matrix = g.chain(
+        g.flip_matrix(100) if mirrored else np.eye(2, 3),
+        g.scale_matrix(scale, scale),
+        np.array([[1, 0, shift], [0, 1, -shift]]),
+    )
     back = g.transform_objects(g.transform_objects(FACE, matrix), invert_transform(matrix))
     assert np.allclose(back[0, BOX], FACE[0, BOX], atol=1e-3)
 
@@ -77,7 +97,12 @@ def test_points_in_the_ellipse_of_a_face_stay_in_its_box(matrix, polar):
     moved = g.transform_objects(face([10, 10, 50, 70], points)[None], matrix)[0]
     x, y = moved[LANDMARKS].reshape(5, 2).T
     x1, y1, x2, y2 = moved[BOX]
-    assert (x >= x1 - 1e-2).all() and (x <= x2 + 1e-2).all() and (y >= y1 - 1e-2).all() and (y <= y2 + 1e-2).all()
+    assert (
+        (x >= x1 - 1e-2).all()
+        and (x <= x2 + 1e-2).all()
+        and (y >= y1 - 1e-2).all()
+        and (y <= y2 + 1e-2).all()
+    )
 
 
 def test_unknown_landmarks_stay_zero():
@@ -93,13 +118,16 @@ def test_a_face_wholly_in_the_region_is_untouched():
     assert np.array_equal(cut([0, 0, 100, 100]), FACE)
 
 
-@pytest.mark.parametrize('right, kept, box_right, ignored, landmarks, embedding', [
-    (47, 1, 47, 0, 1, 1),    # 37/40 visible
-    (44, 1, 44, 0, 1, 0),    # 34/40: too little to recognise
-    (39.5, 1, 39.5, 0, 0, 0),  # 74 %, an eye cut away
-    (30, 1, 30, 1, 0, 0),    # half: ignored
-    (13, 0, None, None, None, None),  # 7.5 %: background
-])
+@pytest.mark.parametrize(
+    'right, kept, box_right, ignored, landmarks, embedding',
+    [
+        (47, 1, 47, 0, 1, 1),  # 37/40 visible
+        (44, 1, 44, 0, 1, 0),  # 34/40: too little to recognise
+        (39.5, 1, 39.5, 0, 0, 0),  # 74 %, an eye cut away
+        (30, 1, 30, 1, 0, 0),  # half: ignored
+        (13, 0, None, None, None, None),  # 7.5 %: background
+    ],
+)
 def test_the_rule_for_cut_faces(right, kept, box_right, ignored, landmarks, embedding):
     result = cut([0, 0, right, 100])
     assert len(result) == kept
@@ -123,7 +151,9 @@ def test_cutting_leaves_its_argument_alone():
 
 
 def test_small_faces_are_ignored_and_blurred_ones_lose_their_embedding():
-    rows = np.stack([face([0, 0, 10, 10], POINTS), face([0, 0, 30, 30], POINTS), face([0, 0, 30, 30], POINTS)])
+    rows = np.stack(
+        [face([0, 0, 10, 10], POINTS), face([0, 0, 30, 30], POINTS), face([0, 0, 30, 30], POINTS)]
+    )
     g.ignore_small(rows, np.array([10, 30, 20]), min_side=12, embedding_side=24)
     assert rows[:, IGNORE].tolist() == [1, 0, 0]
     assert rows[:, HAS_EMBEDDING].tolist() == [0, 1, 0] and rows[:, HAS_LANDMARKS].tolist() == [0, 1, 1]
@@ -133,7 +163,7 @@ def test_paint_follows_the_coordinate_rule():
     image = np.zeros((4, 4, 3), np.uint8)
     image[1, 2] = 200
     canvas = np.full((8, 8, 3), 7, np.uint8)
-    g.paint(canvas, (2, 1, 8, 8), image, np.array([[1., 0, 3], [0, 1, 2]]))
+    g.paint(canvas, (2, 1, 8, 8), image, np.array([[1.0, 0, 3], [0, 1, 2]]))
     # Pixel (2, 1) covers [2, 3) x [1, 2), and lies at [5, 6) x [3, 4) now.
     assert canvas[3, 5].tolist() == [200] * 3 and (canvas == 200).sum() == 3
     assert (canvas[2:6, 3:7] != 7).all() and (canvas == 7).sum() == 3 * (64 - 16)
@@ -141,7 +171,9 @@ def test_paint_follows_the_coordinate_rule():
 
 def test_paint_stays_in_its_cell():
     canvas = np.zeros((20, 20, 3), np.uint8)
-    g.paint(canvas, (5, 6, 11, 15), np.full((50, 50, 3), 255, np.uint8), np.array([[1., 0, -10], [0, 1, -10]]))
+    g.paint(
+        canvas, (5, 6, 11, 15), np.full((50, 50, 3), 255, np.uint8), np.array([[1.0, 0, -10], [0, 1, -10]])
+    )
     assert canvas[6:15, 5:11].min() == 255 and canvas.sum() == 255 * 3 * 9 * 6
 
 
@@ -155,9 +187,9 @@ def test_the_window_of_a_whole_photo_is_its_letterbox():
     assert not canvas[82:].any()
 
 
-@given(st.integers(0, 2 ** 32 - 1), st.sampled_from([0.1, 0.5, 0.9]))
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.1, 0.5, 0.9]))
 def test_a_crop_shows_as_much_of_a_face_as_asked(seed, overlap):
-    box = np.array([[60., 30, 100, 80]])
+    box = np.array([[60.0, 30, 100, 80]])
     window = g.crop_window(200, 120, box, np.random.default_rng(seed), (0.3, 1.0), overlap)
     x1, y1, x2, y2 = window
     assert 0 <= x1 < x2 <= 200 and 0 <= y1 < y2 <= 120
@@ -166,12 +198,12 @@ def test_a_crop_shows_as_much_of_a_face_as_asked(seed, overlap):
 
 
 def test_an_impossible_crop_is_the_whole_photo():
-    box = np.array([[0., 0, 200, 120]])
+    box = np.array([[0.0, 0, 200, 120]])
     window = g.crop_window(200, 120, box, np.random.default_rng(0), (0.3, 0.5), 0.9)
     assert window.tolist() == [0, 0, 200, 120]
 
 
-@given(st.integers(0, 2 ** 32 - 1))
+@given(st.integers(0, 2**32 - 1))
 def test_an_expansion_holds_the_photo(seed):
     x1, y1, x2, y2 = g.expand_window(200, 120, np.random.default_rng(seed), 3)
     assert x1 <= 0 and y1 <= 0 and x2 >= 200 and y2 >= 120 and x2 - x1 <= 600 and y2 - y1 <= 360

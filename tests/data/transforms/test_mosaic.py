@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 from uniface_mx.data.transforms import mosaic
 from uniface_mx.geometry import transform_points
 
-SEEDS = st.integers(0, 2 ** 32 - 1)
+SEEDS = st.integers(0, 2**32 - 1)
 
 
 @given(st.lists(st.floats(1, 300), min_size=1, max_size=9), SEEDS)
@@ -32,14 +32,17 @@ def test_sides_follow_the_mix():
     assert np.median(sides[sides > 100]) == pytest.approx(np.sqrt(100 * 300), rel=0.02)
 
 
-def place(seed, cell, box=(60, 40, 100, 90), side=60., zoom=2., photo=(200, 150)):
+def place(seed, cell, box=(60, 40, 100, 90), side=60.0, zoom=2.0, photo=(200, 150)):
     cell, box = np.array(cell), np.array(box, float)
     matrix = mosaic.face_matrix(cell, *photo, box, side, zoom, np.random.default_rng(seed))
     return matrix, transform_points(box.reshape(2, 2), matrix).ravel()
 
 
-@given(SEEDS, st.tuples(st.integers(0, 150), st.integers(0, 150), st.integers(30, 150), st.integers(30, 150)),
-       st.floats(24, 300))
+@given(
+    SEEDS,
+    st.tuples(st.integers(0, 150), st.integers(0, 150), st.integers(30, 150), st.integers(30, 150)),
+    st.floats(24, 300),
+)
 def test_the_face_lies_in_its_cell(seed, cell, side):
     x, y, w, h = cell
     matrix, box = place(seed, (x, y, x + w, y + h), side=side)
@@ -48,18 +51,18 @@ def test_the_face_lies_in_its_cell(seed, cell, side):
 
 
 def test_the_face_gets_its_size_where_there_is_room():
-    _, box = place(0, (0, 0, 300, 300), side=70.)
+    _, box = place(0, (0, 0, 300, 300), side=70.0)
     assert np.sqrt((box[2] - box[0]) * (box[3] - box[1])) == pytest.approx(70)
 
 
 def test_no_photo_is_enlarged_more_than_allowed():
-    assert place(0, (0, 0, 300, 300), side=250., zoom=1.5)[0][0, 0] == 1.5
+    assert place(0, (0, 0, 300, 300), side=250.0, zoom=1.5)[0][0, 0] == 1.5
 
 
 @given(SEEDS)
 def test_the_photo_covers_its_cell_where_it_can(seed):
     cell = np.array([100, 50, 180, 130])
-    matrix, _ = place(seed, cell, side=np.sqrt(2000.))
+    matrix, _ = place(seed, cell, side=np.sqrt(2000.0))
     left, top, right, bottom = transform_points([[0, 0], [200, 150]], matrix).ravel()
     assert left <= 100 and top <= 50 and right >= 180 and bottom >= 130
 

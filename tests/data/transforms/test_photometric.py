@@ -27,12 +27,15 @@ def test_a_full_turn_of_the_hue_is_none_and_grey_has_no_hue(image):
     assert np.abs(p.colour(grey, hue=77).astype(int) - 90).max() <= 1
 
 
-@pytest.mark.parametrize('arguments, expected', [
-    (dict(brightness=1.5), [96, 150, 255]),
-    (dict(contrast=0.5), [96, 114, 164]),      # halves the distance to 127.5
-    (dict(gamma=2), [16, 39, 157]),            # 255 (v / 255)^2
-    (dict(cast=(0.5, 1, 1)), [32, 100, 200]),
-])
+@pytest.mark.parametrize(
+    'arguments, expected',
+    [
+        (dict(brightness=1.5), [96, 150, 255]),
+        (dict(contrast=0.5), [96, 114, 164]),  # halves the distance to 127.5
+        (dict(gamma=2), [16, 39, 157]),  # 255 (v / 255)^2
+        (dict(cast=(0.5, 1, 1)), [32, 100, 200]),
+    ],
+)
 def test_tones(arguments, expected):
     pixel = np.array([[[64, 100, 200]]], np.uint8)
     assert p.colour(pixel, **arguments)[0, 0].tolist() == expected
@@ -70,8 +73,16 @@ def test_jpeg_keeps_the_channels_in_order_and_loses_more_at_low_quality(image):
     assert losses[0] < 4 and losses[1] > 1.5 * losses[0]
 
 
-@pytest.mark.parametrize('change', [lambda i: p.colour(i, hue=5), lambda i: p.blur(i, 1), lambda i: p.jpeg(i, 50),
-                                    lambda i: p.low_resolution(i, 2), lambda i: p.noise(i, 5, np.random.default_rng(0))])
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda i: p.colour(i, hue=5),
+        lambda i: p.blur(i, 1),
+        lambda i: p.jpeg(i, 50),
+        lambda i: p.low_resolution(i, 2),
+        lambda i: p.noise(i, 5, np.random.default_rng(0)),
+    ],
+)
 def test_the_argument_is_left_alone_and_the_type_kept(image, change):
     before = image.copy()
     result = change(image)

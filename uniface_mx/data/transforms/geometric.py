@@ -2,6 +2,7 @@
 
 A chain of transforms is one matrix, so that every photo is resampled once, and only where it is seen.
 """
+
 from __future__ import annotations
 
 from typing import Tuple
@@ -9,7 +10,15 @@ from typing import Tuple
 import cv2
 import numpy as np
 
-from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH
+from uniface_mx.data.records import (
+    BOX,
+    EMBEDDING,
+    HAS_EMBEDDING,
+    HAS_LANDMARKS,
+    IGNORE,
+    LANDMARKS,
+    OBJECT_WIDTH,
+)
 from uniface_mx.geometry import MIRRORED_LANDMARKS, area, transform_points
 
 
@@ -32,7 +41,7 @@ def rotation_matrix(degrees: float, centre_x: float, centre_y: float) -> np.ndar
 
 
 def window_matrix(window: np.ndarray, size: int) -> np.ndarray:
-    """Shows a window (x1, y1, x2, y2) of a photo on a canvas `size` pixels wide, letterboxed (padding right or below)."""
+    """Shows a window (x1, y1, x2, y2) of a photo on a canvas `size` pixels wide, letterboxed."""
     scale = size / max(window[2] - window[0], window[3] - window[1])
     return np.array([[scale, 0, -scale * window[0]], [0, scale, -scale * window[1]]])
 
@@ -58,9 +67,9 @@ def _determinant(matrix: np.ndarray) -> float:
 def transform_objects(objects: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Faces seen through a matrix.
 
-    A box stands for the ellipse that it holds: turned by a few degrees it hardly grows, as a face does, where the
-    turned rectangle's hull would. A mirrored face's left and right points change places; its embedding stays, as the
-    teacher's vector is the mean of the face's and its mirror image's.
+    A box stands for the ellipse that it holds: turned by a few degrees it hardly grows, as a face does, where
+    the turned rectangle's hull would. A mirrored face's left and right points change places; its embedding
+    stays, as the teacher's vector is the mean of the face's and its mirror image's.
 
     Parameters
     ----------
@@ -100,13 +109,19 @@ def forget(objects: np.ndarray, rows: np.ndarray, landmarks: bool = True) -> Non
         objects[rows, LANDMARKS] = 0
 
 
-def cut_objects(objects: np.ndarray, region: np.ndarray, drop_visible: float, keep_visible: float,
-                embedding_visible: float) -> np.ndarray:
+def cut_objects(
+    objects: np.ndarray,
+    region: np.ndarray,
+    drop_visible: float,
+    keep_visible: float,
+    embedding_visible: float,
+) -> np.ndarray:
     """Faces as far as they are seen in a region.
 
-    By the visible part of a face's box: below `drop_visible` the face is left out; below `keep_visible` it is marked to
-    be ignored, being neither a face worth finding nor background; otherwise it stays, its box cut at the border. Its
-    landmarks stay if all five are visible, its embedding if they are and `embedding_visible` of the box is.
+    By the visible part of a face's box: below `drop_visible` the face is left out; below `keep_visible` it is
+    marked to be ignored, being neither a face worth finding nor background; otherwise it stays, its box cut
+    at the border. Its landmarks stay if all five are visible, its embedding if they are and
+    `embedding_visible` of the box is.
 
     Parameters
     ----------
@@ -134,7 +149,7 @@ def cut_objects(objects: np.ndarray, region: np.ndarray, drop_visible: float, ke
 
 
 def ignore_small(objects: np.ndarray, detail: np.ndarray, min_side: float, embedding_side: float) -> None:
-    """Mark faces that are too small to find, and take the embeddings of those too small to recognise, in place.
+    """Mark faces too small to find, and take the embeddings of those too small to recognise, in place.
 
     Parameters
     ----------
@@ -150,7 +165,7 @@ def ignore_small(objects: np.ndarray, detail: np.ndarray, min_side: float, embed
 
 
 def paint(canvas: np.ndarray, cell: np.ndarray, image: np.ndarray, matrix: np.ndarray) -> None:
-    """Draw an image through a matrix onto a cell of a canvas, in place; where the image ends the canvas stays.
+    """Draw an image through a matrix onto a cell of a canvas, in place; beyond the image the canvas stays.
 
     Parameters
     ----------
@@ -165,12 +180,26 @@ def paint(canvas: np.ndarray, cell: np.ndarray, image: np.ndarray, matrix: np.nd
     linear = matrix[:, :2]
     # OpenCV's matrices speak of pixel centres at whole numbers.
     shift = matrix[:, 2] - (x1, y1) + linear @ (0.5, 0.5) - 0.5
-    cv2.warpAffine(image, np.hstack([linear, shift[:, None]]), (x2 - x1, y2 - y1), dst=canvas[y1:y2, x1:x2],
-                   flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT)
+    cv2.warpAffine(
+        image,
+        np.hstack([linear, shift[:, None]]),
+        (x2 - x1, y2 - y1),
+        dst=canvas[y1:y2, x1:x2],
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_TRANSPARENT,
+    )
 
 
-def crop_window(width: float, height: float, boxes: np.ndarray, rng: np.random.Generator, scale: Tuple[float, float],
-                min_overlap: float, aspect: float = 2.0, tries: int = 50) -> np.ndarray:
+def crop_window(
+    width: float,
+    height: float,
+    boxes: np.ndarray,
+    rng: np.random.Generator,
+    scale: Tuple[float, float],
+    min_overlap: float,
+    aspect: float = 2.0,
+    tries: int = 50,
+) -> np.ndarray:
     """SSD's random crop: a window that shows at least one face with some overlap.
 
     Parameters
@@ -182,7 +211,8 @@ def crop_window(width: float, height: float, boxes: np.ndarray, rng: np.random.G
     scale : (float, float)
         Range of the window's sides as parts of the photo's.
     min_overlap : float
-        So much of one face's box must be seen (SSD asks for the IoU with the window, which small faces never reach).
+        So much of one face's box must be seen (SSD asks for the IoU with the window, which small faces never
+        reach).
     aspect : float
         Width over height is at most this, at least its inverse.
 
@@ -204,7 +234,7 @@ def crop_window(width: float, height: float, boxes: np.ndarray, rng: np.random.G
 
 
 def expand_window(width: float, height: float, rng: np.random.Generator, max_ratio: float) -> np.ndarray:
-    """SSD's expansion: a window around the photo, up to `max_ratio` times as wide and as high, (4,) in photo pixels."""
+    """SSD's expansion: a window around the photo, up to `max_ratio` times its sides, (4,) in its pixels."""
     ratio = rng.uniform(1, max_ratio)
     x, y = -rng.uniform(0, width * (ratio - 1)), -rng.uniform(0, height * (ratio - 1))
     return np.array([x, y, x + width * ratio, y + height * ratio])

@@ -1,7 +1,8 @@
-"""Mosaics: a canvas divided into cells, and a photo placed in each so that one of its faces gets a wanted size.
+"""Mosaics: a canvas divided into cells, and in each a photo, placed so that a face gets a wanted size.
 
 Many faces on one canvas are what makes training quick: the trunk costs the same for one face and for nine.
 """
+
 from __future__ import annotations
 
 from typing import Sequence
@@ -9,7 +10,9 @@ from typing import Sequence
 import numpy as np
 
 
-def draw_sides(count: int, edges: Sequence[float], weights: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+def draw_sides(
+    count: int, edges: Sequence[float], weights: Sequence[float], rng: np.random.Generator
+) -> np.ndarray:
     """Wanted sides of faces, (count,) pixels: a bin between two edges by weight, log-uniform within it."""
     weights = np.asarray(weights, np.float64)
     bins = rng.choice(len(weights), count, p=weights / weights.sum())
@@ -20,8 +23,8 @@ def draw_sides(count: int, edges: Sequence[float], weights: Sequence[float], rng
 def partition(shares: Sequence[float], size: int, rng: np.random.Generator) -> np.ndarray:
     """Divide a canvas into cells whose areas follow given shares.
 
-    The cells are halved, as evenly as their shares allow, by cuts across the longer side. No share counts as less than
-    half the mean, and no cut leaves less than a tenth of the canvas: cells must not become slivers.
+    The cells are halved, as evenly as their shares allow, by cuts across the longer side. No share counts as
+    less than half the mean, and no cut leaves less than a tenth of the canvas: cells must not become slivers.
 
     Parameters
     ----------
@@ -66,8 +69,16 @@ def _mirrored(cell, low, high, axis):
     return low, high
 
 
-def face_matrix(cell: np.ndarray, width: float, height: float, box: np.ndarray, side: float, max_zoom: float,
-                rng: np.random.Generator, margin: float = 0.04) -> np.ndarray:
+def face_matrix(
+    cell: np.ndarray,
+    width: float,
+    height: float,
+    box: np.ndarray,
+    side: float,
+    max_zoom: float,
+    rng: np.random.Generator,
+    margin: float = 0.04,
+) -> np.ndarray:
     """Place a photo so that one of its faces lies wholly in a cell, at a random place and a wanted size.
 
     Where the choice allows, the photo covers the cell.
@@ -99,13 +110,21 @@ def face_matrix(cell: np.ndarray, width: float, height: float, box: np.ndarray, 
     shift = []
     for axis in range(2):
         bounds = max(low[axis], cover_low[axis]), min(high[axis], cover_high[axis])
-        shift.append(rng.uniform(*(bounds if bounds[0] <= bounds[1] else (low[axis], max(low[axis], high[axis])))))
+        shift.append(
+            rng.uniform(*(bounds if bounds[0] <= bounds[1] else (low[axis], max(low[axis], high[axis]))))
+        )
     return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
 
 
-def cover_matrix(cell: np.ndarray, width: float, height: float, rng: np.random.Generator, zoom: float = 1.5) -> np.ndarray:
-    """Place a photo so that it covers a cell, enlarged by up to `zoom` beyond what that needs, at a random place, (2, 3)."""
+def cover_matrix(
+    cell: np.ndarray, width: float, height: float, rng: np.random.Generator, zoom: float = 1.5
+) -> np.ndarray:
+    """Place a photo so that it covers a cell, enlarged by up to `zoom` beyond that, somewhere, (2, 3)."""
     span = np.asarray(cell[2:], np.float64) - cell[:2]
     scale = max(span / (width, height)) * rng.uniform(1, zoom)
-    shift = cell[2:] - scale * np.array([width, height]) + rng.random(2) * (scale * np.array([width, height]) - span)
+    shift = (
+        cell[2:]
+        - scale * np.array([width, height])
+        + rng.random(2) * (scale * np.array([width, height]) - span)
+    )
     return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])

@@ -1,4 +1,5 @@
 """Photometric transforms: uint8 in, uint8 out, nothing moves."""
+
 from __future__ import annotations
 
 from typing import Sequence
@@ -13,13 +14,13 @@ _FROM_YIQ = np.linalg.inv(_TO_YIQ)
 
 
 def colour_matrix(saturation: float, hue: float) -> np.ndarray:
-    """The (3, 3) float32 matrix on RGB that scales saturation (0: grey, 1: as it is) and turns hue by degrees."""
+    """The (3, 3) float32 matrix on RGB that scales saturation (0: grey) and turns hue by degrees."""
     cos, sin = saturation * np.cos(np.radians(hue)), saturation * np.sin(np.radians(hue))
     return (_FROM_YIQ @ np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]]) @ _TO_YIQ).astype(np.float32)
 
 
 def tone_table(brightness: float, contrast: float, gamma: float, cast: Sequence[float]) -> np.ndarray:
-    """A look-up table (1, 256, 3) uint8: gamma, then contrast around mid-grey, then brightness times `cast`'s three factors.
+    """A look-up table (1, 256, 3) uint8: gamma, contrast around mid-grey, brightness times `cast`'s factors.
 
     All ones change nothing.
     """
@@ -29,9 +30,16 @@ def tone_table(brightness: float, contrast: float, gamma: float, cast: Sequence[
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)[None]
 
 
-def colour(image: np.ndarray, brightness: float = 1, contrast: float = 1, gamma: float = 1, saturation: float = 1,
-           hue: float = 0, cast: Sequence[float] = (1, 1, 1)) -> np.ndarray:
-    """Change tones and colours of an (H, W, 3) uint8 RGB image; the arguments of `tone_table` and `colour_matrix`."""
+def colour(
+    image: np.ndarray,
+    brightness: float = 1,
+    contrast: float = 1,
+    gamma: float = 1,
+    saturation: float = 1,
+    hue: float = 0,
+    cast: Sequence[float] = (1, 1, 1),
+) -> np.ndarray:
+    """Change tones and colours of an (H, W, 3) uint8 RGB image; see `tone_table` and `colour_matrix`."""
     if saturation != 1 or hue != 0:
         image = cv2.transform(image, colour_matrix(saturation, hue))
     return cv2.LUT(image, tone_table(brightness, contrast, gamma, cast))
@@ -45,8 +53,11 @@ def blur(image: np.ndarray, sigma: float) -> np.ndarray:
 def low_resolution(image: np.ndarray, factor: float, smooth: bool = True) -> np.ndarray:
     """Reduce an (H, W, 3) uint8 image by `factor`, averaging, and enlarge it again, smoothly or in blocks."""
     height, width = image.shape[:2]
-    small = cv2.resize(image, (max(1, int(round(width / factor))), max(1, int(round(height / factor)))),
-                       interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        image,
+        (max(1, int(round(width / factor))), max(1, int(round(height / factor)))),
+        interpolation=cv2.INTER_AREA,
+    )
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST)
 
 
