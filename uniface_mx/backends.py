@@ -1,0 +1,205 @@
+"""What runs an exported model's graphs: MXNet's symbolic executor or ONNX Runtime, on a CPU or a GPU.
+
+A backend has a ``name``, the ``device`` that it really runs on, how to ``export`` what it needs, ``has(part)`` and
+``run(part, inputs)``; parts are the graphs of `uniface_mx.export.inference_graphs`: ``''``, ``'trunk'`` and ``'faces'``.
+Shapes should be few: MXNet prepares an executor for each.
+"""
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+from typing import Collection, Dict, List, Mapping, Optional, Tuple, Union
+
+import mxnet as mx
+import numpy as np
+
+from uniface_mx.errors import UnifaceError
+from uniface_mx.export import EPOCH, part_prefix
+from uniface_mx.registry import Registry
+
+_DEVICE = re.compile(r'cpu|gpu(?:\((?P<paren>\d+)\)|:(?P<colon>\d+))?$')
+
+
+class BackendError(UnifaceError):
+    """A backend, or the device asked of it, is not there, or a graph was not exported for it."""
+
+
+def gpu_number(device: str) -> Optional[int]:
+    """None for ``cpu``, else the number in ``gpu``, ``gpu(N)`` or ``gpu:N``; `BackendError` for anything else."""
+    found = _DEVICE.fullmatch(str(device))
+    if not found:
+        raise BackendError('device {!r} is unknown; valid are cpu, gpu and gpu(N)'.format(device))
+    return None if found.group() == 'cpu' else int(found.group('paren') or found.group('colon') or 0)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """MXNet announces on stderr whenever it fuses a graph; not while the context lasts."""
+    before = os.environ.get('MXNET_SUBGRAPH_VERBOSE')
+    os.environ['MXNET_SUBGRAPH_VERBOSE'] = before or '0'
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ['MXNET_SUBGRAPH_VERBOSE']
+
+
+def _mxnet_context(gpu: Optional[int]) -> mx.Context:
+    if gpu is None:
+        return mx.cpu()
+    try:
+        present = mx.context.num_gpus()
+        if gpu < present:
+            mx.nd.ones((1,), ctx=mx.gpu(gpu)).wait_to_read()
+            return mx.gpu(gpu)
+        reason = 'MXNet sees {} GPUs'.format(present)
+    except mx.MXNetError as error:
+        reason = str(error).strip().split('\n')[-1]
+    raise BackendError('gpu({}) cannot be used: {}; `python -m uniface_mx.doctor` says what is missing, and the device '
+                       'cpu needs none'.format(gpu, reason))
+
+
+class MxnetBackend:
+    """MXNet's symbolic executor, with oneDNN's fused layers on a CPU.
+
+    Parameters
+    ----------
+    prefix : path
+        ``DIR/NAME`` of an exported model.
+    files : collection of str
+        Names of the files that its manifest vouches for; others are not touched.
+    device : str
+        ``cpu``, ``gpu`` or ``gpu(N)``.
+    """
+
+    name, export = 'mxnet', 'tools/export.py --split'
+    suffix = ''
+
+    def __init__(self, prefix: Union[str, os.PathLike], files: Collection[str], device: str = 'cpu'):
+        self._prefix, self._files = Path(prefix), files
+        self._context = _mxnet_context(gpu_number(device))
+        self._graphs: Dict[str, tuple] = {}
+        self._executors: Dict[tuple, mx.executor.Executor] = {}
+
+    @property
+    def device(self) -> str:
+        """``cpu`` or ``gpu(N)``."""
+        return str(self._context).replace('cpu(0)', 'cpu')
+
+    def _path(self, part: str) -> Path:
+        return part_prefix(self._prefix, '-'.join(filter(None, (part, self.suffix))))
+
+    def has(self, part: str) -> bool:
+        """Was this graph exported?"""
+        name = self._path(part).name
+        return {name + '-symbol.json', '{}-{:04d}.params'.format(name, EPOCH)} <= set(self._files)
+
+    def _graph(self, part: str):
+        if part not in self._graphs:
+            path = self._path(part)
+            try:
+                symbol, arguments, statistics = mx.model.load_checkpoint(str(path), EPOCH)
+            except (mx.MXNetError, ValueError, OSError) as error:
+                raise BackendError('{}: MXNet cannot load this graph ({})'.format(
+                    path, str(error).strip().split('\n')[-1])) from None
+            arrays = [{name: array.as_in_context(self._context) for name, array in group.items()}
+                      for group in (arguments, statistics)]
+            self._graphs[part] = (symbol, *arrays)
+        return self._graphs[part]
+
+    def _executor(self, part: str, shapes: Tuple[Tuple[str, Tuple[int, ...]], ...]):
+        key = (part, shapes)
+        if key not in self._executors:
+            symbol, arguments, statistics = self._graph(part)
+            inputs = {name: mx.nd.zeros(shape, ctx=self._context) for name, shape in shapes}
+            with _quiet():
+                self._executors[key] = symbol.bind(self._context, dict(arguments, **inputs), grad_req='null',
+                                                   aux_states=statistics)
+        return self._executors[key]
+
+    def run(self, part: str, inputs: Mapping[str, object]) -> List[mx.nd.NDArray]:
+        """Outputs of a graph for named float32 inputs, NumPy's or what an earlier run gave; valid until its next run."""
+        shapes = tuple((name, tuple(array.shape)) for name, array in inputs.items())
+        return self._executor(part, shapes).forward(is_train=False, **inputs)
+
+    @staticmethod
+    def to_numpy(output: mx.nd.NDArray) -> np.ndarray:
+        """One output as a NumPy array."""
+        return output.asnumpy()
+
+
+class Int8Backend(MxnetBackend):
+    """MXNet with int8 convolutions, on CPUs alone: graphs ``NAME-trunk-int8`` and so on."""
+
+    name, export = 'mxnet-int8', 'tools/export.py --split --int8'
+    suffix = 'int8'
+
+    def __init__(self, prefix: Union[str, os.PathLike], files: Collection[str], device: str = 'cpu'):
+        if gpu_number(device) is not None:
+            raise BackendError('int8 graphs run on CPUs alone; take the device cpu, or the backend mxnet')
+        super().__init__(prefix, files, device)
+
+
+class OnnxBackend:
+    """ONNX Runtime, on a GPU by its CUDA provider. Parameters as in `MxnetBackend`."""
+
+    name, export = 'onnx', 'tools/export.py --split --onnx'
+
+    def __init__(self, prefix: Union[str, os.PathLike], files: Collection[str], device: str = 'cpu'):
+        try:
+            import onnxruntime
+        except ImportError:
+            raise BackendError("the backend onnx needs ONNX Runtime: pip install 'uniface_mx[onnx]'") from None
+        self._runtime = onnxruntime
+        self._prefix, self._files, self._gpu = Path(prefix), files, gpu_number(device)
+        self._sessions: Dict[str, object] = {}
+        if self._gpu is not None and 'CUDAExecutionProvider' not in onnxruntime.get_available_providers():
+            raise BackendError('{} cannot be used: this ONNX Runtime has no CUDA provider; install onnxruntime-gpu in place '
+                               'of onnxruntime, or take the device cpu'.format(self.device))
+
+    @property
+    def device(self) -> str:
+        """``cpu`` or ``gpu(N)``."""
+        return 'cpu' if self._gpu is None else 'gpu({})'.format(self._gpu)
+
+    def _path(self, part: str) -> Path:
+        path = part_prefix(self._prefix, part)
+        return path.with_name(path.name + '.onnx')
+
+    def has(self, part: str) -> bool:
+        """Was this graph exported?"""
+        return self._path(part).name in self._files
+
+    def _session(self, part: str):
+        if part not in self._sessions:
+            options = self._runtime.SessionOptions()
+            options.log_severity_level = 3
+            provider = 'CPUExecutionProvider'
+            if self._gpu is not None:
+                provider = ('CUDAExecutionProvider', {'device_id': self._gpu})
+            try:
+                session = self._runtime.InferenceSession(str(self._path(part)), options, providers=[provider])
+            except Exception as error:  # ONNX Runtime has an exception of its own for each of its codes
+                raise BackendError('{}: ONNX Runtime cannot load this graph on {} ({})'.format(
+                    self._path(part), self.device, str(error).strip().split('\n')[-1])) from None
+            # It goes on without a provider that fails.
+            if self._gpu is not None and session.get_providers()[0] != 'CUDAExecutionProvider':
+                raise BackendError('{} cannot be used: ONNX Runtime could not start CUDA on it'.format(self.device))
+            self._sessions[part] = session
+        return self._sessions[part]
+
+    def run(self, part: str, inputs: Mapping[str, np.ndarray]) -> List[np.ndarray]:
+        """Outputs of a graph for named float32 inputs."""
+        return self._session(part).run(None, dict(inputs))
+
+    @staticmethod
+    def to_numpy(output: np.ndarray) -> np.ndarray:
+        """One output as a NumPy array."""
+        return output
+
+
+BACKENDS = Registry('backend')
+for _backend in (MxnetBackend, Int8Backend, OnnxBackend):
+    BACKENDS.register(_backend.name)(_backend)
