@@ -277,3 +277,12 @@ def test_a_damaged_index(tmp_path, text, monkeypatch):
 def test_shards_must_make_sense(sets):
     with pytest.raises(ValueError, match='shard'):
         Loader(canvases(sets), 2, shard=(2, 2))
+
+
+def test_an_interrupt_ends_the_threads_and_leaves_the_position(sets):
+    loader = Loader(canvases(sets), 2, workers=2)
+    stream = iter(loader)
+    next(stream)
+    with pytest.raises(KeyboardInterrupt):
+        stream.throw(KeyboardInterrupt)
+    assert loader.position == 1 and not any(t.name.startswith('loader') for t in threading.enumerate())

@@ -132,7 +132,7 @@ class Canvases:
         for reader in labelled[1:]:
             records.require_teachers(reader.meta, labelled[0].meta.teachers, reader.name)
         for share, reader in zip(shares, self.readers):
-            if share.background > 0 and reader.meta.faces + reader.meta.ignored:
+            if share.background > 0 and reader.meta.faces:
                 raise RecordError('%s: has faces, and a background must have none' % reader.path)
         self.settings, self.seed, self.size, self.skip_bad = settings, seed, size, skip_bad
         self._kinds, weights = canvas_kinds(settings)

@@ -156,15 +156,12 @@ def test_a_photo_without_faces_fills_its_cell():
 
 def test_a_background_shows_only_where_no_photo_does():
     green = np.full((100, 100, 3), (0, 200, 0), np.uint8)
-    behind = Photo(
-        np.frombuffer(encode_jpeg(green), np.uint8),
-        np.zeros((0, OBJECT_WIDTH), np.float32),
-        100,
-        100,
-        'green',
-    )
+    doubtful = np.zeros((1, OBJECT_WIDTH), np.float32)
+    doubtful[0, BOX], doubtful[0, IGNORE] = (30, 30, 60, 60), 1
+    behind = Photo(np.frombuffer(encode_jpeg(green), np.uint8), doubtful, 100, 100, 'green')
     settings = replace(GEOMETRY_ONLY, background_probability=1, size_edges=(30, 31), size_weights=(1,))
     canvas, rows = make('mosaic', [photo()], settings, background=lambda: behind)
+    assert rows[:, IGNORE].tolist() == [0, 1]
     corners = canvas[[0, 0, 299, 299], [0, 299, 0, 299]].astype(int)
     assert (np.abs(corners - (0, 200, 0)).max(axis=1) < 12).sum() >= 3
 

@@ -190,73 +190,84 @@ def draw(
     (numpy.ndarray, numpy.ndarray)
         Canvas (size, size, 3) uint8 RGB, and label rows (G, 146) float32 in canvas pixels.
     """
-    canvas = _ground(kind, tiles, background, settings, size, rng, on_bad)
-    found = [geometric.no_objects()]
+    canvas, behind = _ground(kind, tiles, background, settings, size, rng, on_bad)
+    found = [behind]
     for tile in tiles:
-        scale = geometric.matrix_scale(tile.matrix)
         try:
-            _show(kind, tile, canvas)
+            objects = _show(kind, tile, canvas, settings)
         except RecordError as error:
-            if on_bad is None:
-                raise
-            on_bad(error)
+            _report(error, on_bad)
             continue
-        objects = geometric.cut_objects(
-            geometric.transform_objects(tile.photo.objects, tile.matrix),
-            tile.cell,
-            settings.drop_visible,
-            settings.keep_visible,
-            settings.embedding_visible,
-        )
-        detail = geometric.sides(objects) / max(1, scale)
+        detail = geometric.sides(objects) / max(1, geometric.matrix_scale(tile.matrix))
         x1, y1, x2, y2 = tile.cell
         view = canvas[y1:y2, x1:x2]
-        changed, loss = _change(view, detail[objects[:, HAS_EMBEDDING] == 1], settings, rng)
+        taught = objects[:, IGNORE] == 0
+        need = np.where(objects[:, HAS_EMBEDDING] == 1, settings.embedding_side, settings.min_side)
+        changed, loss = _change(view, detail[taught], need[taught], settings, rng)
         if changed is not view:
             view[...] = changed
         geometric.ignore_small(objects, detail / loss, settings.min_side, settings.embedding_side)
-        found.append(objects)
+        found.insert(-1, objects)
     return _store(canvas, settings, rng), np.concatenate(found)
 
 
-def _show(kind: str, tile: Tile, canvas: np.ndarray) -> None:
+def _report(error: RecordError, on_bad: Optional[Callable[[RecordError], None]]) -> None:
+    if on_bad is None:
+        raise error
+    on_bad(error)
+
+
+def _show(kind: str, tile: Tile, canvas: np.ndarray, settings: AugmentSettings) -> np.ndarray:
+    """Draw a photo; what is seen of its faces, in canvas pixels."""
     if kind == LETTERBOX:
         # The pixels that inference makes, which costs a full decode.
         image = decode(tile.photo)[0]
         canvas[...] = letterbox(cv2.flip(image, 1) if tile.matrix[0, 0] < 0 else image, len(canvas))[0]
-        return
-    image, factor = decode(tile.photo, geometric.matrix_scale(tile.matrix))
-    geometric.paint(
-        canvas, tile.cell, image, geometric.chain(geometric.scale_matrix(factor, factor), tile.matrix)
+    else:
+        image, factor = decode(tile.photo, geometric.matrix_scale(tile.matrix))
+        enlarge = geometric.scale_matrix(factor, factor)
+        geometric.paint(canvas, tile.cell, image, geometric.chain(enlarge, tile.matrix))
+    return geometric.cut_objects(
+        geometric.transform_objects(tile.photo.objects, tile.matrix),
+        tile.cell,
+        settings.drop_visible,
+        settings.keep_visible,
+        settings.embedding_visible,
     )
 
 
-def _ground(kind, tiles, background, settings, size, rng, on_bad) -> np.ndarray:
+def _ground(kind, tiles, background, settings, size, rng, on_bad) -> Tuple[np.ndarray, np.ndarray]:
+    """The canvas before any photo, and what may be faces there, to be ignored wherever a photo leaves them."""
     canvas = np.zeros((size, size, 3), np.uint8)
     if kind == LETTERBOX or all(covers(tile) for tile in tiles):
-        return canvas
+        return canvas, geometric.no_objects()
     if background is not None and rng.random() < settings.background_probability:
         try:
             photo = background()
             cell = np.array([0, 0, size, size])
             matrix = mosaic.cover_matrix(cell, photo.width, photo.height, rng)
-            _show(MOSAIC, Tile(photo, cell, matrix), canvas)
-            return canvas
+            objects = _show(MOSAIC, Tile(photo, cell, matrix), canvas, settings)
+            objects[:, IGNORE] = 1
+            return canvas, objects
         except RecordError as error:
-            if on_bad is None:
-                raise
-            on_bad(error)
+            _report(error, on_bad)
     if rng.random() < 0.5:
-        canvas.reshape(size, -1)[...] = np.tile(
-            rng.integers(0, 256, 3), size
-        )  # row by row: ten times as quick
-    return canvas
+        # Row by row: ten times as quick as pixel by pixel.
+        canvas.reshape(size, -1)[...] = np.tile(rng.integers(0, 256, 3), size)
+    return canvas, geometric.no_objects()
 
 
 def _change(
-    image: np.ndarray, details: np.ndarray, settings: AugmentSettings, rng: np.random.Generator
+    image: np.ndarray,
+    detail: np.ndarray,
+    need: np.ndarray,
+    settings: AugmentSettings,
+    rng: np.random.Generator,
 ) -> Tuple[np.ndarray, float]:
-    """Colour, resolution and blur of one cell; the second value is by how much its resolution fell."""
+    """Colour, resolution and blur of one cell; the second value is by how much its resolution fell.
+
+    The faces' sides have `detail` real pixels, of which low resolution leaves `need`.
+    """
 
     def vary(amount):
         return rng.uniform(1 - amount, 1 + amount)
@@ -274,15 +285,14 @@ def _change(
         )
     elif grey:
         image = photometric.colour(image, saturation=0)
-    smallest = details.min() if len(details) else np.inf
     loss = 1.0
     if rng.random() < settings.low_resolution_probability:
-        limit = min(settings.low_resolution_max, smallest / settings.embedding_side)
+        limit = min(settings.low_resolution_max, (detail / need).min(initial=np.inf))
         if limit > 1:
             loss = rng.uniform(1, limit)
             image = photometric.low_resolution(image, loss, rng.random() < 0.7)
     if rng.random() < settings.blur_probability:
-        sigma = min(settings.blur_max, smallest / 40) * rng.uniform(0.3, 1)
+        sigma = min(settings.blur_max, detail.min(initial=np.inf) / 40) * rng.uniform(0.3, 1)
         image = photometric.blur(image, sigma) if sigma > 0 else image
     return image, loss
 

@@ -69,9 +69,9 @@ class AugmentSettings:
     grey_probability : float
     low_resolution_probability, low_resolution_max : float
         Reduces by a factor of up to `low_resolution_max` and enlarges again, but no face with an embedding
-        below `embedding_side`.
+        below `embedding_side`, and no other below `min_side`.
     blur_probability, blur_max : float
-        Gaussian blur, sigma up to `blur_max` pixels, and up to a fortieth of the face's side.
+        Gaussian blur, sigma up to `blur_max` pixels, and up to a fortieth of the smallest face's side.
     noise_probability, noise_max : float
         Noise of a deviation up to `noise_max` grey levels.
     jpeg_probability : float
