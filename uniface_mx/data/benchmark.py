@@ -34,7 +34,7 @@ def measure(action: Callable[[int], object], seconds: float) -> Tuple[float, flo
     """Repeat `action(i)` for some time; repetitions a second, and CPU milliseconds of one."""
     action(0)
     count, wall, cpu = 0, time.perf_counter(), time.process_time()
-    while time.perf_counter() - wall < seconds:
+    while not count or time.perf_counter() - wall < seconds:
         action(count)
         count += 1
     return count / (time.perf_counter() - wall), (time.process_time() - cpu) / count * 1e3

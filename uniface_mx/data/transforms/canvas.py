@@ -237,7 +237,7 @@ def _show(kind: str, tile: Tile, canvas: np.ndarray, settings: AugmentSettings) 
 
 
 def _ground(kind, tiles, background, settings, size, rng, on_bad) -> Tuple[np.ndarray, np.ndarray]:
-    """The canvas before any photo, and what may be faces there, to be ignored wherever a photo leaves them."""
+    """The canvas before any photo, and what may be faces there, to be ignored."""
     canvas = np.zeros((size, size, 3), np.uint8)
     if kind == LETTERBOX or all(covers(tile) for tile in tiles):
         return canvas, geometric.no_objects()
