@@ -4,8 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, Literal, Optional, Tuple
 
-from .data.loader import RecordShare
-from .data.transforms import AugmentSettings
+from .data.transforms import AugmentSettings, RecordShare
 
 
 def within(default, low=None, high=None):
