@@ -1,0 +1,175 @@
+"""Find the faces in photos, a video or a camera's picture: JSON lines, marked pictures, upright crops."""
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import Dict, Iterator, Optional, Sequence
+
+import cv2
+from tqdm import tqdm
+
+from uniface_mx.command_line import (DONE, PARTLY, STATUS, TROUBLE, VIDEO_ENDINGS, Video, add_predictor_options, batches,
+                                     face_entry, find_photos, load_predictor, read_photos, report_skipped)
+from uniface_mx.drawing import draw_faces, face_crop
+from uniface_mx.errors import UnifaceError
+from uniface_mx.image import write_image
+
+
+def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog='detect', description=__doc__,
+                                     epilog=STATUS.format('a photo could not be read and was skipped'))
+    parser.add_argument('inputs', nargs='+', metavar='PHOTO',
+                        help='photos, folders, patterns; or one video file; or the number of a camera')
+    add_predictor_options(parser)
+    parser.add_argument('--out', metavar='DIR', help='write faces.jsonl and marked pictures (or video.mp4) into this folder')
+    parser.add_argument('--crops', action='store_true', help='also write each face, upright, into DIR/crops')
+    parser.add_argument('--json', action='store_true', help='print JSON, a line a photo or frame')
+    parser.add_argument('--embeddings', action='store_true', help='with the 128 numbers that tell people apart')
+    parser.add_argument('--frames', type=int, metavar='N', help='of a video or camera, the first N')
+    arguments = parser.parse_args(argv)
+    if arguments.crops and not arguments.out:
+        parser.error('--crops needs --out')
+    return arguments
+
+
+def video_source(inputs: Sequence[str]):
+    """The path or the camera's number, or None for photos."""
+    if len(inputs) != 1 or Path(inputs[0]).suffix.lower() not in VIDEO_ENDINGS | {''}:
+        return None
+    if inputs[0].isdigit() and not Path(inputs[0]).exists():
+        return int(inputs[0])
+    return inputs[0] if Path(inputs[0]).suffix else None
+
+
+@contextlib.contextmanager
+def lines_file(directory: Optional[str]) -> Iterator:
+    """``faces.jsonl``, written aside, or None."""
+    if not directory:
+        yield None
+        return
+    path = Path(directory) / 'faces.jsonl'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + '.part')
+    with open(str(aside), 'w', encoding='utf-8') as file:
+        yield file
+    os.replace(str(aside), str(path))
+
+
+class Report:
+    """Says what was found: JSON lines, or a line for people, and crops."""
+
+    def __init__(self, arguments: argparse.Namespace, file):
+        self._arguments, self._file = arguments, file
+        self.seen = self.faces = 0
+
+    def add(self, about: Dict, name: str, image, faces) -> None:
+        """Write down one photo or frame."""
+        self.seen += 1
+        self.faces += len(faces)
+        height, width = image.shape[:2]
+        self.write(dict(about, width=width, height=height,
+                        faces=[face_entry(face, self._arguments.embeddings) for face in faces]))
+        if self._arguments.crops:
+            for number, face in enumerate(faces):
+                save(Path(self._arguments.out) / 'crops' / '{}-{}.jpg'.format(name, number), face_crop(image, face.landmarks))
+
+    def write(self, entry: Dict) -> None:
+        """One JSON line, where they are wanted; else one for people."""
+        line = json.dumps(entry)
+        if self._file:
+            print(line, file=self._file)
+        if self._arguments.json:
+            print(line)
+        elif 'faces' in entry:
+            where = '{photo}: '.format(**entry) if 'frame' not in entry else 'frame {frame}: '.format(**entry)
+            boxes = ', '.join('{}x{} at {},{} ({:.2f})'.format(
+                round(right - left), round(bottom - top), round(left), round(top), face['score'])
+                for face in entry['faces'] for left, top, right, bottom in [face['box']])
+            tqdm.write(where + (boxes or 'no face'))
+
+
+def save(path: Path, image) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, image)
+
+
+def detect_photos(arguments: argparse.Namespace, predictor, report: Report) -> int:
+    photos, skipped = find_photos(arguments.inputs), {}
+    if arguments.out:
+        refuse_overwriting(photos, Path(arguments.out))
+    with tqdm(total=len(photos), unit='photo', disable=None) as bar:
+        for batch in batches(read_photos(photos, skipped, arguments.max_pixels), arguments.batch):
+            for (photo, image), faces in zip(batch, predictor([image for _, image in batch])):
+                report.add({'photo': str(photo.path)}, photo.name, image, faces)
+                if arguments.out:
+                    save(Path(arguments.out) / (photo.name + '.jpg'), draw_faces(image, faces))
+            bar.update(report.seen + len(skipped) - bar.n)
+    for path, reason in skipped.items():
+        report.write({'photo': path, 'error': reason})
+    report_skipped(skipped)
+    print('{} photos, {} faces, {} photos skipped'.format(report.seen, report.faces, len(skipped)), file=sys.stderr)
+    return PARTLY if skipped else DONE
+
+
+def refuse_overwriting(photos, directory: Path) -> None:
+    taken = {photo.path.resolve() for photo in photos}
+    for photo in photos:
+        if (directory / (photo.name + '.jpg')).resolve() in taken:
+            raise UnifaceError('{}: marked pictures would overwrite photos in {}; choose another folder for --out'.format(
+                photo.path, directory))
+
+
+def detect_video(arguments: argparse.Namespace, source, predictor, report: Report) -> int:
+    video, drawn = Video(source), None
+    frames = (((number, seconds), image) for number, seconds, image in islice(iter(video), arguments.frames))
+    together = 1 if isinstance(source, int) else arguments.batch
+    aside = Path(arguments.out) / 'video.part.mp4' if arguments.out else None
+    try:
+        for batch in batches(tqdm(frames, unit='frame', disable=None), together):
+            for ((number, seconds), image), faces in zip(batch, predictor([image for _, image in batch])):
+                report.add({'photo': str(source), 'frame': number, 'seconds': round(seconds, 3)},
+                           'frame-{:06d}'.format(number), image, faces)
+                if arguments.out:
+                    drawn = drawn or video_writer(aside, video.rate, image)
+                    drawn.write(cv2.cvtColor(draw_faces(image, faces), cv2.COLOR_RGB2BGR))
+    except KeyboardInterrupt:
+        if not isinstance(source, int):
+            raise
+    if not report.seen:
+        raise UnifaceError('{}: holds no picture that can be read'.format(source))
+    if drawn:
+        drawn.release()
+        os.replace(str(aside), str(Path(arguments.out) / 'video.mp4'))
+    print('{} frames, {} faces'.format(report.seen, report.faces), file=sys.stderr)
+    return DONE
+
+
+def video_writer(path: Path, rate: float, image) -> cv2.VideoWriter:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), rate, image.shape[1::-1])
+    if not writer.isOpened():
+        raise UnifaceError('{}: this OpenCV cannot write videos there'.format(path))
+    return writer
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    arguments = parse(argv)
+    try:
+        predictor = load_predictor(arguments)
+        source = video_source(arguments.inputs)
+        with lines_file(arguments.out) as file:
+            report = Report(arguments, file)
+            if source is None:
+                return detect_photos(arguments, predictor, report)
+            return detect_video(arguments, source, predictor, report)
+    except (UnifaceError, OSError) as error:
+        print('detect: {}'.format(error), file=sys.stderr)
+        return TROUBLE
+
+
+if __name__ == '__main__':
+    sys.exit(main())

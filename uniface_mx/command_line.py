@@ -1,0 +1,160 @@
+"""What the programs that take photos share: finding and reading them, and the predictor's options."""
+from __future__ import annotations
+
+import argparse
+import glob
+import sys
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple, Union
+
+import cv2
+import numpy as np
+
+from uniface_mx.backends import BACKENDS
+from uniface_mx.errors import UnifaceError
+from uniface_mx.image import MAX_PIXELS, ImageError, read_image
+from uniface_mx.predictor import Face, Predictor
+
+PHOTO_ENDINGS = frozenset('.avif .bmp .gif .jfif .jpeg .jpg .jp2 .pbm .pgm .png .ppm .tif .tiff .webp'.split())
+VIDEO_ENDINGS = frozenset('.avi .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'.split())
+
+# How a program ends: it did all, or found what it looked for; it left something out, or found nothing; it could not work.
+DONE, PARTLY, TROUBLE = 0, 1, 2
+STATUS = ('status: 0 for success; 1 where {}; 2 where it could not do its work')
+
+
+class PhotoFile(NamedTuple):
+    """A photo and its name for files made from it: unique in a run, without ending."""
+
+    path: Path
+    name: str
+
+
+def find_photos(arguments: Iterable[str]) -> List[PhotoFile]:
+    """The photos that files, folders (with all below them) and patterns name, in this order, folders sorted.
+
+    A file that does not exist is among them: reading it tells. In folders only files with a photo's ending count, and none
+    that are hidden.
+
+    Raises
+    ------
+    UnifaceError
+        A folder or all of the arguments hold no photo.
+    """
+    found: List[Tuple[Path, Path]] = []
+    for argument in arguments:
+        matches = [argument] if Path(argument).exists() else sorted(glob.glob(argument, recursive=True))
+        for path in map(Path, matches or [argument]):
+            if path.is_dir():
+                below = sorted(file for file in path.rglob('*') if file.suffix.lower() in PHOTO_ENDINGS and file.is_file()
+                               and not any(part.startswith('.') for part in file.relative_to(path).parts))
+                if not below:
+                    raise UnifaceError('{}: no photo in this folder'.format(path))
+                found += [(file, file.relative_to(path)) for file in below]
+            else:
+                found.append((path, Path(path.name)))
+    photos, seen = [], {}
+    for path, relative in found:
+        name = relative.with_suffix('').as_posix()
+        while name in seen:
+            seen[name] += 1
+            name = '{}-{}'.format(name, seen[name])
+        seen[name] = 1
+        photos.append(PhotoFile(path, name))
+    return photos
+
+
+def read_photos(photos: Iterable[PhotoFile], skipped: Dict[str, str],
+                max_pixels: int = MAX_PIXELS) -> Iterator[Tuple[PhotoFile, np.ndarray]]:
+    """Photos with their (H, W, 3) RGB images; of one that cannot be read, `skipped` gets path and reason."""
+    for photo in photos:
+        try:
+            yield photo, read_image(photo.path, max_pixels)
+        except ImageError as error:
+            skipped[str(photo.path)] = str(error)
+
+
+def batches(items: Iterable[Tuple[Any, np.ndarray]], size: int,
+            pixels: int = MAX_PIXELS) -> Iterator[List[Tuple[Any, np.ndarray]]]:
+    """Lists of at most `size` items with their images, shorter where the images together have more than so many pixels."""
+    batch, held = [], 0
+    for item in items:
+        batch.append(item)
+        held += item[1].shape[0] * item[1].shape[1]
+        if len(batch) == size or held > pixels:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
+
+
+class Video:
+    """Frames of a video file, or of a camera given by its number.
+
+    Iterating gives number, seconds since the first frame, and the (H, W, 3) RGB frame.
+
+    Raises
+    ------
+    UnifaceError
+        It cannot be opened.
+    """
+
+    def __init__(self, source: Union[str, int]):
+        self._capture = cv2.VideoCapture(source)
+        if not self._capture.isOpened():
+            raise UnifaceError('{}: cannot be opened as a {}'.format(source, 'camera' if isinstance(source, int) else 'video'))
+        self.rate = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
+
+    def __iter__(self) -> Iterator[Tuple[int, float, np.ndarray]]:
+        number = 0
+        try:
+            while True:
+                there, frame = self._capture.read()
+                if not there:
+                    return
+                yield number, number / self.rate, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+                number += 1
+        finally:
+            self._capture.release()
+
+
+def add_predictor_options(parser: argparse.ArgumentParser, max_faces: bool = True) -> None:
+    """Model, backend, device, and which faces count."""
+    parser.add_argument('--model', required=True, metavar='PREFIX', help='an exported model, as DIR/NAME of DIR/NAME.json')
+    parser.add_argument('--backend', default='mxnet', help='{} (%(default)s)'.format(', '.join(BACKENDS)))
+    parser.add_argument('--device', default='cpu', help='cpu, gpu or gpu(N) (%(default)s)')
+    parser.add_argument('--score', type=float, metavar='S', help="leave out faces of a lower score (the model's own)")
+    parser.add_argument('--min-size', type=float, default=0, metavar='PIXELS', help='leave out smaller faces')
+    parser.add_argument('--tile', type=int, metavar='PIXELS',
+                        help='look at larger photos also in overlapping tiles of this side: finds small faces, takes longer')
+    parser.add_argument('--batch', type=int, default=8, metavar='N', help='photos that are looked at together (%(default)s)')
+    parser.add_argument('--max-pixels', type=int, default=MAX_PIXELS, metavar='N', help='refuse larger photos (%(default)s)')
+    if max_faces:
+        parser.add_argument('--max-faces', type=int, metavar='N', help='only the N largest faces of a photo')
+
+
+def load_predictor(arguments: argparse.Namespace, **options) -> Predictor:
+    """The predictor that the options describe; what runs it, and where, is said on stderr."""
+    options = dict(dict(score_threshold=arguments.score, min_size=arguments.min_size, tile=arguments.tile,
+                        batch=arguments.batch, max_pixels=arguments.max_pixels,
+                        max_faces=getattr(arguments, 'max_faces', None)), **options)
+    predictor = Predictor.load(arguments.model, arguments.backend, arguments.device, **options)
+    print('{0.name} by {0.backend} on {0.device}'.format(predictor), file=sys.stderr)
+    return predictor
+
+
+def face_entry(face: Face, embedding: bool = False) -> Dict[str, Any]:
+    """A face as JSON has it: box and landmarks in pixels, to a hundredth."""
+    entry = {'box': [round(float(value), 2) for value in face.box], 'score': round(face.score, 4),
+             'landmarks': [[round(float(value), 2) for value in point] for point in face.landmarks]}
+    if embedding:
+        entry['embedding'] = [float(value) for value in face.embedding]
+    return entry
+
+
+def report_skipped(skipped: Dict[str, str], most: int = 10) -> None:
+    """Say on stderr what was left out and why, at most so many lines."""
+    for reason in list(skipped.values())[:most]:
+        print('skipped: ' + reason, file=sys.stderr)
+    if len(skipped) > most:
+        print('skipped: {} more'.format(len(skipped) - most), file=sys.stderr)
