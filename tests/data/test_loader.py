@@ -286,3 +286,13 @@ def test_an_interrupt_ends_the_threads_and_leaves_the_position(sets):
     with pytest.raises(KeyboardInterrupt):
         stream.throw(KeyboardInterrupt)
     assert loader.position == 1 and not any(t.name.startswith('loader') for t in threading.enumerate())
+
+
+def test_a_set_without_records_adds_nothing(sets, tmp_path):
+    nothing = write(tmp_path, 'nothing', 0)
+    shares = [RecordShare(nothing), RecordShare(sets['one'])]
+    source = Canvases(shares, AugmentSettings.none(), seed=None, size=60)
+    assert len(source) == 23 and len(list(Loader(source, 8))) == 3
+    assert 'one.rec' in Canvases(shares, AugmentSettings(), size=60).canvas(5)[2][0]
+    with pytest.raises(RecordError, match='ask for a photo'):
+        Canvases(shares[:1], AugmentSettings.none())
