@@ -15,7 +15,7 @@ from uniface_mx.errors import UnifaceError
 from uniface_mx.image import MAX_PIXELS, ImageError, read_image
 from uniface_mx.predictor import Face, Predictor
 
-PHOTO_ENDINGS = frozenset('.avif .bmp .gif .jfif .jpeg .jpg .jp2 .pbm .pgm .png .ppm .tif .tiff .webp'.split())
+PHOTO_ENDINGS = frozenset('.bmp .gif .jfif .jpeg .jpg .mpo .pbm .pgm .png .ppm .tif .tiff .webp'.split())
 VIDEO_ENDINGS = frozenset('.avi .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'.split())
 
 # How a program ends: it did all, or found what it looked for; it left something out, or found nothing; it could not work.
