@@ -1,0 +1,51 @@
+"""Collect the demo's photos; set what a model found in them beside what the teachers said."""
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Optional, Sequence
+
+from uniface_mx.errors import UnifaceError
+
+
+def run_photos(arguments: argparse.Namespace) -> int:
+    from uniface_mx.demo import collect_photos
+
+    print('photos from {}'.format(collect_photos(arguments.out)))
+    return 0
+
+
+def run_compare(arguments: argparse.Namespace) -> int:
+    from uniface_mx.data.records import RecordReader
+    from uniface_mx.demo import compare, format_comparison, missing_faces, read_faces
+
+    records = [record for name in arguments.records for record in RecordReader(name)]
+    comparison = compare(sorted(records, key=lambda record: record.key), read_faces(arguments.faces))
+    print(format_comparison(comparison))
+    missing = missing_faces(comparison)
+    if missing:
+        print('not found: {}'.format(missing), file=sys.stderr)
+    return 1 if missing else 0
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    parser = argparse.ArgumentParser(prog='demo', description=__doc__)
+    commands = parser.add_subparsers(dest='command', metavar='COMMAND')
+    commands.required = True
+    command = commands.add_parser('photos', help='collect photos: the real data\'s, or portraits in the public domain')
+    command.add_argument('--out', required=True, metavar='DIR')
+    command.set_defaults(run=run_photos)
+    command = commands.add_parser('compare', help='table of found and labelled faces; status 1 where one was not found')
+    command.add_argument('--records', required=True, nargs='+', metavar='NAME', help='what the teachers labelled')
+    command.add_argument('--faces', required=True, metavar='FILE', help='faces.jsonl of detect --embeddings')
+    command.set_defaults(run=run_compare)
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except (UnifaceError, OSError) as error:
+        print('demo: {}'.format(error), file=sys.stderr)
+        return 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())

