@@ -126,7 +126,7 @@ def read_faces(path: Union[str, os.PathLike]) -> Dict[str, List[dict]]:
 def compare(records: Sequence[Record], faces: Dict[str, List[dict]]) -> Comparison:
     """Set found faces beside labelled ones, one to one, from an overlap of 0.5.
 
-    A found face that lies on one to be ignored counts neither as found nor as extra. Two faces are the same person where the
+    A photo that no record shows has no labelled face. A found face that lies on one to be ignored counts neither as found nor as extra. Two faces are the same person where the
     teacher's vectors are closer than 0.6. Landmark errors are means over the five points, over the distance of the eyes.
     """
     photos, teacher, own = [], [], []
@@ -152,6 +152,9 @@ def compare(records: Sequence[Record], faces: Dict[str, List[dict]]) -> Comparis
                 own.append(face['embedding'])
         photos.append(PhotoComparison(record.key, int((~ignored).sum()), len(pairs),
                                       len(set(range(len(found))) - matched - spared), np.array(errors)))
+    labelled = {Path(record.key).name for record in records}
+    photos += [PhotoComparison(name, 0, 0, len(found), np.zeros(0)) for name, found in sorted(faces.items())
+               if name not in labelled]
     first, second = np.triu_indices(len(own), 1)
     vectors, ours = np.array(teacher).reshape(-1, 128), np.array(own).reshape(-1, 128)
     same = np.linalg.norm(vectors[first] - vectors[second], axis=1) < SAME_PERSON
