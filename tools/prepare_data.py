@@ -1,4 +1,5 @@
 """Prepare record sets of photos whose faces teachers have labelled, and look after them."""
+
 from __future__ import annotations
 
 import argparse
@@ -35,17 +36,44 @@ TEACHERS = ('mtcnn?thresholds=[0.6,0.7,0.6]', 'dlib')
 
 def run_make(args):
     source = open_source(args.source)
-    job = Job(tuple(args.teacher), source.complete, source.teacher_box, Rules(args.accept, args.agree, args.min_face),
-              args.mirror, args.size, args.quality, args.min_side, args.max_pixels)
+    job = Job(
+        tuple(args.teacher),
+        source.complete,
+        source.teacher_box,
+        Rules(args.accept, args.agree, args.min_face),
+        args.mirror,
+        args.size,
+        args.quality,
+        args.min_side,
+        args.max_pixels,
+    )
     count = len(source) if args.limit is None else min(args.limit, len(source))
     first, last = shard_range(count, *args.shard)
-    with open_executor(args.workers, args.dask) as executor:
-        summary = make(source, args.out, job, executor, Cache(args.cache), workers=args.workers, people=args.people,
-                       shard=args.shard[0], shards=args.shard[1], limit=args.limit, max_bad=args.max_bad,
-                       progress=bar(source.name, args.interval, total=last - first))
-    print('%s: %d photos, %d new answers of teachers; %.1f s of processor time, of which the teachers %.0f %%' % (
-        source.name, summary.photos, summary.new_answers, summary.seconds,
-        100 * summary.teacher_seconds / max(summary.seconds, 1e-9)))
+    with open_executor(args.workers, args.dask) as (executor, workers):
+        summary = make(
+            source,
+            args.out,
+            job,
+            executor,
+            Cache(args.cache),
+            workers=workers,
+            people=args.people,
+            shard=args.shard[0],
+            shards=args.shard[1],
+            limit=args.limit,
+            max_bad=args.max_bad,
+            progress=bar(source.name, args.interval, total=last - first),
+        )
+    print(
+        '%s: %d photos, %d new answers of teachers; %.1f s of processor time, %.0f %% of it theirs'
+        % (
+            source.name,
+            summary.photos,
+            summary.new_answers,
+            summary.seconds,
+            100 * summary.teacher_seconds / max(summary.seconds, 1e-9),
+        )
+    )
     for text, number in sorted(summary.counts.items()):
         print('  %8d %s' % (number, text))
     for reason, names in sorted(summary.skipped.items()):
@@ -56,8 +84,11 @@ def run_make(args):
 
 def run_merge(args):
     print_meta(args.out, merge(args.names, args.out, args.duplicates, args.guard, bar('merge')))
-    rest = [name + NEGATIVES for name in (str(record_path(n, '')) for n in args.names)
-            if record_path(name + NEGATIVES, '.json').exists()]
+    rest = [
+        name + NEGATIVES
+        for name in (str(record_path(n, '')) for n in args.names)
+        if record_path(name + NEGATIVES, '.json').exists()
+    ]
     if rest:
         out = str(record_path(args.out, '')) + NEGATIVES
         print_meta(out, merge(rest, out, args.duplicates, args.guard, bar('merge negatives')))
@@ -72,10 +103,19 @@ def run_check(args):
     sound = True
     for name in args.names:
         problems = check(name, args.guard, bar('check'))
-        print('%s: %s' % (name, 'sound' if not problems else ', '.join(
-            '%d %s' % (len(texts), kind) for kind, texts in sorted(problems.items()))))
+        print(
+            '%s: %s'
+            % (
+                name,
+                (
+                    'sound'
+                    if not problems
+                    else ', '.join('%d %s' % (len(texts), kind) for kind, texts in sorted(problems.items()))
+                ),
+            )
+        )
         for kind, texts in sorted(problems.items()):
-            print(''.join('  %s: %s\n' % (kind, text) for text in texts[:args.show]), end='')
+            print(''.join('  %s: %s\n' % (kind, text) for text in texts[: args.show]), end='')
         sound = sound and not problems
     return 0 if sound else 1
 
@@ -97,18 +137,35 @@ def run_show(args):
     write_image(args.out, sheet(args.name, numbers, args.side, args.columns))
     for number in numbers:
         record = reader[number]
-        print('%d  %s %s  %dx%d  faces %d  person %s' % (number, record.source, record.key, record.width, record.height,
-                                                         len(record.objects), record.person))
+        print(
+            '%d  %s %s  %dx%d  faces %d  person %s'
+            % (
+                number,
+                record.source,
+                record.key,
+                record.width,
+                record.height,
+                len(record.objects),
+                record.person,
+            )
+        )
 
 
 def bar(title, interval=1.0, total=None):
-    return lambda things: tqdm(things, desc=title, mininterval=interval, dynamic_ncols=True,
-                               total=len(things) if hasattr(things, '__len__') else total)
+    return lambda things: tqdm(
+        things,
+        desc=title,
+        mininterval=interval,
+        dynamic_ncols=True,
+        total=len(things) if hasattr(things, '__len__') else total,
+    )
 
 
 def print_meta(name, meta):
-    print('%s: %d photos, %d faces to learn, %d ignored, %d with landmarks, %d with embedding, %d persons named' % (
-        name, meta.records, meta.faces, meta.ignored, meta.landmarks, meta.embeddings, len(meta.persons)))
+    print(
+        '%s: %d photos, %d faces to learn, %d ignored, %d landmarks, %d embeddings, %d persons named'
+        % (name, meta.records, meta.faces, meta.ignored, meta.landmarks, meta.embeddings, len(meta.persons))
+    )
 
 
 def shard_argument(text):
@@ -128,65 +185,146 @@ def part_argument(text):
 
 
 def make_arguments(command):
-    command.add_argument('--source', required=True, metavar='KIND:PATH', help='KIND: %s' % ', '.join(sorted(SOURCES)))
-    command.add_argument('--out', required=True, metavar='NAME',
-                         help='writes NAME.rec, and NAME%s.rec with photos that show no face' % NEGATIVES)
-    command.add_argument('--teacher', nargs=2, default=TEACHERS, metavar=('LANDMARKS', 'EMBEDDINGS'),
-                         help='NAME or NAME?OPTION=VALUE&... (%(default)s)')
-    command.add_argument('--cache', metavar='FILE', default='teachers.cache',
-                         help='keeps what teachers found (%(default)s); not on a network file system')
-    command.add_argument('--shard', type=shard_argument, default=(1, 1), metavar='I/N', help='only part I of N')
+    command.add_argument(
+        '--source', required=True, metavar='KIND:PATH', help='KIND: %s' % ', '.join(sorted(SOURCES))
+    )
+    command.add_argument(
+        '--out',
+        required=True,
+        metavar='NAME',
+        help='writes NAME.rec, and NAME%s.rec with photos that show no face' % NEGATIVES,
+    )
+    command.add_argument(
+        '--teacher',
+        nargs=2,
+        default=TEACHERS,
+        metavar=('LANDMARKS', 'EMBEDDINGS'),
+        help='NAME or NAME?OPTION=VALUE&... (%(default)s)',
+    )
+    command.add_argument(
+        '--cache',
+        metavar='FILE',
+        default='teachers.cache',
+        help='keeps what teachers found (%(default)s); not on a network file system',
+    )
+    command.add_argument(
+        '--shard', type=shard_argument, default=(1, 1), metavar='I/N', help='only part I of N'
+    )
     where = command.add_mutually_exclusive_group()
-    where.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='N',
-                       help='processes of one thread each (%(default)s); 0: none but this one')
+    where.add_argument(
+        '--workers',
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar='N',
+        help='processes of one thread each (%(default)s); 0: none but this one',
+    )
     where.add_argument('--dask', metavar='ADDRESS', help='of a Dask scheduler, whose workers do the work')
-    command.add_argument('--people', default='', metavar='NAME',
-                         help="prefix of the persons' names, the same for sources that know the same people")
+    command.add_argument(
+        '--people',
+        default='',
+        metavar='NAME',
+        help="prefix of the persons' names, the same for sources that know the same people",
+    )
     command.add_argument('--limit', type=int, metavar='N', help='only the first photos of the source')
-    command.add_argument('--max-bad', type=float, default=0.05, metavar='F',
-                         help='stop if more than this part of the photos is bad (%(default)s)')
-    command.add_argument('--size', type=int, default=Job.size, help='longer side of stored photos (%(default)s)')
-    command.add_argument('--quality', type=int, default=Job.quality, help='of JPEGs that must be encoded (%(default)s)')
-    command.add_argument('--min-side', type=int, default=Job.min_side,
-                         help='photos with a shorter side are skipped (%(default)s)')
-    command.add_argument('--max-pixels', type=int, default=Job.max_pixels, help='larger photos are skipped (%(default)s)')
-    command.add_argument('--accept', type=float, default=Rules.accept,
-                         help='score from which a face that only the teacher sees is one (%(default)s)')
-    command.add_argument('--agree', type=float, default=Rules.agree,
-                         help='overlap from which two boxes are one face (%(default)s)')
-    command.add_argument('--min-face', type=float, default=Rules.min_face,
-                         help='side in pixels from which the teachers are believed (%(default)s)')
-    command.add_argument('--mirror', action='store_true', default=True,
-                         help="average each embedding with the mirrored face's (default)")
+    command.add_argument(
+        '--max-bad',
+        type=float,
+        default=0.05,
+        metavar='F',
+        help='stop if more than this part of the photos is bad (%(default)s)',
+    )
+    command.add_argument(
+        '--size', type=int, default=Job.size, help='longer side of stored photos (%(default)s)'
+    )
+    command.add_argument(
+        '--quality', type=int, default=Job.quality, help='of JPEGs that must be encoded (%(default)s)'
+    )
+    command.add_argument(
+        '--min-side',
+        type=int,
+        default=Job.min_side,
+        help='photos with a shorter side are skipped (%(default)s)',
+    )
+    command.add_argument(
+        '--max-pixels', type=int, default=Job.max_pixels, help='larger photos are skipped (%(default)s)'
+    )
+    command.add_argument(
+        '--accept',
+        type=float,
+        default=Rules.accept,
+        help='score from which a face that only the teacher sees is one (%(default)s)',
+    )
+    command.add_argument(
+        '--agree',
+        type=float,
+        default=Rules.agree,
+        help='overlap from which two boxes are one face (%(default)s)',
+    )
+    command.add_argument(
+        '--min-face',
+        type=float,
+        default=Rules.min_face,
+        help='side in pixels from which the teachers are believed (%(default)s)',
+    )
+    command.add_argument(
+        '--mirror',
+        action='store_true',
+        default=True,
+        help="average each embedding with the mirrored face's (default)",
+    )
     command.add_argument('--no-mirror', dest='mirror', action='store_false')
-    command.add_argument('--interval', type=float, default=1, metavar='S', help='seconds between updates of the bar')
+    command.add_argument(
+        '--interval', type=float, default=1, metavar='S', help='seconds between updates of the bar'
+    )
 
 
 def merge_arguments(command):
-    command.add_argument('names', nargs='+', metavar='NAME', help='record sets; the negatives beside them are merged too')
+    command.add_argument(
+        'names', nargs='+', metavar='NAME', help='record sets; the negatives beside them are merged too'
+    )
     command.add_argument('--out', required=True, metavar='NAME')
-    command.add_argument('--guard', nargs='+', default=(), metavar='NAME',
-                         help='record sets of evaluation sets, whose photos are left out')
+    command.add_argument(
+        '--guard',
+        nargs='+',
+        default=(),
+        metavar='NAME',
+        help='record sets of evaluation sets, whose photos are left out',
+    )
     command.add_argument('--duplicates', action='store_true', help='keep photos that occur twice')
 
 
 def split_arguments(command):
     command.add_argument('name', metavar='NAME')
-    command.add_argument('--parts', nargs='+', type=part_argument, required=True, metavar='PART=SHARE',
-                         help='writes NAME-PART.rec, ...')
+    command.add_argument(
+        '--parts',
+        nargs='+',
+        type=part_argument,
+        required=True,
+        metavar='PART=SHARE',
+        help='writes NAME-PART.rec, ...',
+    )
     command.add_argument('--salt', default='', help='another one gives another split')
 
 
 def check_arguments(command):
     command.add_argument('names', nargs='+', metavar='NAME')
-    command.add_argument('--guard', nargs='+', default=(), metavar='NAME',
-                         help='record sets of evaluation sets, whose photos must not occur')
-    command.add_argument('--show', type=int, default=10, metavar='N', help='problems listed of each kind (%(default)s)')
+    command.add_argument(
+        '--guard',
+        nargs='+',
+        default=(),
+        metavar='NAME',
+        help='record sets of evaluation sets, whose photos must not occur',
+    )
+    command.add_argument(
+        '--show', type=int, default=10, metavar='N', help='problems listed of each kind (%(default)s)'
+    )
 
 
 def stats_arguments(command):
     command.add_argument('names', nargs='+', metavar='NAME')
-    command.add_argument('--config', metavar='FILE', help='whose anchors to match; the default anchors if not given')
+    command.add_argument(
+        '--config', metavar='FILE', help='whose anchors to match; the default anchors if not given'
+    )
     command.add_argument('--picture', metavar='FILE', help='draw the distributions')
 
 

@@ -9,11 +9,31 @@ from gluoncv.data import RecordFileDetection
 from hypothesis import given, settings, strategies as st
 
 from uniface_mx.data import records
-from uniface_mx.data.records import (BOX, CLASS, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH,
-                                     Record, RecordError, RecordReader, RecordWriter, load_meta, mean_embedding,
-                                     pack_record, record_problems, require_teachers, unpack_label)
+from uniface_mx.data.records import (
+    BOX,
+    CLASS,
+    EMBEDDING,
+    HAS_EMBEDDING,
+    HAS_LANDMARKS,
+    IGNORE,
+    LANDMARKS,
+    OBJECT_WIDTH,
+    Record,
+    RecordError,
+    RecordReader,
+    RecordWriter,
+    load_meta,
+    mean_embedding,
+    pack_record,
+    record_problems,
+    require_teachers,
+    unpack_label,
+)
 
-SOURCES = [{'name': 's', 'kind': 'folder', 'licence': 'CC0'}, {'name': 't', 'kind': 'voc', 'licence': 'unknown'}]
+SOURCES = [
+    {'name': 's', 'kind': 'folder', 'licence': 'CC0'},
+    {'name': 't', 'kind': 'voc', 'licence': 'unknown'},
+]
 TEACHERS = {'embeddings': {'name': 'dlib', 'version': '1', 'sha256': 'ab' * 32, 'mirror': True}}
 
 
@@ -32,13 +52,19 @@ def face(box=(0.1, 0.2, 0.5, 0.6), embedding=None, ignore=False):
 def record(*faces, size=(80, 60), source='s', key='a/b.jpg', person=None, picture=0):
     image = np.random.RandomState(len(key)).randint(0, 256, (size[1], size[0], 3)).astype(np.uint8)
     objects = np.array(faces, np.float32).reshape(-1, OBJECT_WIDTH)
-    return Record(cv2.imencode('.jpg', image)[1].tobytes(), objects, size[0], size[1], source, key, person, picture)
+    return Record(
+        cv2.imencode('.jpg', image)[1].tobytes(), objects, size[0], size[1], source, key, person, picture
+    )
 
 
 @pytest.fixture
 def name(tmp_path):
     with RecordWriter(tmp_path / 'set', SOURCES, TEACHERS) as writer:
-        writer.add(record(face(embedding=0.25), face((0.6, 0.1, 1, 0.9), ignore=True), person='s/ann', picture=2 ** 64 - 3))
+        writer.add(
+            record(
+                face(embedding=0.25), face((0.6, 0.1, 1, 0.9), ignore=True), person='s/ann', picture=2**64 - 3
+            )
+        )
         writer.add(record(face((0, 0, 0.25, 1), embedding=0.75), source='t', key='ü\'.jpg', size=(40, 100)))
         writer.add(record(face(), person='s/ann', key='last.jpg'))
     return str(tmp_path / 'set')
@@ -51,8 +77,15 @@ def edit(path, change):
 
 
 def test_columns_fill_the_row():
-    columns = [CLASS, *range(*BOX.indices(146)), *range(*LANDMARKS.indices(146)), HAS_LANDMARKS, HAS_EMBEDDING, IGNORE,
-               *range(*EMBEDDING.indices(146))]
+    columns = [
+        CLASS,
+        *range(*BOX.indices(146)),
+        *range(*LANDMARKS.indices(146)),
+        HAS_LANDMARKS,
+        HAS_EMBEDDING,
+        IGNORE,
+        *range(*EMBEDDING.indices(146)),
+    ]
     assert columns == list(range(146)) and OBJECT_WIDTH == 146
 
 
@@ -61,9 +94,17 @@ def test_written_is_read(name):
         reader = RecordReader(given_name, verify=True)
         assert len(reader) == 3
     first, second, last = reader
-    assert (first.source, first.key, first.person, first.picture) == ('s', 'a/b.jpg', 's/ann', 2 ** 64 - 3)
-    assert (second.source, second.key, second.person, second.width, second.height) == ('t', 'ü\'.jpg', None, 40, 100)
-    np.testing.assert_array_equal(first.objects, record(face(embedding=0.25), face((0.6, 0.1, 1, 0.9), ignore=True)).objects)
+    assert (first.source, first.key, first.person, first.picture) == ('s', 'a/b.jpg', 's/ann', 2**64 - 3)
+    assert (second.source, second.key, second.person, second.width, second.height) == (
+        't',
+        'ü\'.jpg',
+        None,
+        40,
+        100,
+    )
+    np.testing.assert_array_equal(
+        first.objects, record(face(embedding=0.25), face((0.6, 0.1, 1, 0.9), ignore=True)).objects
+    )
     assert second.decode().shape == (100, 40, 3)
     assert last.person == 's/ann'
     meta = reader.meta
@@ -81,7 +122,7 @@ def test_the_label_is_the_layout_of_the_design(name):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 6), st.integers(0, 2 ** 64 - 1), st.integers(1, 2000), st.integers(1, 2000))
+@given(st.integers(0, 6), st.integers(0, 2**64 - 1), st.integers(1, 2000), st.integers(1, 2000))
 def test_pack_and_unpack_are_inverse(faces, picture, width, height):
     objects = np.random.RandomState(faces).rand(faces, OBJECT_WIDTH).astype(np.float32)
     packed = pack_record(Record(b'jpeg', objects, width, height, picture=picture), 5, 2, 9)
@@ -107,10 +148,12 @@ def test_image_det_iter_reads_the_boxes(name):
 
 
 def test_c_iterator_reads_the_boxes(name):
-    stock = mx.io.ImageDetRecordIter(path_imgrec=name + '.rec', batch_size=3, data_shape=(3, 32, 32), shuffle=False)
+    stock = mx.io.ImageDetRecordIter(
+        path_imgrec=name + '.rec', batch_size=3, data_shape=(3, 32, 32), shuffle=False
+    )
     label = stock.next().label[0].asnumpy()[0]
     start = 4 + int(label[4])
-    np.testing.assert_allclose(label[start:start + 5], [0, 0.1, 0.2, 0.5, 0.6], rtol=1e-6)
+    np.testing.assert_allclose(label[start : start + 5], [0, 0.1, 0.2, 0.5, 0.6], rtol=1e-6)
 
 
 def test_two_writers_write_the_same_bytes(tmp_path, name):
@@ -146,17 +189,21 @@ def test_truncated(tmp_path, name):
 def test_a_flipped_bit_is_found_by_its_sha256(tmp_path, name):
     def flip(data):
         data[-50] ^= 4
+
     edit(tmp_path / 'set.rec', flip)
     RecordReader(name)
     with pytest.raises(RecordError, match='sha256'):
         RecordReader(name, verify=True)
 
 
-@pytest.mark.parametrize('offset, message', [(0, 'record 0'), (8, 'record 0'), (32, 'damaged label|schema'),
-                                             (40, 'schema version')])
+@pytest.mark.parametrize(
+    'offset, message',
+    [(0, 'record 0'), (8, 'record 0'), (32, 'damaged label|schema'), (40, 'schema version')],
+)
 def test_a_damaged_record_is_named(tmp_path, name, offset, message):
     def damage(data):
-        data[offset:offset + 4] = struct.pack('<f', 77.0)
+        data[offset : offset + 4] = struct.pack('<f', 77.0)
+
     edit(tmp_path / 'set.rec', damage)
     with pytest.raises(RecordError, match=message):
         RecordReader(name)[0]
@@ -179,11 +226,14 @@ def test_no_such_record(name):
             RecordReader(name).read(index)
 
 
-@pytest.mark.parametrize('change, message', [
-    ({'schema': 2}, 'schema version 2, this package reads 1'),
-    ({'records': '3'}, "'records' is missing or no int"),
-    ({'sources': None}, "'sources' is missing"),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        ({'schema': 2}, 'schema version 2, this package reads 1'),
+        ({'records': '3'}, "'records' is missing or no int"),
+        ({'sources': None}, "'sources' is missing"),
+    ],
+)
 def test_bad_description(tmp_path, name, change, message):
     path = tmp_path / 'set.json'
     path.write_text(json.dumps(dict(json.loads(path.read_text()), **change)))
@@ -229,19 +279,22 @@ def changed(column, value):
     return row
 
 
-@pytest.mark.parametrize('row, problem', [
-    (face(embedding=0.5), None),
-    (face(ignore=True), None),
-    (changed(CLASS, 1), 'class'),
-    (changed(BOX, (0.5, 0.2, 0.5, 0.6)), 'without area'),
-    (changed(BOX, (0.5, 0.2, 1.1, 0.6)), 'outside'),
-    (changed(EMBEDDING, np.nan), 'finite'),
-    (changed(EMBEDDING, 0), 'disagree'),
-    (changed(HAS_EMBEDDING, 0), 'disagree'),
-    (changed(IGNORE, 0.5), 'flag'),
-    (changed(IGNORE, 1), 'ignored face has labels'),
-    (changed(LANDMARKS, 1.5), 'landmarks outside'),
-])
+@pytest.mark.parametrize(
+    'row, problem',
+    [
+        (face(embedding=0.5), None),
+        (face(ignore=True), None),
+        (changed(CLASS, 1), 'class'),
+        (changed(BOX, (0.5, 0.2, 0.5, 0.6)), 'without area'),
+        (changed(BOX, (0.5, 0.2, 1.1, 0.6)), 'outside'),
+        (changed(EMBEDDING, np.nan), 'finite'),
+        (changed(EMBEDDING, 0), 'disagree'),
+        (changed(HAS_EMBEDDING, 0), 'disagree'),
+        (changed(IGNORE, 0.5), 'flag'),
+        (changed(IGNORE, 1), 'ignored face has labels'),
+        (changed(LANDMARKS, 1.5), 'landmarks outside'),
+    ],
+)
 def test_problems(row, problem):
     problems = record_problems(record(row))
     assert not problems if problem is None else problem in problems[0]

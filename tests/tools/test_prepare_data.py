@@ -29,8 +29,23 @@ def photos(tmp_path, monkeypatch):
 
 
 def make(tool, out, *more, source='folder:photos?pattern=(?P<person>[0-9]+)_'):
-    return tool(['make', '--source', source, '--out', out, '--teacher', 'fakes:FakeFinder', 'fakes:FakeEmbedding', '--workers',
-                 '0', '--cache', 'cache', *more])
+    return tool(
+        [
+            'make',
+            '--source',
+            source,
+            '--out',
+            out,
+            '--teacher',
+            'fakes:FakeFinder',
+            'fakes:FakeEmbedding',
+            '--workers',
+            '0',
+            '--cache',
+            'cache',
+            *more,
+        ]
+    )
 
 
 def test_from_photos_to_a_checked_set(tool, photos, capsys):
@@ -40,14 +55,17 @@ def test_from_photos_to_a_checked_set(tool, photos, capsys):
     assert files_of('merged') == files_of('all')
     assert files_of('merged-negatives') == files_of('all-negatives')
     out = capsys.readouterr().out
-    assert 'all.rec: 12 photos, 12 faces to learn, 0 ignored, 12 with landmarks, 12 with embedding, 4 persons named' in out
+    assert 'all.rec: 12 photos, 12 faces to learn, 0 ignored, 12 landmarks, 12 embeddings, 4 persons' in out
     assert tool(['split', 'all', '--parts', 'a=0.5', 'b=0.5']) == 0
     assert tool(['check', 'all', 'all-a', 'all-b']) == 0
     assert capsys.readouterr().out.count('sound') == 3
     assert tool(['stats', 'all', '--picture', 'stats.png']) == 0
     text = capsys.readouterr().out
     # The painted face is 40x50 in a photo 120 wide.
-    assert re.search(r'face height at 300 px( +12\d\.\d\d){7}', text) and Path('stats.png').stat().st_size > 10000
+    assert (
+        re.search(r'face height at 300 px( +12\d\.\d\d){7}', text)
+        and Path('stats.png').stat().st_size > 10000
+    )
     assert tool(['show', 'all', '--out', 'show.png', '--count', '3', '--seed', '1']) == 0
     assert Path('show.png').exists() and capsys.readouterr().out.count('photos 0') == 3
 
@@ -62,27 +80,71 @@ def test_check_fails_where_evaluation_photos_occur(tool, photos, capsys):
 
 
 def test_options_reach_the_records(tool, photos):
-    make(tool, 'out', '--size', '60', '--min-face', '60', '--no-mirror', '--limit', '5', '--people', 'us', '--accept', '0.5')
+    make(
+        tool,
+        'out',
+        '--size',
+        '60',
+        '--min-face',
+        '60',
+        '--no-mirror',
+        '--limit',
+        '5',
+        '--people',
+        'us',
+        '--accept',
+        '0.5',
+    )
     meta = json.loads(Path('out.json').read_text())
     options = meta['sources'][0]['options']
     assert (options['size'], options['mirror'], options['rules']['accept']) == (60, False, 0.5)
     assert (meta['records'], meta['embeddings'], meta['persons']) == (5, 0, ['us/00', 'us/01'])
 
 
-@pytest.mark.parametrize('args, message', [
-    (['make', '--source', 'nothing:x', '--out', 'o'], 'nothing:x'),
-    (['make', '--source', 'folder:nowhere', '--out', 'o'], 'nowhere'),
-    (['make', '--source', 'folder:photos', '--out', 'o', '--workers', '0', '--teacher', 'nobody', 'dlib'], 'nobody'),
-    (['make', '--source', 'folder:photos', '--out', 'o', '--shard', '3/2'], 'shard 3/2'),
-    (['make', '--source', 'folder:photos', '--out', 'o', '--workers', '-1'], '--workers'),
-    (['make', '--source', 'folder:photos', '--out', 'photos/00_000.jpg/o', '--workers', '0', '--teacher', 'fakes:FakeFinder',
-      'fakes:FakeEmbedding'], 'cannot be written'),
-    (['merge', 'nowhere', '--out', 'o'], 'nowhere.json'),
-    (['split', 'nowhere', '--parts', 'a=0.5', 'b=0.5'], 'nowhere.json'),
-    (['check', 'nowhere'], 'nowhere.json'),
-    (['stats', 'nowhere'], 'nowhere.json'),
-    (['show', 'nowhere', '--out', 'o.png'], 'nowhere.json'),
-])
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        (['make', '--source', 'nothing:x', '--out', 'o'], 'nothing:x'),
+        (['make', '--source', 'folder:nowhere', '--out', 'o'], 'nowhere'),
+        (
+            [
+                'make',
+                '--source',
+                'folder:photos',
+                '--out',
+                'o',
+                '--workers',
+                '0',
+                '--teacher',
+                'nobody',
+                'dlib',
+            ],
+            'nobody',
+        ),
+        (['make', '--source', 'folder:photos', '--out', 'o', '--shard', '3/2'], 'shard 3/2'),
+        (['make', '--source', 'folder:photos', '--out', 'o', '--workers', '-1'], '--workers'),
+        (
+            [
+                'make',
+                '--source',
+                'folder:photos',
+                '--out',
+                'photos/00_000.jpg/o',
+                '--workers',
+                '0',
+                '--teacher',
+                'fakes:FakeFinder',
+                'fakes:FakeEmbedding',
+            ],
+            'cannot be written',
+        ),
+        (['merge', 'nowhere', '--out', 'o'], 'nowhere.json'),
+        (['split', 'nowhere', '--parts', 'a=0.5', 'b=0.5'], 'nowhere.json'),
+        (['check', 'nowhere'], 'nowhere.json'),
+        (['stats', 'nowhere'], 'nowhere.json'),
+        (['show', 'nowhere', '--out', 'o.png'], 'nowhere.json'),
+    ],
+)
 def test_one_line_says_what_is_wrong(tool, photos, capsys, args, message):
     assert tool(args) == 1
     error = capsys.readouterr().err.strip().splitlines()[-1]
@@ -90,8 +152,16 @@ def test_one_line_says_what_is_wrong(tool, photos, capsys, args, message):
     assert not any(name.startswith(('o', '.o')) for name in os.listdir('.'))
 
 
-@pytest.mark.parametrize('args', [[], ['make'], ['make', '--shard', 'x'], ['split', 'a', '--parts', 'b'],
-                                  ['make', '--source', 's', '--out', 'o', '--dask', 'd', '--workers', '1']])
+@pytest.mark.parametrize(
+    'args',
+    [
+        [],
+        ['make'],
+        ['make', '--shard', 'x'],
+        ['split', 'a', '--parts', 'b'],
+        ['make', '--source', 's', '--out', 'o', '--dask', 'd', '--workers', '1'],
+    ],
+)
 def test_usage(tool, capsys, args):
     with pytest.raises(SystemExit) as end:
         tool(args)

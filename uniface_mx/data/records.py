@@ -1,14 +1,17 @@
 """Record sets: photos with their faces' boxes, landmarks and embeddings in MXNet's detection layout.
 
 A record set NAME is four files: `NAME.rec` and `NAME.idx` (RecordIO as `mx.image.ImageDetIter` and
-`gluoncv.data.RecordFileDetection` read it), `NAME.keys` (one line a record: where the photo came from) and `NAME.json`
-(what is in it, which teachers labelled it, and the sha256 of the other files). A record's label is
+`gluoncv.data.RecordFileDetection` read it), `NAME.keys` (one line a record: where the photo came from) and
+`NAME.json` (what is in it, which teachers labelled it, and the sha256 of the other files). A record's label
+is
 
     header width, object width, schema version, source id, person id or -1, image width, image height,
 
-and then `OBJECT_WIDTH` values a face, whose columns the constants below name. Coordinates are divided by the stored
-image's width and height. The record's `id` is its number, its `id2` the picture's 64-bit perceptual hash.
+and then `OBJECT_WIDTH` values a face, whose columns the constants below name. Coordinates are divided by the
+stored image's width and height. The record's `id` is its number, its `id2` the picture's 64-bit perceptual
+hash.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -87,12 +90,16 @@ class Record:
         RecordError
             The JPEG is damaged or has another size than the record says.
         """
-        image = cv2.imdecode(np.frombuffer(self.image, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = cv2.imdecode(
+            np.frombuffer(self.image, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        )
         if image is None:
             raise RecordError('%s %s: the JPEG cannot be decoded' % (self.source, self.key))
         if image.shape[:2] != (self.height, self.width):
-            raise RecordError('%s %s: the JPEG is %dx%d, the record says %dx%d' % (
-                self.source, self.key, image.shape[1], image.shape[0], self.width, self.height))
+            raise RecordError(
+                '%s %s: the JPEG is %dx%d, the record says %dx%d'
+                % (self.source, self.key, image.shape[1], image.shape[0], self.width, self.height)
+            )
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -110,7 +117,8 @@ class RecordMeta:
     persons : list of str
         `SOURCE/NAME`; the place in the list is the person id.
     teachers : dict
-        `landmarks` and `embeddings`, each with `name`, `version` and `sha256`; `embeddings` also with `mirror`.
+        `landmarks` and `embeddings`, each with `name`, `version` and `sha256`; `embeddings` also with
+        `mirror`.
     mean_embedding : list of float
         128 values; empty without embeddings.
     files : dict
@@ -158,8 +166,10 @@ def load_meta(name: Union[str, os.PathLike]) -> RecordMeta:
     if not isinstance(values, dict) or 'schema' not in values:
         raise RecordError('%s: not the description of a record set' % path)
     if values['schema'] != SCHEMA_VERSION:
-        raise RecordError('%s: schema version %r, this package reads %d: prepare the set again or use the package '
-                          'that wrote it' % (path, values['schema'], SCHEMA_VERSION))
+        raise RecordError(
+            '%s: schema version %r, this package reads %d: prepare the set again or use '
+            'the package that wrote it' % (path, values['schema'], SCHEMA_VERSION)
+        )
     defaults = asdict(RecordMeta())
     for key, default in defaults.items():
         if type(values.get(key)) is not type(default):
@@ -168,7 +178,8 @@ def load_meta(name: Union[str, os.PathLike]) -> RecordMeta:
 
 
 def require_teachers(meta: RecordMeta, teachers: Dict[str, Any], name: Union[str, os.PathLike]) -> None:
-    """Refuse a record set whose embeddings come from another teacher than the given (a checkpoint's, or another set's).
+    """Refuse a record set whose embeddings come from another teacher than the given (a checkpoint's, or
+    another set's).
 
     Landmark teachers may differ: their labels mean the same.
 
@@ -188,15 +199,23 @@ def require_teachers(meta: RecordMeta, teachers: Dict[str, Any], name: Union[str
     """
     expected, found = teachers.get('embeddings'), meta.teachers.get('embeddings')
     if expected != found and meta.embeddings:
-        raise RecordError('%s: its embeddings come from %s, expected are those of %s; they cannot be mixed: prepare the '
-                          'set with that teacher' % (record_path(name, '.rec'), _teacher(found), _teacher(expected)))
+        raise RecordError(
+            '%s: its embeddings come from %s, expected are those of %s; they cannot be mixed: '
+            'prepare the set with that teacher'
+            % (record_path(name, '.rec'), _teacher(found), _teacher(expected))
+        )
 
 
 def _teacher(teacher: Optional[Dict[str, Any]]) -> str:
     if not teacher:
         return 'no teacher'
-    return '%s (version %s, weights %.12s%s)' % (teacher.get('name'), teacher.get('version'), teacher.get('sha256'),
-                                                 '' if teacher.get('mirror', True) else ', no mirror average')
+    mirror = '' if teacher.get('mirror', True) else ', no mirror average'
+    return '%s (version %s, weights %.12s%s)' % (
+        teacher.get('name'),
+        teacher.get('version'),
+        teacher.get('sha256'),
+        mirror,
+    )
 
 
 def mean_embedding(metas: Sequence[RecordMeta]) -> np.ndarray:
@@ -210,8 +229,8 @@ def mean_embedding(metas: Sequence[RecordMeta]) -> np.ndarray:
 
 def pack_record(record: Record, index: int = 0, source: int = 0, person: int = -1) -> bytes:
     """A record as the bytes that RecordIO stores."""
-    label = np.concatenate([np.array([HEADER_WIDTH, OBJECT_WIDTH, SCHEMA_VERSION, source, person, record.width,
-                                      record.height], np.float32), np.asarray(record.objects, np.float32).ravel()])
+    header = (HEADER_WIDTH, OBJECT_WIDTH, SCHEMA_VERSION, source, person, record.width, record.height)
+    label = np.concatenate([np.array(header, np.float32), np.asarray(record.objects, np.float32).ravel()])
     return _MX_HEADER.pack(label.size, 0.0, index, record.picture) + label.tobytes() + record.image
 
 
@@ -259,7 +278,9 @@ class RecordWriter:
         As in `RecordMeta.teachers`.
     """
 
-    def __init__(self, name: Union[str, os.PathLike], sources: Sequence[Dict[str, Any]], teachers: Dict[str, Any]):
+    def __init__(
+        self, name: Union[str, os.PathLike], sources: Sequence[Dict[str, Any]], teachers: Dict[str, Any]
+    ):
         self.name = name
         self.meta = RecordMeta(sources=list(sources), teachers=teachers)
         self._source_ids = {source['name']: i for i, source in enumerate(sources)}
@@ -275,7 +296,9 @@ class RecordWriter:
             record_path(self.name, '.rec').parent.mkdir(parents=True, exist_ok=True)
             self._keys = open(str(self._aside('.keys')), 'w', encoding='utf-8', newline='\n')
         except OSError as error:
-            raise RecordError('%s: cannot be written (%s)' % (record_path(self.name, '.rec'), error.strerror)) from None
+            raise RecordError(
+                '%s: cannot be written (%s)' % (record_path(self.name, '.rec'), error.strerror)
+            ) from None
         self._file = mx.recordio.MXIndexedRecordIO(str(self._aside('.idx')), str(self._aside('.rec')), 'w')
         return self
 
@@ -314,7 +337,9 @@ class RecordWriter:
         for suffix in _SUFFIXES[:3]:
             path = self._aside(suffix)
             meta.files[suffix] = {'bytes': path.stat().st_size, 'sha256': file_sha256(path)}
-        self._aside('.json').write_text(json.dumps(asdict(meta), indent=1, sort_keys=True) + '\n', encoding='utf-8')
+        self._aside('.json').write_text(
+            json.dumps(asdict(meta), indent=1, sort_keys=True) + '\n', encoding='utf-8'
+        )
         # The .json goes last: until it is there, sizes disagree and readers refuse the set.
         for suffix in _SUFFIXES:
             os.replace(str(self._aside(suffix)), str(record_path(self.name, suffix)))
@@ -354,11 +379,16 @@ class RecordReader:
             if not path.is_file():
                 raise RecordError('%s: no such file; it belongs to %s' % (path, record_path(name, '.json')))
             if path.stat().st_size != expected.get('bytes'):
-                raise RecordError('%s: %d bytes where %s says %s: it is incomplete or another file; prepare the set again'
-                                  % (path, path.stat().st_size, record_path(name, '.json'), expected.get('bytes')))
+                raise RecordError(
+                    '%s: %d bytes where %s says %s: it is incomplete or another file; prepare '
+                    'the set again'
+                    % (path, path.stat().st_size, record_path(name, '.json'), expected.get('bytes'))
+                )
             if verify and file_sha256(path) != expected.get('sha256'):
-                raise RecordError('%s: its sha256 is not the one in %s: the file is damaged; prepare the set again' % (
-                    path, record_path(name, '.json')))
+                raise RecordError(
+                    '%s: its sha256 is not the one in %s: the file is damaged; prepare the set '
+                    'again' % (path, record_path(name, '.json'))
+                )
         self.path = record_path(name, '.rec')
         self._file = None
         self._keys: Optional[List[str]] = None
@@ -375,11 +405,15 @@ class RecordReader:
             raise IndexError('%s has %d records, no number %d' % (self.path, len(self), index))
         try:
             if self._file is None:
-                self._file = mx.recordio.MXIndexedRecordIO(str(record_path(self.name, '.idx')), str(self.path), 'r')
+                self._file = mx.recordio.MXIndexedRecordIO(
+                    str(record_path(self.name, '.idx')), str(self.path), 'r'
+                )
             data = self._file.read_idx(index)
         except (mx.MXNetError, KeyError, ValueError, IndexError) as error:
-            raise RecordError('%s, record %d: cannot be read (%s)' % (
-                self.path, index, (str(error).strip().splitlines() or [''])[-1])) from None
+            raise RecordError(
+                '%s, record %d: cannot be read (%s)'
+                % (self.path, index, (str(error).strip().splitlines() or [''])[-1])
+            ) from None
         if data is None:
             raise RecordError('%s, record %d: the file ends before it' % (self.path, index))
         return data
@@ -390,8 +424,16 @@ class RecordReader:
         source, person, width, height = (int(value) for value in header[3:])
         if not (0 <= source < len(self.meta.sources) and -1 <= person < len(self.meta.persons)):
             raise RecordError('%s: unknown source %d or person %d' % (where, source, person))
-        return Record(image, objects, width, height, self.meta.sources[source]['name'], self.key(index),
-                      None if person < 0 else self.meta.persons[person], picture)
+        return Record(
+            image,
+            objects,
+            width,
+            height,
+            self.meta.sources[source]['name'],
+            self.key(index),
+            None if person < 0 else self.meta.persons[person],
+            picture,
+        )
 
     def key(self, index: int) -> str:
         """The photo's key in its source."""
@@ -399,8 +441,10 @@ class RecordReader:
             text = record_path(self.name, '.keys').read_text(encoding='utf-8')
             self._keys = [line.partition('\t')[2] for line in text.split('\n')[:-1]]
             if len(self._keys) != len(self):
-                raise RecordError('%s: %d lines for %d records' % (record_path(self.name, '.keys'), len(self._keys),
-                                                                   len(self)))
+                raise RecordError(
+                    '%s: %d lines for %d records'
+                    % (record_path(self.name, '.keys'), len(self._keys), len(self))
+                )
         return self._keys[index]
 
     def close(self) -> None:
@@ -431,7 +475,10 @@ def _face_problems(row: np.ndarray) -> List[str]:
         (row[CLASS] == 0, 'class is not 0'),
         (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1, 'box outside the image or without area'),
         (np.isin(row[[HAS_LANDMARKS, HAS_EMBEDDING, IGNORE]], (0, 1)).all(), 'a flag is neither 0 nor 1'),
-        (row[HAS_LANDMARKS] == 0 or ((row[LANDMARKS] >= 0) & (row[LANDMARKS] <= 1)).all(), 'landmarks outside the image'),
+        (
+            row[HAS_LANDMARKS] == 0 or ((row[LANDMARKS] >= 0) & (row[LANDMARKS] <= 1)).all(),
+            'landmarks outside the image',
+        ),
         (has_embedding == bool(np.any(row[EMBEDDING])), 'embedding and its flag disagree'),
         (row[IGNORE] == 0 or not (row[HAS_LANDMARKS] or has_embedding), 'an ignored face has labels'),
     )

@@ -5,16 +5,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fakes import write_photos
+from fakes import PATTERN, TEACHERS, write_photos
 
 from uniface_mx.data.prepare.cache import Cache
 from uniface_mx.data.prepare.executor import SerialExecutor
 from uniface_mx.data.prepare.look import Job
 from uniface_mx.data.prepare.make import make
 from uniface_mx.data.sources import open_source
-
-TEACHERS = ('fakes:FakeFinder', 'fakes:FakeEmbedding')
-PATTERN = '?pattern=(?P<person>[0-9]+)_'
 
 
 @pytest.fixture

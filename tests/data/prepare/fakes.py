@@ -1,4 +1,5 @@
 """Photos with painted faces, and teachers that see them: red faces surely, magenta ones not quite."""
+
 import hashlib
 import os
 import time
@@ -9,6 +10,8 @@ import numpy as np
 from uniface_mx.teachers import Detections, EmbeddingTeacher, LandmarkTeacher
 
 POINTS = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
+TEACHERS = ('fakes:FakeFinder', 'fakes:FakeEmbedding')
+PATTERN = '?pattern=(?P<person>[0-9]+)_'
 RED, MAGENTA = (230, 20, 20), (230, 20, 230)
 
 
@@ -64,7 +67,7 @@ def points_of(boxes):
 
 
 def paint(seed, faces=((30, 20, 70, 70),), size=(120, 100), color=RED):
-    """An RGB photo of (width, height) `size`: coarse noise that depends on the seed, with painted, spotted faces."""
+    """An RGB photo of (width, height) `size`: coarse noise after the seed, with painted, spotted faces."""
     random = np.random.RandomState(seed)
     coarse = random.randint(0, 160, (6, 8, 3)).astype(np.uint8)
     coarse[..., 1] = np.maximum(coarse[..., 1], 90)
@@ -78,7 +81,7 @@ def paint(seed, faces=((30, 20, 70, 70),), size=(120, 100), color=RED):
 
 
 def write_photos(folder, count, **paintings):
-    """`count` photos PERSON_NUMBER.jpg, three to a person, one red face each unless `paintings` say otherwise."""
+    """`count` photos PERSON_NUMBER.jpg, three to a person, one red face each if `paintings` do not differ."""
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(count):
         path = folder / ('%02d_%03d.jpg' % (i // 3, i))
@@ -88,5 +91,7 @@ def write_photos(folder, count, **paintings):
 
 def files_of(name):
     """sha256 of a record set's four files."""
-    return [hashlib.sha256(open(str(name) + ending, 'rb').read()).hexdigest() for ending in
-            ('.rec', '.idx', '.keys', '.json')]
+    return [
+        hashlib.sha256(open(str(name) + ending, 'rb').read()).hexdigest()
+        for ending in ('.rec', '.idx', '.keys', '.json')
+    ]

@@ -36,9 +36,11 @@ def test_all_or_nothing():
 
 def test_several_processes_write_at_once(tmp_path):
     path = tmp_path / 'cache'
-    code = ('import sys; from uniface_mx.data.prepare.cache import Cache\n'
-            'cache = Cache(sys.argv[1])\n'
-            'for i in range(100): cache.add([(bytes([int(sys.argv[2]), i]), b"q", b"a")])')
+    code = (
+        'import sys; from uniface_mx.data.prepare.cache import Cache\n'
+        'cache = Cache(sys.argv[1])\n'
+        'for i in range(100): cache.add([(bytes([int(sys.argv[2]), i]), b"q", b"a")])'
+    )
     workers = [subprocess.Popen([sys.executable, '-c', code, str(path), str(i)]) for i in range(3)]
     assert [worker.wait(60) for worker in workers] == [0, 0, 0]
     assert len(Cache(path)) == 300
@@ -46,11 +48,14 @@ def test_several_processes_write_at_once(tmp_path):
 
 def test_a_killed_writer_loses_only_what_it_had_not_added(tmp_path):
     path = tmp_path / 'cache'
-    code = ('import os, signal, sys; from uniface_mx.data.prepare.cache import Cache\n'
-            'cache = Cache(sys.argv[1])\n'
-            'cache.add([(b"p", b"q", b"a")])\n'
-            'cache._database.execute("BEGIN"); cache._database.execute("INSERT INTO found VALUES (?, ?, ?)", (b"x", b"y", b"z"))\n'
-            'os.kill(os.getpid(), signal.SIGKILL)')
+    code = (
+        'import os, signal, sys; from uniface_mx.data.prepare.cache import Cache\n'
+        'cache = Cache(sys.argv[1])\n'
+        'cache.add([(b"p", b"q", b"a")])\n'
+        'cache._database.execute("BEGIN")\n'
+        'cache._database.execute("INSERT INTO found VALUES (?, ?, ?)", (b"x", b"y", b"z"))\n'
+        'os.kill(os.getpid(), signal.SIGKILL)'
+    )
     assert subprocess.run([sys.executable, '-c', code, str(path)]).returncode == -9
     cache = Cache(path)
     assert cache.get(b'p') == {b'q': b'a'} and len(cache) == 1
@@ -65,9 +70,16 @@ def test_not_a_cache(tmp_path):
 
 def test_questions_differ_by_function_teacher_and_arguments():
     boxes = np.arange(4.0).reshape(1, 4)
-    questions = {Answers.question(*args) for args in [
-        ('detect', 't', boxes), ('refine', 't', boxes), ('refine', 'u', boxes), ('refine', 't', boxes + 1e-3),
-        ('refine', 't', boxes[:0])]}
+    questions = {
+        Answers.question(*args)
+        for args in [
+            ('detect', 't', boxes),
+            ('refine', 't', boxes),
+            ('refine', 'u', boxes),
+            ('refine', 't', boxes + 1e-3),
+            ('refine', 't', boxes[:0]),
+        ]
+    }
     assert len(questions) == 5
     assert Answers.question('refine', 't', boxes) == Answers.question('refine', 't', boxes.astype(np.float32))
 

@@ -2,11 +2,17 @@ import json
 
 import numpy as np
 import pytest
-from fakes import paint
 
 from uniface_mx.data.prepare.check import check
-from uniface_mx.data.records import (BOX, EMBEDDING, HAS_EMBEDDING, Record, RecordError, RecordReader, RecordWriter)
-from uniface_mx.image import encode_jpeg
+from uniface_mx.data.records import (
+    BOX,
+    EMBEDDING,
+    Record,
+    RecordError,
+    RecordReader,
+    RecordWriter,
+    file_sha256,
+)
 
 
 def rewrite(name, change):
@@ -30,12 +36,18 @@ def test_geometry(prepared):
     def change(i, record, objects):
         if i == 3:
             objects[0, BOX] = (0.5, 0.1, 0.4, 0.9)
+
     rewrite(prepared, change)
-    assert check(prepared) == {'damaged': ['record 3, photos/01_003.jpg: face 0: box outside the image or without area']}
+    assert check(prepared) == {
+        'damaged': ['record 3, photos/01_003.jpg: face 0: box outside the image or without area']
+    }
 
 
 def test_image(prepared):
-    rewrite(prepared, lambda i, record, objects: Record(**dict(vars(record), image=b'nothing')) if i == 5 else None)
+    rewrite(
+        prepared,
+        lambda i, record, objects: Record(**dict(vars(record), image=b'nothing')) if i == 5 else None,
+    )
     assert list(check(prepared)) == ['damaged']
 
 
@@ -45,15 +57,19 @@ def test_length_of_embeddings(prepared, factor, found):
 
     def change(i, record, objects):
         objects[0, EMBEDDING] *= np.median(norms) / norms[i] * (factor if i == 7 else 1)
+
     rewrite(prepared, change)
     problems = check(prepared)
     assert [text.split(':')[0] for text in problems.get('embedding of unlikely length', [])] == (
-        ['record 7, photos/02_007.jpg'] if found else [])
+        ['record 7, photos/02_007.jpg'] if found else []
+    )
 
 
 def test_duplicates(prepared):
     first = RecordReader(prepared)[2]
-    rewrite(prepared, lambda i, record, objects: Record(**dict(vars(first), key='again.jpg')) if i == 9 else None)
+    rewrite(
+        prepared, lambda i, record, objects: Record(**dict(vars(first), key='again.jpg')) if i == 9 else None
+    )
     assert check(prepared) == {'duplicate': ['record 9, photos/again.jpg: photos/00_002.jpg']}
 
 
@@ -86,7 +102,6 @@ def test_a_label_of_another_schema_is_named(tmp_path, prepared):
     data = path.read_bytes()
     header = np.array([7, 146, 1], '<f4').tobytes()
     path.write_bytes(data.replace(header, np.array([7, 146, 9], '<f4').tobytes(), 1))
-    from uniface_mx.data.records import file_sha256
     values = json.loads(meta.read_text())
     values['files']['.rec']['sha256'] = file_sha256(path)
     meta.write_text(json.dumps(values))

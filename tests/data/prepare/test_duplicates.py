@@ -22,18 +22,21 @@ def away(distance):
     return 0.1 + distance / np.sqrt(128)
 
 
-@pytest.mark.parametrize('picture, objects, width, found', [
-    (0, faces(0.1), 100, True),
-    (0b1111, faces(0.1), 100, True),
-    (0b11111, faces(0.1), 100, False),
-    (1 << 63 | 1 << 40 | 1 << 20 | 1, faces(0.1), 100, True),
-    (0, faces(away(0.24)), 100, True),
-    (0, faces(away(0.26)), 100, False),
-    (0, faces(0.1), 104, True),
-    (0, faces(0.1), 106, False),
-    (0b11, faces(), 100, True),
-    (0b111, faces(), 100, False),
-])
+@pytest.mark.parametrize(
+    'picture, objects, width, found',
+    [
+        (0, faces(0.1), 100, True),
+        (0b1111, faces(0.1), 100, True),
+        (0b11111, faces(0.1), 100, False),
+        (1 << 63 | 1 << 40 | 1 << 20 | 1, faces(0.1), 100, True),
+        (0, faces(away(0.24)), 100, True),
+        (0, faces(away(0.26)), 100, False),
+        (0, faces(0.1), 104, True),
+        (0, faces(0.1), 106, False),
+        (0b11, faces(), 100, True),
+        (0b111, faces(), 100, False),
+    ],
+)
 def test_what_is_the_same_picture(picture, objects, width, found):
     seen = Duplicates()
     assert seen.find(record('first', 0, faces(0.1))) is None
@@ -46,8 +49,8 @@ def test_the_first_is_named_and_a_duplicate_is_not_remembered():
     assert seen.find(record('b', 0b11, faces())) == 's/a'
     assert seen.find(record('c', 0b1111, faces())) is None
     assert seen.find(record('d', 0b111, faces())) == 's/c'
-    assert seen.find(record('e', 0xff00, faces()), remember=False) is None
-    assert seen.find(record('f', 0xff00, faces())) is None
+    assert seen.find(record('e', 0xFF00, faces()), remember=False) is None
+    assert seen.find(record('f', 0xFF00, faces())) is None
 
 
 def test_any_four_bits_are_found():

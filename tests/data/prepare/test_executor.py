@@ -63,28 +63,28 @@ def test_an_error_of_a_task_is_raised():
 
 
 def test_no_workers_is_this_process():
-    with open_executor(0) as executor:
-        assert in_one_go(executor, os.getpid) == os.getpid()
+    with open_executor(0) as (executor, count):
+        assert in_one_go(executor, os.getpid) == os.getpid() and count == 0
 
 
 def test_local_workers_have_one_thread_each_and_the_environment_is_restored(monkeypatch):
     monkeypatch.setenv('OMP_NUM_THREADS', '7')
-    with open_executor(1) as executor:
-        count, process = in_one_go(executor, threads)
-    assert count == '1' and process != os.getpid()
+    with open_executor(1) as (executor, count):
+        threads_there, process = in_one_go(executor, threads)
+    assert count == 1 and threads_there == '1' and process != os.getpid()
     assert os.environ['OMP_NUM_THREADS'] == '7'
 
 
 def test_a_killed_worker_is_an_error_that_says_what_to_do():
     with pytest.raises(PrepareError, match='same command again'):
-        with open_executor(1) as executor:
+        with open_executor(1) as (executor, count):
             in_one_go(executor, die)
 
 
 def test_an_interrupt_stops_the_workers():
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        with open_executor(1) as executor:
+        with open_executor(1) as (executor, count):
             in_one_go(executor, os.getpid)
             executor.submit(time.sleep, 60)
             raise KeyboardInterrupt

@@ -2,7 +2,7 @@ import shutil
 
 import cv2
 import pytest
-from conftest import PATTERN, TEACHERS
+from fakes import PATTERN, TEACHERS
 
 from uniface_mx.data.prepare.cache import Cache
 from uniface_mx.data.prepare.executor import SerialExecutor
@@ -22,7 +22,13 @@ def evaluation(tmp_path, photos, job):
     shutil.copy(str(photos / '00_000.jpg'), str(folder / 'as_it_is.jpg'))
     cv2.imwrite(str(folder / 'smaller.png'), cv2.resize(cv2.imread(str(photos / '02_007.jpg')), (90, 75)))
     cv2.imwrite(str(folder / 'cut.png'), cv2.imread(str(photos / '05_015.jpg'))[10:80, 20:80])
-    make(open_source('folder:%s?name=evaluation' % folder), str(tmp_path / 'guard'), job, SerialExecutor(), Cache(None))
+    make(
+        open_source('folder:%s?name=evaluation' % folder),
+        str(tmp_path / 'guard'),
+        job,
+        SerialExecutor(),
+        Cache(None),
+    )
     return str(tmp_path / 'guard')
 
 
@@ -45,7 +51,13 @@ def test_merge_leaves_them_out(tmp_path, prepared, evaluation):
 
 def test_a_guard_of_another_teacher_is_refused(tmp_path, photos, prepared):
     job = Job((TEACHERS[0], "fakes:FakeEmbedding?version='2'"))
-    make(open_source('folder:%s%s' % (photos, PATTERN)), str(tmp_path / 'other'), job, SerialExecutor(), Cache(None))
+    make(
+        open_source('folder:%s%s' % (photos, PATTERN)),
+        str(tmp_path / 'other'),
+        job,
+        SerialExecutor(),
+        Cache(None),
+    )
     with pytest.raises(RecordError, match='fake-embedding'):
         Guard([str(tmp_path / 'other')], RecordReader(prepared).meta.teachers)
 

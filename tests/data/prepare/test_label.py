@@ -28,12 +28,14 @@ def refine(boxes):
 
 
 def overlook(boxes):
-    return Detections(boxes, np.zeros(len(boxes), np.float32), np.full((len(boxes), 5, 2), np.nan, np.float32))
+    return Detections(
+        boxes, np.zeros(len(boxes), np.float32), np.full((len(boxes), 5, 2), np.nan, np.float32)
+    )
 
 
 def image(boxes=None, landmarks=None, **more):
-    return SourceImage('key', Path('x'), None if boxes is None else np.array(boxes, np.float32).reshape(-1, 4),
-                       landmarks, **more)
+    rows = None if boxes is None else np.array(boxes, np.float32).reshape(-1, 4)
+    return SourceImage('key', Path('x'), rows, landmarks, **more)
 
 
 def label(annotation, found, refine=no_refine, complete=False, teacher_box=False, rules=Rules(), size=SIZE):
@@ -93,7 +95,7 @@ def test_points_that_no_box_holds_get_a_box_about_them():
 def test_a_face_that_only_the_teacher_sees(complete, boxes):
     faces = label(image([A]), seen(A, B), complete=complete)
     np.testing.assert_array_equal(faces.boxes, boxes)
-    np.testing.assert_array_equal(faces.ignore, [False, True][:len(boxes)])
+    np.testing.assert_array_equal(faces.ignore, [False, True][: len(boxes)])
 
 
 def test_a_second_look_at_the_same_face_is_no_other_face():
@@ -164,8 +166,13 @@ def test_counts():
     assert counts['masked faces'] == 1 and counts['faces that only the teacher sees, ignored'] == 1
 
 
-boxes = st.lists(st.tuples(st.integers(-20, 180), st.integers(-20, 80), st.integers(5, 90), st.integers(5, 90)).map(
-    lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])), max_size=5)
+sides = st.integers(5, 90)
+boxes = st.lists(
+    st.tuples(st.integers(-20, 180), st.integers(-20, 80), sides, sides).map(
+        lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])
+    ),
+    max_size=5,
+)
 
 
 @settings(max_examples=60, deadline=None)

@@ -11,17 +11,25 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import PATTERN, TEACHERS
-from fakes import MAGENTA, FakeEmbedding, files_of, paint, points_of, write_photos
+from fakes import MAGENTA, PATTERN, TEACHERS, FakeEmbedding, files_of, paint, points_of, write_photos
 
 from uniface_mx.data.prepare import PrepareError
 from uniface_mx.data.prepare.cache import Cache
 from uniface_mx.data.prepare.executor import SerialExecutor, open_executor
 from uniface_mx.data.prepare.label import Rules
+from uniface_mx.data.prepare.look import look_at
 from uniface_mx.data.prepare.make import make, shard_range
 from uniface_mx.data.prepare.sets import merge
-from uniface_mx.data.records import (BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, RecordReader,
-                                     record_problems)
+from uniface_mx.data.records import (
+    BOX,
+    EMBEDDING,
+    HAS_EMBEDDING,
+    HAS_LANDMARKS,
+    IGNORE,
+    LANDMARKS,
+    RecordReader,
+    record_problems,
+)
 from uniface_mx.data.sources import open_source
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import read_image
@@ -30,8 +38,14 @@ TOOL = Path(__file__).parents[3] / 'tools' / 'prepare_data.py'
 
 
 def run(photos, name, job, options=PATTERN, executor=None, cache=None, **more):
-    return make(open_source('folder:%s%s' % (photos, options)), str(name), job, executor or SerialExecutor(),
-                Cache(None) if cache is None else cache, **more)
+    return make(
+        open_source('folder:%s%s' % (photos, options)),
+        str(name),
+        job,
+        executor or SerialExecutor(),
+        Cache(None) if cache is None else cache,
+        **more,
+    )
 
 
 def environment():
@@ -40,8 +54,24 @@ def environment():
 
 
 def command(photos, out, cache, *more, finder=TEACHERS[0]):
-    return [sys.executable, str(TOOL), 'make', '--source', 'folder:%s%s' % (photos, PATTERN), '--out', str(out), '--cache',
-            str(cache), '--teacher', finder, TEACHERS[1], '--workers', '0', *more]
+    source = 'folder:%s%s' % (photos, PATTERN)
+    return [
+        sys.executable,
+        str(TOOL),
+        'make',
+        '--source',
+        source,
+        '--out',
+        str(out),
+        '--cache',
+        str(cache),
+        '--teacher',
+        finder,
+        TEACHERS[1],
+        '--workers',
+        '0',
+        *more,
+    ]
 
 
 def test_a_record_holds_what_the_teachers_found(prepared, photos):
@@ -51,7 +81,7 @@ def test_a_record_holds_what_the_teachers_found(prepared, photos):
         assert record_problems(record) == []
         assert record.image == (photos / record.key).read_bytes()
         assert record.person == 'photos/' + record.key[:2]
-        face, = record.objects
+        (face,) = record.objects
         # The painted face is (30, 20, 70, 70) in 120x100; JPEG blurs its edge.
         np.testing.assert_allclose(face[BOX] * (120, 100, 120, 100), (30, 20, 70, 70), atol=2)
         box = face[BOX] * np.float32((120, 100, 120, 100))
@@ -69,12 +99,14 @@ def test_an_embedding_is_the_mean_of_the_face_and_its_mirror_image(tmp_path, pre
     views = teacher.embed([crop, crop[:, ::-1]])
     np.testing.assert_allclose(plain.objects[0, EMBEDDING], views[0], atol=1e-5)
     np.testing.assert_allclose(mirrored.objects[0, EMBEDDING], views.mean(axis=0), atol=1e-5)
-    assert [RecordReader(n).meta.teachers['embeddings']['mirror'] for n in (prepared, tmp_path / 'plain')] == [True, False]
+    assert [
+        RecordReader(n).meta.teachers['embeddings']['mirror'] for n in (prepared, tmp_path / 'plain')
+    ] == [True, False]
 
 
 def test_the_bytes_do_not_depend_on_the_workers(tmp_path, prepared, photos, job):
     for workers in (1, 2):
-        with open_executor(workers) as executor:
+        with open_executor(workers) as (executor, _):
             run(photos, tmp_path / 'workers', job, executor=executor, workers=workers)
         assert files_of(tmp_path / 'workers') == files_of(prepared)
 
@@ -102,9 +134,16 @@ def test_nothing_is_looked_at_twice(tmp_path, photos, job):
     log = tmp_path / 'log'
     job = replace(job, teachers=('fakes:FakeFinder?log=%s' % log, TEACHERS[1]))
     cache = Cache(tmp_path / 'cache')
-    assert run(photos, tmp_path / 'a', job, cache=cache).new_answers == 60
-    for changed in (job, replace(job, size=50, quality=70), replace(job, mirror=False), replace(job, rules=Rules(0.5, 0.6, 10))):
-        assert run(photos, tmp_path / 'a', changed, cache=cache).new_answers == 0
+    first = run(photos, tmp_path / 'a', job, cache=cache)
+    assert first.new_answers == 60 and 0 < first.teacher_seconds <= first.seconds
+    for changed in (
+        job,
+        replace(job, size=50, quality=70),
+        replace(job, mirror=False),
+        replace(job, rules=Rules(0.5, 0.6, 10)),
+    ):
+        again = run(photos, tmp_path / 'a', changed, cache=cache)
+        assert again.new_answers == again.teacher_seconds == 0
     assert len(log.read_text().splitlines()) == 20
     other = replace(job, teachers=(job.teachers[0], "fakes:FakeEmbedding?version='2'"))
     assert run(photos, tmp_path / 'a', other, cache=cache).new_answers == 20
@@ -112,12 +151,16 @@ def test_nothing_is_looked_at_twice(tmp_path, photos, job):
 
 def test_killed_at_ten_random_moments(tmp_path, photos):
     finder = TEACHERS[0] + '?seconds=0.1'
-    subprocess.run(command(photos, tmp_path / 'whole', tmp_path / 'whole.cache', finder=finder), env=environment(), check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    whole = command(photos, tmp_path / 'whole', tmp_path / 'whole.cache', finder=finder)
+    subprocess.run(whole, env=environment(), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     cache, chance, kills = tmp_path / 'cache', random.Random(5), 0
     while True:
-        process = subprocess.Popen(command(photos, tmp_path / 'killed', cache, finder=finder), env=environment(),
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command(photos, tmp_path / 'killed', cache, finder=finder),
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         if kills == 10:
             assert process.wait(120) == 0
             break
@@ -132,13 +175,17 @@ def test_killed_at_ten_random_moments(tmp_path, photos):
         aside.exists() and aside.unlink()
         kills += 1
     assert files_of(tmp_path / 'killed') == files_of(tmp_path / 'whole')
-    assert files_of(str(tmp_path / 'killed') + '-negatives') == files_of(str(tmp_path / 'whole') + '-negatives')
+    assert files_of(str(tmp_path / 'killed') + '-negatives') == files_of(
+        str(tmp_path / 'whole') + '-negatives'
+    )
 
 
 def test_an_interrupt_is_clean_and_the_next_run_goes_on(tmp_path, photos):
     finder = TEACHERS[0] + '?seconds=0.1'
-    process = subprocess.Popen(command(photos, tmp_path / 'out', tmp_path / 'cache', finder=finder), env=environment(),
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    tool = command(photos, tmp_path / 'out', tmp_path / 'cache', finder=finder)
+    process = subprocess.Popen(
+        tool, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     while not (tmp_path / 'cache').exists() or not len(Cache(tmp_path / 'cache')):
         assert process.poll() is None
         time.sleep(0.02)
@@ -147,16 +194,20 @@ def test_an_interrupt_is_clean_and_the_next_run_goes_on(tmp_path, photos):
     assert process.returncode == 130 and 'goes on where it was' in error and 'Traceback' not in error
     assert not list(tmp_path.glob('*.rec')) and not list(tmp_path.glob('.*.part'))
     before = len(Cache(tmp_path / 'cache'))
-    done = subprocess.run(command(photos, tmp_path / 'out', tmp_path / 'cache', finder=finder), env=environment(),
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    done = subprocess.run(
+        tool, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
+    )
     assert '20 photos, %d new answers' % (60 - before) in done.stdout
 
 
 def test_dask_with_a_killed_worker(tmp_path, prepared, photos, job):
     distributed = pytest.importorskip('distributed')
     job = replace(job, teachers=('fakes:FakeFinder?seconds=0.1', TEACHERS[1]))
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
-        with open_executor(dask=cluster.scheduler_address) as executor:
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        with open_executor(dask=cluster.scheduler_address) as (executor, workers):
+            assert workers == 2
             pids = list(executor._client.run(os.getpid).values())
             killed = []
 
@@ -175,14 +226,18 @@ def test_dask_with_a_killed_worker(tmp_path, prepared, photos, job):
 def test_bad_photos_are_skipped_counted_and_listed(tmp_path, photos, job):
     (photos / 'a.jpg').write_bytes(b'no image')
     data = (photos / '00_000.jpg').read_bytes()
-    (photos / 'b.jpg').write_bytes(data[:len(data) // 2])
+    (photos / 'b.jpg').write_bytes(data[: len(data) // 2])
     (photos / 'c.jpg').write_bytes(b'')
     cv2.imwrite(str(photos / 'd.png'), np.zeros((20, 200, 3), np.uint8))
     cv2.imwrite(str(photos / 'e.png'), np.zeros((200, 200, 3), np.uint8))
     (photos / 'f.jpg').symlink_to(photos / 'nowhere.jpg')
     summary = run(photos, tmp_path / 'out', replace(job, max_pixels=30000), '', max_bad=1)
-    assert summary.skipped == {'broken': ['a.jpg', 'b.jpg', 'c.jpg'], 'tiny': ['d.png'], 'huge': ['e.png'],
-                               'missing': ['f.jpg']}
+    assert summary.skipped == {
+        'broken': ['a.jpg', 'b.jpg', 'c.jpg'],
+        'tiny': ['d.png'],
+        'huge': ['e.png'],
+        'missing': ['f.jpg'],
+    }
     assert summary.bad == 6 and summary.photos == 26
     meta = RecordReader(tmp_path / 'out').meta
     assert meta.sources[0]['skipped'] == summary.skipped and meta.sources[0]['counts']['photos'] == 26
@@ -210,7 +265,11 @@ def test_photos_without_a_face(tmp_path, job):
     folder = write_photos(tmp_path / 'empty', 3, faces=())
     cv2.imwrite(str(folder / 'unsure.jpg'), paint(9, color=MAGENTA)[..., ::-1])
     summary = run(folder, tmp_path / 'faces', job)
-    assert summary.photos == 4 - 1 and summary.skipped['no face seen'] == ['00_000.jpg', '00_001.jpg', '00_002.jpg']
+    assert summary.photos == 4 - 1 and summary.skipped['no face seen'] == [
+        '00_000.jpg',
+        '00_001.jpg',
+        '00_002.jpg',
+    ]
     assert len(RecordReader(tmp_path / 'faces')) == len(RecordReader(tmp_path / 'faces-negatives')) == 0
     run(folder, tmp_path / 'none', job, '?faces=0')
     assert len(RecordReader(tmp_path / 'none')) == 0
@@ -227,8 +286,13 @@ def test_an_unsure_face_beside_a_sure_one_is_ignored(tmp_path, job):
     cv2.imwrite(str(folder / 'a.png'), image[..., ::-1])
     run(folder, tmp_path / 'out', job, '')
     record = RecordReader(tmp_path / 'out')[0]
-    np.testing.assert_allclose(record.objects[:, BOX] * (120, 100, 120, 100), [(10, 20, 50, 70), (70, 20, 110, 70)])
-    assert record.objects[:, IGNORE].tolist() == [0, 1] and record.objects[:, HAS_EMBEDDING].tolist() == [1, 0]
+    np.testing.assert_allclose(
+        record.objects[:, BOX] * (120, 100, 120, 100), [(10, 20, 50, 70), (70, 20, 110, 70)]
+    )
+    assert record.objects[:, IGNORE].tolist() == [0, 1] and record.objects[:, HAS_EMBEDDING].tolist() == [
+        1,
+        0,
+    ]
 
 
 def test_large_photos_are_stored_smaller_with_the_same_label(tmp_path, photos, prepared, job):
@@ -243,7 +307,9 @@ def test_duplicates_are_left_out(tmp_path, photos, prepared, job):
     cv2.imwrite(str(photos / '07_001.jpg'), image, [cv2.IMWRITE_JPEG_QUALITY, 60])
     cv2.imwrite(str(photos / '07_002.jpg'), cv2.resize(image, (240, 200)))
     summary = run(photos, tmp_path / 'out', job)
-    assert summary.skipped == {'duplicate': ['photos/07_001.jpg = photos/01_004.jpg', 'photos/07_002.jpg = photos/01_004.jpg']}
+    assert summary.skipped == {
+        'duplicate': ['photos/07_001.jpg = photos/01_004.jpg', 'photos/07_002.jpg = photos/01_004.jpg']
+    }
     assert files_of(tmp_path / 'out')[0] == files_of(prepared)[0]
 
 
@@ -252,13 +318,28 @@ def test_people_that_sources_share(tmp_path, photos, job):
     assert RecordReader(tmp_path / 'out').meta.persons == ['celeba/%02d' % i for i in range(7)]
 
 
-@pytest.mark.parametrize('teachers, message', [
-    (('fakes:FakeFinder', 'fakes:FakeFinder'), 'a landmark teacher and an embedding teacher'),
-    (('nobody', 'dlib'), "unknown teacher 'nobody'"),
-    (('fakes:Nobody', 'fakes:FakeEmbedding'), 'no class Nobody'),
-    (('fakes:FakeFinder?seconds', 'fakes:FakeEmbedding'), 'not OPTION=VALUE'),
-    (('fakes:FakeFinder?colour=1', 'fakes:FakeEmbedding'), "no option 'colour'"),
-])
+@pytest.mark.parametrize(
+    'teachers, message',
+    [
+        (('fakes:FakeFinder', 'fakes:FakeFinder'), 'a landmark teacher and an embedding teacher'),
+        (('nobody', 'dlib'), "unknown teacher 'nobody'"),
+        (('fakes:Nobody', 'fakes:FakeEmbedding'), 'no class Nobody'),
+        (('fakes:FakeFinder?seconds', 'fakes:FakeEmbedding'), 'not OPTION=VALUE'),
+        (('fakes:FakeFinder?colour=1', 'fakes:FakeEmbedding'), "no option 'colour'"),
+    ],
+)
 def test_wrong_teachers(tmp_path, photos, job, teachers, message):
     with pytest.raises(UnifaceError, match=message):
         run(photos, tmp_path / 'out', replace(job, teachers=teachers))
+
+
+def test_workers_with_other_teachers(tmp_path, photos, job):
+    class Elsewhere(SerialExecutor):
+        def submit(self, fn, *args):
+            if fn is look_at:
+                args = (args[0], replace(job, teachers=(TEACHERS[0], "fakes:FakeEmbedding?version='2'")))
+            return super().submit(fn, *args)
+
+    with pytest.raises(PrepareError, match='different teachers'):
+        run(photos, tmp_path / 'out', job, executor=Elsewhere())
+    assert not list(tmp_path.glob('out*'))

@@ -22,7 +22,7 @@ def bits(a, b):
 
 def test_hash_of_a_ramp():
     ramp = np.repeat(np.arange(0, 180, 2, np.uint8)[None, :, None], 3, axis=2).repeat(80, axis=0)
-    assert picture_hash(ramp) == 2 ** 64 - 1
+    assert picture_hash(ramp) == 2**64 - 1
     assert picture_hash(ramp[:, ::-1]) == 0
 
 
@@ -30,7 +30,10 @@ def test_hash_survives_size_and_quality_and_tells_photos_apart():
     photos = [paint(seed, size=(360, 300), faces=((100, 60, 200, 200),)) for seed in range(20)]
     hashes = [picture_hash(photo) for photo in photos]
     for photo, known in zip(photos, hashes):
-        for other in (cv2.resize(photo, (180, 150), interpolation=cv2.INTER_AREA), read_image(encode_jpeg(photo, 40))):
+        for other in (
+            cv2.resize(photo, (180, 150), interpolation=cv2.INTER_AREA),
+            read_image(encode_jpeg(photo, 40)),
+        ):
             assert bits(picture_hash(other), known) <= 4
     assert min(bits(a, b) for i, a in enumerate(hashes) for b in hashes[:i]) > 8
 
@@ -50,8 +53,15 @@ def test_what_is_stored_as_it_is():
     assert not storable(file.getvalue(), 120)
 
 
-@pytest.mark.parametrize('shape, size, expected', [((300, 600), 400, (400, 200)), ((600, 300), 400, (200, 400)),
-                                                   ((30, 40), 400, (40, 30)), ((1, 1000), 100, (100, 1))])
+@pytest.mark.parametrize(
+    'shape, size, expected',
+    [
+        ((300, 600), 400, (400, 200)),
+        ((600, 300), 400, (200, 400)),
+        ((30, 40), 400, (40, 30)),
+        ((1, 1000), 100, (100, 1)),
+    ],
+)
 def test_stored_size(shape, size, expected):
     data, width, height = stored_jpeg(np.zeros(shape + (3,), np.uint8), size, 90)
     assert (width, height) == expected

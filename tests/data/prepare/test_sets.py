@@ -2,8 +2,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from conftest import PATTERN, TEACHERS
-from fakes import files_of, write_photos
+from fakes import PATTERN, TEACHERS, files_of, write_photos
 
 from uniface_mx.data.prepare import PrepareError
 from uniface_mx.data.prepare.cache import Cache
@@ -33,8 +32,10 @@ def test_merge_keeps_order_names_and_labels_and_leaves_duplicates_out(tmp_path, 
     assert [r.source for r in records] == ['photos'] * 20 + ['other'] * 8
     assert [r.person for r in records] == [r.person for r in first] + [None] * 8
     assert all((a.objects == b.objects).all() and a.image == b.image for a, b in zip(records, first + second))
-    assert meta.sources[1]['skipped']['duplicate'] == ['other/x00_000.jpg = photos/00_000.jpg',
-                                                       'other/x03_011.jpg = photos/03_011.jpg']
+    assert meta.sources[1]['skipped']['duplicate'] == [
+        'other/x00_000.jpg = photos/00_000.jpg',
+        'other/x03_011.jpg = photos/03_011.jpg',
+    ]
     assert merge([prepared, other], str(tmp_path / 'all'), duplicates=True).records == 30
 
 
@@ -45,14 +46,22 @@ def test_a_set_merged_alone_is_itself(tmp_path, prepared):
 
 def test_other_teachers_do_not_mix(tmp_path, photos, prepared, job):
     changed = replace(job, teachers=(TEACHERS[0], "fakes:FakeEmbedding?version='2'"))
-    make(open_source('folder:%s?name=b' % photos), str(tmp_path / 'b'), changed, SerialExecutor(), Cache(None))
+    make(
+        open_source('folder:%s?name=b' % photos), str(tmp_path / 'b'), changed, SerialExecutor(), Cache(None)
+    )
     with pytest.raises(RecordError, match=r'b\.rec: its embeddings come from fake-embedding \(version 2'):
         merge([prepared, str(tmp_path / 'b')], str(tmp_path / 'all'))
     assert not list(tmp_path.glob('all*'))
 
 
 def test_sources_of_one_name_that_differ(tmp_path, photos, prepared, job):
-    make(open_source('folder:%s%s' % (photos, PATTERN)), str(tmp_path / 'b'), replace(job, size=50), SerialExecutor(), Cache(None))
+    make(
+        open_source('folder:%s%s' % (photos, PATTERN)),
+        str(tmp_path / 'b'),
+        replace(job, size=50),
+        SerialExecutor(),
+        Cache(None),
+    )
     with pytest.raises(PrepareError, match="source 'photos' differs .*options"):
         merge([prepared, str(tmp_path / 'b')], str(tmp_path / 'all'))
 
@@ -62,7 +71,9 @@ def test_split_keeps_people_together_and_every_photo(tmp_path, prepared):
     parts = {part: list(RecordReader('%s-%s' % (prepared, part), verify=True)) for part in metas}
     people = {part: {record.person for record in records} for part, records in parts.items()}
     assert not people['train'] & people['test'] and len(people['train'] | people['test']) == 7
-    assert sorted(r.key for records in parts.values() for r in records) == [r.key for r in RecordReader(prepared)]
+    assert sorted(r.key for records in parts.values() for r in records) == [
+        r.key for r in RecordReader(prepared)
+    ]
     assert 0 < len(parts['test']) < len(parts['train'])
 
 

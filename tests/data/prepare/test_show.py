@@ -6,7 +6,9 @@ from uniface_mx.data.prepare.show import BLUE, CAPTION, GREEN, RED, drawing, she
 from uniface_mx.data.records import BOX, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, Record, RecordReader
 
 
-@pytest.mark.parametrize('columns, color', [({}, GREEN), ({HAS_EMBEDDING: 0}, BLUE), ({HAS_EMBEDDING: 0, IGNORE: 1}, RED)])
+@pytest.mark.parametrize(
+    'columns, color', [({}, GREEN), ({HAS_EMBEDDING: 0}, BLUE), ({HAS_EMBEDDING: 0, IGNORE: 1}, RED)]
+)
 def test_a_box_is_drawn_where_it_is(prepared, columns, color):
     record = RecordReader(prepared)[0]
     objects = record.objects.copy()
@@ -24,7 +26,9 @@ def test_a_box_is_drawn_where_it_is(prepared, columns, color):
 def test_sheet(prepared):
     assert sheet(prepared, range(5), side=50, columns=3).shape == (2 * (50 + CAPTION), 150, 3)
     assert sheet(prepared, [19], side=50).shape == (50 + CAPTION, 50, 3)
-    np.testing.assert_array_equal(sheet(prepared, [1, 2], side=50, columns=1)[:50], drawing(RecordReader(prepared)[1], 50)[:50])
+    np.testing.assert_array_equal(
+        sheet(prepared, [1, 2], side=50, columns=1)[:50], drawing(RecordReader(prepared)[1], 50)[:50]
+    )
 
 
 @pytest.mark.parametrize('numbers', [[20], [-1], []])

@@ -1,9 +1,10 @@
 """What teachers found in photos, kept so that no photo needs a second look.
 
-Everything a teacher says is a function of the photo's bytes, of the teacher and of its arguments (the boxes to refine,
-the landmarks to align by). The cache keeps the results of these functions as float32 values, and knows nothing of
-sources, labels and records.
+Everything a teacher says is a function of the photo's bytes, of the teacher and of its arguments (the boxes
+to refine, the landmarks to align by). The cache keeps the results of these functions as float32 values, and
+knows nothing of sources, labels and records.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -21,8 +22,8 @@ Entry = Tuple[bytes, bytes, bytes]
 class Cache:
     """A file of entries (photo's sha256, what was asked, answer).
 
-    SQLite in WAL mode: several processes of one machine may share the file, and a kill at any moment loses only what
-    was not yet added. It is not for network file systems: give each machine a cache of its own.
+    SQLite in WAL mode: several processes of one machine may share the file, and a kill at any moment loses
+    only what was not yet added. It is not for network file systems: give each machine a cache of its own.
 
     Parameters
     ----------
@@ -37,8 +38,10 @@ class Cache:
             self._database = sqlite3.connect(':memory:' if path is None else str(path), timeout=600)
             self._database.execute('PRAGMA journal_mode=WAL')
             self._database.execute('PRAGMA synchronous=NORMAL')
-            self._database.execute('CREATE TABLE IF NOT EXISTS found (photo BLOB, question BLOB, answer BLOB, '
-                                   'PRIMARY KEY (photo, question)) WITHOUT ROWID')
+            self._database.execute(
+                'CREATE TABLE IF NOT EXISTS found (photo BLOB, question BLOB, '
+                'answer BLOB, PRIMARY KEY (photo, question)) WITHOUT ROWID'
+            )
         except (OSError, sqlite3.Error) as error:
             raise PrepareError('%s: cannot be used as a cache (%s)' % (path, error)) from None
 

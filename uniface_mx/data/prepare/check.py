@@ -1,4 +1,5 @@
 """Is a record set sound, and free of evaluation photos?"""
+
 from __future__ import annotations
 
 from collections import defaultdict
@@ -8,19 +9,27 @@ import numpy as np
 
 from uniface_mx.data.prepare.duplicates import DUPLICATE, Duplicates, record_name
 from uniface_mx.data.prepare.guard import GUARDED, Guard
-from uniface_mx.data.records import (EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, RecordError, RecordReader,
-                                     record_problems)
+from uniface_mx.data.records import (
+    EMBEDDING,
+    HAS_EMBEDDING,
+    HAS_LANDMARKS,
+    IGNORE,
+    RecordError,
+    RecordReader,
+    record_problems,
+)
 
 NORM_FACTOR = 1.5
 
 
-def check(name: str, guards: Sequence[str] = (),
-          progress: Callable[[Iterable], Iterable] = iter) -> Dict[str, List[str]]:
+def check(
+    name: str, guards: Sequence[str] = (), progress: Callable[[Iterable], Iterable] = iter
+) -> Dict[str, List[str]]:
     """Look for everything that can be wrong with a record set.
 
-    Schema, sizes and sha256 of the files; decodability, geometry and flags of each record; embeddings that are not
-    about as long as the others (`NORM_FACTOR` times the median, or less than its inverse); counts; pictures that
-    occur twice; photos of evaluation sets.
+    Schema, sizes and sha256 of the files; decodability, geometry and flags of each record; embeddings that
+    are not about as long as the others (`NORM_FACTOR` times the median, or less than its inverse); counts;
+    pictures that occur twice; photos of evaluation sets.
 
     Parameters
     ----------
@@ -60,7 +69,7 @@ def check(name: str, guards: Sequence[str] = (),
         other = guard.find(record) if guard else None
         if other is not None:
             problems[GUARDED].append('%s: %s' % (title, other))
-        objects.append(record.objects[:, :IGNORE + 1])
+        objects.append(record.objects[:, : IGNORE + 1])
         rows = record.objects[record.objects[:, HAS_EMBEDDING] == 1, EMBEDDING]
         norms += np.linalg.norm(rows, axis=1).tolist()
         owners += [title] * len(rows)
@@ -78,7 +87,14 @@ def _unlikely(norms: np.ndarray, owners: Sequence[str]) -> List[str]:
 
 
 def _counts(reader: RecordReader, objects: np.ndarray) -> List[str]:
-    found = {'faces': (objects[:, IGNORE] == 0).sum(), 'ignored': (objects[:, IGNORE] == 1).sum(),
-             'landmarks': objects[:, HAS_LANDMARKS].sum(), 'embeddings': objects[:, HAS_EMBEDDING].sum()}
-    return ['%s: %d where the .json says %d' % (key, number, getattr(reader.meta, key))
-            for key, number in found.items() if number != getattr(reader.meta, key)]
+    found = {
+        'faces': (objects[:, IGNORE] == 0).sum(),
+        'ignored': (objects[:, IGNORE] == 1).sum(),
+        'landmarks': objects[:, HAS_LANDMARKS].sum(),
+        'embeddings': objects[:, HAS_EMBEDDING].sum(),
+    }
+    return [
+        '%s: %d where the .json says %d' % (key, number, getattr(reader.meta, key))
+        for key, number in found.items()
+        if number != getattr(reader.meta, key)
+    ]

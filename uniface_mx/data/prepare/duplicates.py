@@ -1,4 +1,5 @@
 """The same picture twice: as it is, at another size, or at another quality."""
+
 from __future__ import annotations
 
 from collections import defaultdict
@@ -19,9 +20,9 @@ _BANDS = ((0, 13), (13, 13), (26, 13), (39, 13), (52, 12))
 class Duplicates:
     """Finds records that show a picture that an earlier record shows.
 
-    Two records show the same picture if their perceptual hashes differ in at most `HASH_BITS` of 64 bits, the ratios
-    of their sides by at most `ASPECT_RATIO`, and their largest faces' embeddings by at most `EMBEDDING_DISTANCE`. Where
-    one of the two has no embedding, at most `STRICT_HASH_BITS` bits may differ.
+    Two records show the same picture if their perceptual hashes differ in at most `HASH_BITS` of 64 bits, the
+    ratios of their sides by at most `ASPECT_RATIO`, and their largest faces' embeddings by at most
+    `EMBEDDING_DISTANCE`. Where one of the two has no embedding, at most `STRICT_HASH_BITS` bits may differ.
 
     Hashes that differ in four bits agree in one of five bands at least: only those are compared.
     """
@@ -31,9 +32,17 @@ class Duplicates:
         self._known: List[Tuple[int, float, Optional[np.ndarray], str]] = []
 
     def find(self, record: Record, remember: bool = True) -> Optional[str]:
-        """The name of the earlier record with this record's picture; without one, None, and the record is remembered."""
-        mine = (record.picture, record.width / record.height, main_embedding(record.objects), record_name(record))
-        slots = [band[(record.picture >> shift) & ((1 << bits) - 1)] for band, (shift, bits) in zip(self._bands, _BANDS)]
+        """The name of the earlier record with this picture; if there is none, the record is remembered."""
+        mine = (
+            record.picture,
+            record.width / record.height,
+            main_embedding(record.objects),
+            record_name(record),
+        )
+        slots = [
+            band[(record.picture >> shift) & ((1 << bits) - 1)]
+            for band, (shift, bits) in zip(self._bands, _BANDS)
+        ]
         for number in sorted(set().union(*slots)):
             if _same(mine, self._known[number]):
                 return self._known[number][3]

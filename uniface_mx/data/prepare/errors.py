@@ -1,4 +1,5 @@
 """The error of data preparation."""
+
 from uniface_mx.errors import UnifaceError
 
 

@@ -1,4 +1,5 @@
-"""Where the work runs: one `concurrent.futures` interface over this process, processes of this machine, or Dask."""
+"""Where the work runs: this process, this machine's processes or Dask, as a `concurrent.futures` executor."""
+
 from __future__ import annotations
 
 import multiprocessing
@@ -8,7 +9,7 @@ from collections import deque
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import Any, Callable, Iterable, Iterator, Optional
+from typing import Any, Callable, Iterable, Iterator, Optional, Tuple
 
 from uniface_mx.data.prepare.errors import PrepareError
 
@@ -28,16 +29,16 @@ class SerialExecutor(Executor):
 
 
 @contextmanager
-def open_executor(workers: int = 1, dask: Optional[str] = None) -> Iterator[Executor]:
-    """An executor for `look_at`.
+def open_executor(workers: int = 1, dask: Optional[str] = None) -> Iterator[Tuple[Executor, int]]:
+    """An executor for `look_at`, and how many workers it has beside this process.
 
     Parameters
     ----------
     workers : int
         Processes on this machine, each with one thread; 0 works in this process.
     dask : str, optional
-        Address of a Dask scheduler, instead. Its workers need this package and the teachers' weights, and no other
-        file: photos are sent to them. A worker that is lost is replaced by others.
+        Address of a Dask scheduler, instead. Its workers need this package and the teachers' weights, and no
+        other file: photos are sent to them. A worker that is lost is replaced by others.
 
     Raises
     ------
@@ -48,16 +49,18 @@ def open_executor(workers: int = 1, dask: Optional[str] = None) -> Iterator[Exec
         raise PrepareError('--workers %d: a number of processes, or 0 to use none' % workers)
     if dask is not None:
         with _dask_client(dask) as client:
-            yield client.get_executor()
+            yield client.get_executor(), sum(client.nthreads().values())
     elif workers == 0:
-        yield SerialExecutor()
+        yield SerialExecutor(), 0
     else:
         # Not forked: MXNet's threads do not survive a fork.
         saved = {name: os.environ.get(name) for name in _ONE_THREAD}
         os.environ.update(_ONE_THREAD)
-        pool = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'), _leave_interrupts_to_the_parent)
+        pool = ProcessPoolExecutor(
+            workers, multiprocessing.get_context('spawn'), _leave_interrupts_to_the_parent
+        )
         try:
-            yield pool
+            yield pool, workers
         except BaseException:
             _stop(pool)
             raise
@@ -103,8 +106,10 @@ def in_order(executor: Executor, function: Callable, tasks: Iterable[tuple], ahe
         while pending:
             yield pending.popleft().result()
     except BrokenProcessPool:
-        raise PrepareError('a worker process was killed, perhaps for want of memory; run the same command again, with '
-                           'fewer workers if need be: it goes on where it was') from None
+        raise PrepareError(
+            'a worker process was killed, perhaps for want of memory; run the same command '
+            'again, with fewer workers if need be: it goes on where it was'
+        ) from None
     finally:
         for future in pending:
             future.cancel()

@@ -1,4 +1,5 @@
 """Photos that also occur in an evaluation set, and must not be trained on."""
+
 from __future__ import annotations
 
 from typing import Iterable, Optional
@@ -6,7 +7,14 @@ from typing import Iterable, Optional
 import numpy as np
 
 from uniface_mx.data.prepare.duplicates import Duplicates, record_name
-from uniface_mx.data.records import EMBEDDING, EMBEDDING_DIM, HAS_EMBEDDING, Record, RecordReader, require_teachers
+from uniface_mx.data.records import (
+    EMBEDDING,
+    EMBEDDING_DIM,
+    HAS_EMBEDDING,
+    Record,
+    RecordReader,
+    require_teachers,
+)
 
 GUARDED = 'in an evaluation set'
 # Two crops of one photo are closer than that, two photos of one person hardly ever.
@@ -16,8 +24,8 @@ SAME_PHOTO = 0.2
 class Guard:
     """Finds records whose photo occurs in evaluation sets: as a picture, or cut and scaled otherwise.
 
-    The same picture is what `Duplicates` says. A photo in another crop shows in its faces: a teacher's embeddings of
-    the same face in the same photo are closer than `SAME_PHOTO`.
+    The same picture is what `Duplicates` says. A photo in another crop shows in its faces: a teacher's
+    embeddings of the same face in the same photo are closer than `SAME_PHOTO`.
 
     Parameters
     ----------
@@ -45,7 +53,7 @@ class Guard:
                 self._owners += [record_name(record)] * len(faces)
             reader.close()
         self._faces = np.concatenate(embeddings) if embeddings else np.zeros((0, EMBEDDING_DIM), np.float32)
-        self._lengths = (self._faces ** 2).sum(axis=1)
+        self._lengths = (self._faces**2).sum(axis=1)
 
     def find(self, record: Record) -> Optional[str]:
         """Which guarded photo a record shows, and why it is thought so; or None."""
@@ -55,7 +63,7 @@ class Guard:
         faces = _embeddings(record)
         if not len(faces) or not len(self._faces):
             return None
-        squares = (faces ** 2).sum(axis=1)[:, None] + self._lengths - 2 * faces @ self._faces.T
+        squares = (faces**2).sum(axis=1)[:, None] + self._lengths - 2 * faces @ self._faces.T
         _, owner = np.unravel_index(np.argmin(squares), squares.shape)
         distance = float(np.sqrt(max(squares.min(), 0)))
         return '%s (faces at %.3f)' % (self._owners[owner], distance) if distance <= SAME_PHOTO else None

@@ -1,9 +1,10 @@
 """Which faces a photo's label holds: the source's annotation against the teacher's eyes (section IV.A).
 
-Ground truth wins. A source whose boxes have another habit takes the teacher's box where the two agree. A face that only
-the teacher sees is dropped where the annotation is complete, ignored where it is not, and the truth where there is none.
-A masked face has a box, but no landmarks and no embedding.
+Ground truth wins. A source whose boxes have another habit takes the teacher's box where the two agree. A face
+that only the teacher sees is dropped where the annotation is complete, ignored where it is not, and the truth
+where there is none. A masked face has a box, but no landmarks and no embedding.
 """
+
 from __future__ import annotations
 
 from collections import Counter
@@ -16,8 +17,8 @@ from uniface_mx.data.sources.base import SourceImage
 from uniface_mx.geometry import area, clip_boxes, intersection, iou
 from uniface_mx.teachers.base import Detections
 
-# MTCNN's box around the five points of a frontal face: from their mean, in units of the distance between the middle of
-# the eyes and the middle of the mouth; medians over every fiftieth photo of net_7876.
+# MTCNN's box around the five points of a frontal face: from their mean, in units of the distance between the
+# middle of the eyes and the middle of the mouth; medians over every fiftieth photo of net_7876.
 BOX_ABOUT_POINTS = (-1.01, -1.58, 1.01, 1.14)
 
 
@@ -32,7 +33,8 @@ class Rules:
     agree : float
         Overlap (IoU) from which an annotated and a seen box are the same face.
     min_face : float
-        Shorter side of a face, in pixels of the photo, from which the teachers' landmarks and embeddings count.
+        Shorter side of a face, in pixels of the photo, from which the teachers' landmarks and embeddings
+        count.
     """
 
     accept: float = 0.9
@@ -67,8 +69,15 @@ class Faces:
     counts: Counter
 
 
-def label_faces(image: SourceImage, seen: Detections, refine: Callable[[np.ndarray], Detections],
-                size: Tuple[int, int], complete: bool, teacher_box: bool, rules: Rules) -> Faces:
+def label_faces(
+    image: SourceImage,
+    seen: Detections,
+    refine: Callable[[np.ndarray], Detections],
+    size: Tuple[int, int],
+    complete: bool,
+    teacher_box: bool,
+    rules: Rules,
+) -> Faces:
     """Decide on the faces of one photo.
 
     Parameters
@@ -141,8 +150,16 @@ def _assemble(image, boxes, landmarks, masked, ignore, given, persons, size, rul
     solid = area(boxes) > 0
     order = np.array(sorted(np.flatnonzero(solid), key=lambda i: (ignore[i], -area(boxes[i]))), int)
     named = [persons[i] for i in order if persons[i] is not None and not ignore[i]]
-    return Faces(boxes[order], landmarks[order], (known & inside & (given | large))[order], (known & large)[order],
-                 ignore[order], image.person or (named[0] if named else None), counts)
+    show, embed = known & inside & (given | large), known & large
+    return Faces(
+        boxes[order],
+        landmarks[order],
+        show[order],
+        embed[order],
+        ignore[order],
+        image.person or (named[0] if named else None),
+        counts,
+    )
 
 
 class _Truth:
@@ -151,9 +168,14 @@ class _Truth:
     def __init__(self, image: SourceImage):
         self.has_boxes = image.boxes is not None
         count = len(image.boxes) if self.has_boxes else 0 if image.landmarks is None else len(image.landmarks)
-        self.landmarks = (np.full((count, 5, 2), np.nan, np.float32) if image.landmarks is None
-                          else np.asarray(image.landmarks, np.float32))
-        self.boxes = np.asarray(image.boxes if self.has_boxes else box_about_points(self.landmarks), np.float32)
+        self.landmarks = (
+            np.full((count, 5, 2), np.nan, np.float32)
+            if image.landmarks is None
+            else np.asarray(image.landmarks, np.float32)
+        )
+        self.boxes = np.asarray(
+            image.boxes if self.has_boxes else box_about_points(self.landmarks), np.float32
+        )
         self.boxes = self.boxes.reshape(-1, 4)
         self.masked = np.zeros(count, bool) if image.masked is None else np.asarray(image.masked, bool)
         self.ignore = np.zeros(count, bool) if image.ignore is None else np.asarray(image.ignore, bool)

@@ -1,11 +1,14 @@
 """What a worker does: photos in, labelled photos and new cache entries out.
 
-A worker reads and writes no file. All it needs comes with the photos, so that it may be a process on this machine or on
-another, and what it says depends on nothing else.
+A worker reads and writes no file. All it needs comes with the photos, so that it may be a process on this
+machine or on another, and what it says depends on nothing else.
 """
+
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,8 +17,16 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 import yaml
 
-from uniface_mx.data.records import (BOX, EMBEDDING, EMBEDDING_DIM, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS,
-                                     OBJECT_WIDTH)
+from uniface_mx.data.records import (
+    BOX,
+    EMBEDDING,
+    EMBEDDING_DIM,
+    HAS_EMBEDDING,
+    HAS_LANDMARKS,
+    IGNORE,
+    LANDMARKS,
+    OBJECT_WIDTH,
+)
 from uniface_mx.data.prepare.cache import Answers, Entry
 from uniface_mx.data.prepare.errors import PrepareError
 from uniface_mx.data.prepare.label import Faces, Rules, label_faces
@@ -35,7 +46,8 @@ class Job:
     Parameters
     ----------
     teachers : tuple of str
-        A landmark teacher and an embedding teacher as NAME or NAME?OPTION=VALUE&..., NAME as `create_teacher` has it.
+        A landmark teacher and an embedding teacher as NAME or NAME?OPTION=VALUE&..., NAME as `create_teacher`
+        has it.
     complete, teacher_box : bool
         Of the source.
     rules : Rules
@@ -69,7 +81,7 @@ class Photo:
 
 @dataclass
 class Outcome:
-    """What became of a photo: `objects` and `jpeg`, or the reason why it is `skipped`; `entries` are for the cache."""
+    """What became of a photo: `objects` and `jpeg`, or why it is `skipped`; `entries` are for the cache."""
 
     key: str
     entries: List[Entry] = field(default_factory=list)
@@ -105,28 +117,63 @@ def open_teachers(specs: Tuple[str, ...]) -> Tuple[LandmarkTeacher, EmbeddingTea
     landmarks = [teacher for teacher in teachers if isinstance(teacher, LandmarkTeacher)]
     embeddings = [teacher for teacher in teachers if isinstance(teacher, EmbeddingTeacher)]
     if len(landmarks) != 1 or len(embeddings) != 1:
-        raise PrepareError('a landmark teacher and an embedding teacher are needed, not %s' % ' and '.join(specs))
+        raise PrepareError(
+            'a landmark teacher and an embedding teacher are needed, not %s' % ' and '.join(specs)
+        )
     if embeddings[0].dim != EMBEDDING_DIM:
-        raise PrepareError('%s gives %d values a face, records hold %d' % (
-            embeddings[0].name, embeddings[0].dim, EMBEDDING_DIM))
+        raise PrepareError(
+            '%s gives %d values a face, records hold %d'
+            % (embeddings[0].name, embeddings[0].dim, EMBEDDING_DIM)
+        )
     return landmarks[0], embeddings[0]
 
 
 def identities(specs: Tuple[str, ...]) -> Dict[str, Dict[str, str]]:
     """Name, version and weights' sha256 of a job's teachers, as record sets state them."""
-    return {kind: {'name': teacher.name, 'version': teacher.version, 'sha256': teacher.sha256}
-            for kind, teacher in zip(('landmarks', 'embeddings'), open_teachers(specs))}
+    return {
+        kind: {'name': teacher.name, 'version': teacher.version, 'sha256': teacher.sha256}
+        for kind, teacher in zip(('landmarks', 'embeddings'), open_teachers(specs))
+    }
 
 
-def look_at(photos: List[Photo], job: Job) -> List[Outcome]:
+@dataclass
+class Looked:
+    """The outcomes of some photos, and their cost in processor seconds: in all, and the teachers alone."""
+
+    outcomes: List[Outcome]
+    teachers: Dict[str, Dict[str, str]]
+    process: int
+    seconds: float
+    teacher_seconds: float
+
+
+def look_at(photos: List[Photo], job: Job) -> Looked:
     """Label photos; the embedding teacher sees the faces of all of them together."""
     teachers = open_teachers(job.teachers)
-    looks = [_Look(photo, job, *teachers) for photo in photos]
+    clock, start = _Clock(), time.process_time()
+    looks = [_Look(photo, job, *teachers, clock) for photo in photos]
     wanted = [(look, question, crops) for look in looks for question, crops in look.unknown_faces()]
-    vectors = teachers[1].embed([crop for _, _, crops in wanted for crop in crops]) if wanted else []
+    vectors = (
+        clock.run(teachers[1].embed, [crop for _, _, crops in wanted for crop in crops]) if wanted else []
+    )
     for i, (look, question, _) in enumerate(wanted):
         look.answers.put(question, np.concatenate([vectors[2 * i], vectors[2 * i + 1]])[None])
-    return [look.outcome() for look in looks]
+    outcomes = [look.outcome() for look in looks]
+    return Looked(outcomes, identities(job.teachers), os.getpid(), time.process_time() - start, clock.seconds)
+
+
+class _Clock:
+    """Adds up the processor time of calls."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def run(self, function, *arguments):
+        start = time.process_time()
+        try:
+            return function(*arguments)
+        finally:
+            self.seconds += time.process_time() - start
 
 
 def _identity(teacher) -> str:
@@ -136,9 +183,11 @@ def _identity(teacher) -> str:
 class _Look:
     """One photo under the teachers' eyes. The photo is decoded only if an answer is missing."""
 
-    def __init__(self, photo: Photo, job: Job, finder: LandmarkTeacher, embedder: EmbeddingTeacher):
+    def __init__(
+        self, photo: Photo, job: Job, finder: LandmarkTeacher, embedder: EmbeddingTeacher, clock: _Clock
+    ):
         self.photo, self.job = photo, job
-        self.finder, self.embedder = finder, embedder
+        self.finder, self.embedder, self.clock = finder, embedder, clock
         self.answers = Answers(hashlib.sha256(photo.data).digest(), photo.known)
         self.faces: Optional[Faces] = None
         self.skipped = ''
@@ -164,10 +213,14 @@ class _Look:
         if min(self.size) < job.min_side:
             self.skipped = 'tiny'
             return
-        seen = ask(self.answers.question('detect', _identity(self.finder), np.zeros(0)), _DETECTION_WIDTH,
-                   lambda: _pack(self.finder.detect([self.pixels])[0]))
-        self.faces = label_faces(self.photo.image, _unpack(seen), self._refine, self.size, job.complete,
-                                 job.teacher_box, job.rules)
+        seen = ask(
+            self.answers.question('detect', _identity(self.finder), np.zeros(0)),
+            _DETECTION_WIDTH,
+            lambda: _pack(self.clock.run(self.finder.detect, [self.pixels])[0]),
+        )
+        self.faces = label_faces(
+            self.photo.image, _unpack(seen), self._refine, self.size, job.complete, job.teacher_box, job.rules
+        )
 
     def _find_facts(self) -> np.ndarray:
         height, width = self.pixels.shape[:2]
@@ -175,9 +228,11 @@ class _Look:
         return np.array([[width, height, *words]], np.float32)
 
     def _refine(self, boxes: np.ndarray) -> Detections:
+        def find():
+            return _pack(self.clock.run(self.finder.refine, self.pixels, boxes))
+
         question = self.answers.question('refine', _identity(self.finder), boxes)
-        return _unpack(self.answers.ask(question, _DETECTION_WIDTH,
-                                        lambda: _pack(self.finder.refine(self.pixels, boxes))))
+        return _unpack(self.answers.ask(question, _DETECTION_WIDTH, find))
 
     def _face_question(self, landmarks: np.ndarray) -> bytes:
         return self.answers.question('embed', _identity(self.embedder), landmarks)
@@ -189,7 +244,7 @@ class _Look:
         for landmarks in self.faces.landmarks[self.faces.embed]:
             question = self._face_question(landmarks)
             if self.answers.get(question, 2 * EMBEDDING_DIM) is None:
-                crop = self.embedder.align(self.pixels, landmarks)
+                crop = self.clock.run(self.embedder.align, self.pixels, landmarks)
                 yield question, (crop, np.ascontiguousarray(crop[:, ::-1]))
 
     def _objects(self) -> np.ndarray:
@@ -203,7 +258,9 @@ class _Look:
         objects[:, HAS_EMBEDDING] = faces.embed
         objects[:, IGNORE] = faces.ignore
         for i in np.flatnonzero(faces.embed):
-            views = self.answers.get(self._face_question(faces.landmarks[i]), 2 * EMBEDDING_DIM).reshape(2, -1)
+            views = self.answers.get(self._face_question(faces.landmarks[i]), 2 * EMBEDDING_DIM).reshape(
+                2, -1
+            )
             objects[i, EMBEDDING] = views.mean(axis=0) if self.job.mirror else views[0]
         return objects
 

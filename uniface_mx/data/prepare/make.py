@@ -1,7 +1,10 @@
 """A source becomes a record set."""
+
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from collections import Counter
 from concurrent.futures import Executor
 from contextlib import ExitStack
@@ -34,6 +37,9 @@ class Summary:
         Looked at.
     new_answers : int
         Entries that were not in the cache.
+    seconds, teacher_seconds : float
+        Processor time of this process and the workers together, without loading the teachers; the teachers'
+        part of it.
     counts : Counter
         What the rules of labelling did.
     skipped : dict
@@ -44,6 +50,8 @@ class Summary:
 
     photos: int = 0
     new_answers: int = 0
+    seconds: float = 0.0
+    teacher_seconds: float = 0.0
     counts: Counter = field(default_factory=Counter)
     skipped: Dict[str, List[str]] = field(default_factory=dict)
     written: Dict[str, RecordMeta] = field(default_factory=dict)
@@ -65,13 +73,28 @@ def shard_range(count: int, shard: int, shards: int) -> Tuple[int, int]:
     return (shard - 1) * count // shards, shard * count // shards
 
 
-def make(source: Source, name: str, job: Job, executor: Executor, cache: Cache, *, workers: int = 1, people: str = '',
-         shard: int = 1, shards: int = 1, limit: Optional[int] = None, max_bad: float = 0.05,
-         progress: Callable[[Iterable], Iterable] = iter) -> Summary:
-    """Write the record sets `name` (photos with faces to learn) and `name`-negatives (photos that the source says show none).
+def make(
+    source: Source,
+    name: str,
+    job: Job,
+    executor: Executor,
+    cache: Cache,
+    *,
+    workers: int = 0,
+    people: str = '',
+    shard: int = 1,
+    shards: int = 1,
+    limit: Optional[int] = None,
+    max_bad: float = 0.05,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> Summary:
+    """Write the record sets `name` (photos with faces to learn) and `name`-negatives.
 
-    The bytes written follow from the source and the job alone. Duplicates are left out unless the set is one shard of
-    several: then `merge` leaves them out.
+    The negatives are photos without a face by their source; what a teacher finds there is ignored. Of other
+    photos in which no teacher sees a face nobody knows whether there is one: they are left out.
+
+    The bytes written follow from the source and the job alone. Duplicates are left out unless the set is one
+    shard of several: then `merge` leaves them out.
 
     Parameters
     ----------
@@ -82,9 +105,10 @@ def make(source: Source, name: str, job: Job, executor: Executor, cache: Cache, 
     executor : concurrent.futures.Executor
     cache : Cache
     workers : int
-        Of the executor: how much work to keep under way.
+        Of the executor: they decide how much work is kept under way.
     people : str
-        Prefix of the persons' names, by default the source's name: sources that know the same people share one.
+        Prefix of the persons' names, by default the source's name: sources that know the same people share
+        one.
     shard, shards : int
         Which part of the source, from 1, of how many.
     limit : int, optional
@@ -104,19 +128,26 @@ def make(source: Source, name: str, job: Job, executor: Executor, cache: Cache, 
     stated = {'embeddings': dict(teachers['embeddings'], mirror=job.mirror)}
     summary = Summary()
     with ExitStack() as stack:
-        outputs = [_Output(name + ending, source, job, teachers['landmarks'], stated, shards == 1, stack)
-                   for ending in ('', NEGATIVES)]
-        for image, outcome in progress(_outcomes(source, range(first, last), job, executor, cache, workers)):
+        outputs = [
+            _Output(name + ending, source, job, teachers['landmarks'], stated, shards == 1, stack)
+            for ending in ('', NEGATIVES)
+        ]
+        start = time.process_time()
+        for image, outcome in progress(
+            _outcomes(source, range(first, last), job, teachers, executor, cache, workers, summary)
+        ):
             summary.photos += 1
             summary.new_answers += len(outcome.entries)
             summary.counts.update(outcome.counts)
             taught = outcome.objects is not None and bool((outcome.objects[:, IGNORE] == 0).any())
-            if outcome.skipped or not taught and image.boxes is None:
+            unsure = not taught and image.boxes is None and not job.complete
+            if outcome.skipped or unsure:
                 summary.skip(outcome.skipped or 'no face seen', outcome.key)
             else:
                 outputs[0 if taught else 1].add(_record(outcome, source.name, people or source.name))
             if summary.photos >= PHOTOS_BEFORE_STOP:
                 _stop_if_bad(summary, max_bad)
+        summary.seconds += time.process_time() - start
         _stop_if_bad(summary, max_bad)
         for key, reason in source.issues:
             summary.skip('annotation left out', '%s: %s' % (key, reason))
@@ -132,11 +163,26 @@ def make(source: Source, name: str, job: Job, executor: Executor, cache: Cache, 
 class _Output:
     """One of the record sets that a run writes."""
 
-    def __init__(self, name: str, source: Source, job: Job, landmark_teacher: Dict[str, str], teachers: Dict[str, Any],
-                 unique: bool, stack: ExitStack):
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        job: Job,
+        landmark_teacher: Dict[str, str],
+        teachers: Dict[str, Any],
+        unique: bool,
+        stack: ExitStack,
+    ):
         # The writer takes what the dictionary holds when its block ends.
-        self.info = {'name': source.name, 'kind': source.kind, 'licence': source.licence,
-                     'landmark_teacher': landmark_teacher, 'options': _options(job), 'counts': {}, 'skipped': {}}
+        self.info = {
+            'name': source.name,
+            'kind': source.kind,
+            'licence': source.licence,
+            'landmark_teacher': landmark_teacher,
+            'options': _options(job),
+            'counts': {},
+            'skipped': {},
+        }
         self.writer = stack.enter_context(RecordWriter(name, [self.info], teachers))
         self.seen = Duplicates() if unique else None
         self.repeated: List[str] = []
@@ -157,23 +203,31 @@ class _Output:
 
 def _record(outcome: Outcome, source: str, people: str) -> Record:
     person = None if outcome.person is None else '%s/%s' % (people, outcome.person)
-    return Record(outcome.jpeg, outcome.objects, outcome.width, outcome.height, source, outcome.key, person,
-                  outcome.picture)
+    size = outcome.width, outcome.height
+    return Record(outcome.jpeg, outcome.objects, *size, source, outcome.key, person, outcome.picture)
 
 
 def _options(job: Job) -> Dict[str, Any]:
     return {key: value for key, value in asdict(job).items() if key != 'teachers'}
 
 
-def _outcomes(source: Source, numbers: Sequence[int], job: Job, executor: Executor, cache: Cache,
-              workers: int) -> Iterator[Tuple[SourceImage, Outcome]]:
+def _outcomes(
+    source: Source,
+    numbers: Sequence[int],
+    job: Job,
+    teachers: Dict[str, Dict[str, str]],
+    executor: Executor,
+    cache: Cache,
+    workers: int,
+    summary: Summary,
+) -> Iterator[Tuple[SourceImage, Outcome]]:
     """(annotation, outcome) of each photo in order; what is new goes to the cache first."""
     under_way: List[List[SourceImage]] = []
 
     def tasks() -> Iterator[Tuple[List[Photo], Job]]:
         for start in range(0, len(numbers), PHOTOS_A_TASK):
             images, photos = [], []
-            for number in numbers[start:start + PHOTOS_A_TASK]:
+            for number in numbers[start : start + PHOTOS_A_TASK]:
                 image = source[number]
                 images.append(image)
                 try:
@@ -181,19 +235,31 @@ def _outcomes(source: Source, numbers: Sequence[int], job: Job, executor: Execut
                 except OSError:
                     continue
                 # Workers have no use for the path, and it must not be able to change a label.
-                photos.append(Photo(replace(image, path=None), data, cache.get(hashlib.sha256(data).digest())))
+                photos.append(
+                    Photo(replace(image, path=None), data, cache.get(hashlib.sha256(data).digest()))
+                )
             under_way.append(images)
             yield photos, job
 
-    for found in in_order(executor, look_at, tasks(), TASKS_AHEAD * max(workers, 1)):
-        cache.add([entry for outcome in found for entry in outcome.entries])
-        outcomes = {outcome.key: outcome for outcome in found}
+    for looked in in_order(executor, look_at, tasks(), max(TASKS_AHEAD * workers, 1)):
+        if looked.teachers != teachers:
+            raise PrepareError(
+                'workers have different teachers, %s and %s: install the same package and weights everywhere'
+                % (teachers, looked.teachers)
+            )
+        summary.teacher_seconds += looked.teacher_seconds
+        if looked.process != os.getpid():
+            summary.seconds += looked.seconds
+        cache.add([entry for outcome in looked.outcomes for entry in outcome.entries])
+        outcomes = {outcome.key: outcome for outcome in looked.outcomes}
         for image in under_way.pop(0):
             yield image, outcomes.get(image.key) or Outcome(image.key, skipped='missing')
 
 
 def _stop_if_bad(summary: Summary, max_bad: float) -> None:
     if summary.bad > max_bad * summary.photos:
-        raise PrepareError('%d of the first %d photos are missing, broken, tiny or huge (%s), more than --max-bad %g allows' % (
-            summary.bad, summary.photos, ', '.join(
-                [name for reason in BAD for name in summary.skipped.get(reason, ())][:3] + ['...']), max_bad))
+        names = [name for reason in BAD for name in summary.skipped.get(reason, ())]
+        raise PrepareError(
+            '%d of the first %d photos are missing, broken, tiny or huge (%s, ...): over --max-bad %g'
+            % (summary.bad, summary.photos, ', '.join(names[:3]), max_bad)
+        )

@@ -1,4 +1,5 @@
 """The photo itself: what is stored of it, and a hash of how it looks."""
+
 from __future__ import annotations
 
 import io
@@ -37,7 +38,8 @@ def header_pixels(data: bytes) -> int:
 
 
 def storable(data: bytes, size: int) -> bool:
-    """Can an image file go into a record as it is: a grey or colour JPEG without EXIF or other extras, and not too large?
+    """Can an image file go into a record as it is: a grey or colour JPEG without EXIF or other extras, and
+    not too large?
 
     Parameters
     ----------
@@ -47,8 +49,12 @@ def storable(data: bytes, size: int) -> bool:
         Largest side that is stored, in pixels.
     """
     with Image.open(io.BytesIO(data)) as image:
-        return (image.format == 'JPEG' and image.mode in ('RGB', 'L') and max(image.size) <= size
-                and all(marker in ('APP0', 'APP14') for marker, _ in image.applist))
+        return (
+            image.format == 'JPEG'
+            and image.mode in ('RGB', 'L')
+            and max(image.size) <= size
+            and all(marker in ('APP0', 'APP14') for marker, _ in image.applist)
+        )
 
 
 def stored_jpeg(image: np.ndarray, size: int, quality: int) -> Tuple[bytes, int, int]:

@@ -1,4 +1,5 @@
 """Record sets from record sets: merge and split."""
+
 from __future__ import annotations
 
 import hashlib
@@ -11,8 +12,13 @@ from uniface_mx.data.prepare.guard import GUARDED, Guard
 from uniface_mx.data.records import Record, RecordMeta, RecordReader, RecordWriter, require_teachers
 
 
-def merge(names: Sequence[str], out: str, duplicates: bool = False, guards: Sequence[str] = (),
-          progress: Callable[[Iterable], Iterable] = iter) -> RecordMeta:
+def merge(
+    names: Sequence[str],
+    out: str,
+    duplicates: bool = False,
+    guards: Sequence[str] = (),
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> RecordMeta:
     """Join record sets, in the given order, into one. All shards of a source give what one run gives.
 
     Parameters
@@ -49,7 +55,9 @@ def merge(names: Sequence[str], out: str, duplicates: bool = False, guards: Sequ
             if other is None:
                 writer.add(record)
             else:
-                sources[record.source]['skipped'].setdefault(reason, []).append('%s = %s' % (record_name(record), other))
+                sources[record.source]['skipped'].setdefault(reason, []).append(
+                    '%s = %s' % (record_name(record), other)
+                )
     return writer.meta
 
 
@@ -67,8 +75,10 @@ def _join_sources(readers: Sequence[RecordReader]) -> Dict[str, Dict[str, Any]]:
             known = joined.setdefault(source['name'], {**source, 'counts': {}, 'skipped': {}})
             for key in known:
                 if key not in ('counts', 'skipped') and known[key] != source.get(key):
-                    raise PrepareError("%s: its source '%s' differs from the one of that name in another set (%s): they were "
-                                       'not prepared alike' % (reader.name, source['name'], key))
+                    raise PrepareError(
+                        "%s: its source '%s' differs from that of another set (%s): "
+                        'they were not prepared alike' % (reader.name, source['name'], key)
+                    )
             for text, number in source.get('counts', {}).items():
                 known['counts'][text] = known['counts'].get(text, 0) + number
             for reason, names in source.get('skipped', {}).items():
@@ -76,12 +86,13 @@ def _join_sources(readers: Sequence[RecordReader]) -> Dict[str, Dict[str, Any]]:
     return joined
 
 
-def split(name: str, parts: Dict[str, float], salt: str = '',
-          progress: Callable[[Iterable], Iterable] = iter) -> Dict[str, RecordMeta]:
+def split(
+    name: str, parts: Dict[str, float], salt: str = '', progress: Callable[[Iterable], Iterable] = iter
+) -> Dict[str, RecordMeta]:
     """Deal a record set's photos out to parts `NAME-PART`, a person's photos all to one.
 
-    Where a photo goes follows from its person, or from its source and key, and from the salt: more photos or another
-    order move none.
+    Where a photo goes follows from its person, or from its source and key, and from the salt: more photos or
+    another order move none.
 
     Parameters
     ----------
@@ -94,12 +105,18 @@ def split(name: str, parts: Dict[str, float], salt: str = '',
         Wraps the sequence of records.
     """
     if len(parts) < 2 or abs(sum(parts.values()) - 1) > 1e-6 or min(parts.values()) <= 0:
-        raise PrepareError('parts %s: two or more are needed, whose shares add up to 1' % ' '.join(
-            '%s=%g' % part for part in parts.items()))
+        raise PrepareError(
+            'parts %s: two or more are needed, whose shares add up to 1'
+            % ' '.join('%s=%g' % part for part in parts.items())
+        )
     reader = RecordReader(name)
     with ExitStack() as stack:
-        writers = {part: stack.enter_context(RecordWriter('%s-%s' % (reader.name, part), reader.meta.sources,
-                                                          reader.meta.teachers)) for part in parts}
+        writers = {
+            part: stack.enter_context(
+                RecordWriter('%s-%s' % (reader.name, part), reader.meta.sources, reader.meta.teachers)
+            )
+            for part in parts
+        }
         for record in progress(reader):
             writers[_part(record.person or record_name(record), parts, salt)].add(record)
     return {part: writer.meta for part, writer in writers.items()}
@@ -107,7 +124,7 @@ def split(name: str, parts: Dict[str, float], salt: str = '',
 
 def _part(owner: str, parts: Dict[str, float], salt: str) -> str:
     digest = hashlib.sha256(('%s\n%s' % (salt, owner)).encode()).digest()
-    place = int.from_bytes(digest[:8], 'big') / 2 ** 64
+    place = int.from_bytes(digest[:8], 'big') / 2**64
     names: List[str] = list(parts)
     for part in names[:-1]:
         place -= parts[part]

@@ -1,4 +1,5 @@
 """Pictures of records, with what is in them."""
+
 from __future__ import annotations
 
 from typing import Sequence
@@ -15,11 +16,16 @@ CAPTION = 16
 
 
 def drawing(record: Record, side: int) -> np.ndarray:
-    """A record's photo in a square of `side` pixels, with boxes (green with an embedding, blue without, red if ignored), points and key."""
+    """A record's photo in a square of `side` pixels, with boxes, points and key.
+
+    Boxes are green with an embedding, blue without, red if ignored.
+    """
     image = record.decode()
     scale = side / max(image.shape[:2])
     width, height = (max(1, round(n * scale)) for n in (record.width, record.height))
-    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    image = cv2.resize(
+        image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
     for row in record.objects:
         color = RED if row[IGNORE] else GREEN if row[HAS_EMBEDDING] else BLUE
         left, top, right, bottom = (int(v) for v in np.round(row[BOX] * (width, height, width, height)))
@@ -30,7 +36,9 @@ def drawing(record: Record, side: int) -> np.ndarray:
     canvas = np.zeros((side + CAPTION, side, 3), np.uint8)
     canvas[:height, :width] = image
     text = record.person or '%s/%s' % (record.source, record.key)
-    cv2.putText(canvas, text[-side // 6:], (2, side + CAPTION - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255))
+    cv2.putText(
+        canvas, text[-side // 6 :], (2, side + CAPTION - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255)
+    )
     return canvas
 
 
@@ -50,8 +58,12 @@ def sheet(name: str, numbers: Sequence[int], side: int = 180, columns: int = 8) 
     reader = RecordReader(name)
     wrong = [n for n in numbers if not 0 <= n < len(reader)]
     if wrong or not len(numbers):
-        raise PrepareError('%s has %d records: nothing to show of %s' % (reader.path, len(reader), wrong or 'none'))
+        raise PrepareError(
+            '%s has %d records: nothing to show of %s' % (reader.path, len(reader), wrong or 'none')
+        )
     tiles = [drawing(reader[n], side) for n in numbers]
     columns = min(columns, len(tiles))
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
-    return np.concatenate([np.concatenate(tiles[i:i + columns], axis=1) for i in range(0, len(tiles), columns)])
+    return np.concatenate(
+        [np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)]
+    )

@@ -1,4 +1,5 @@
 """What is in record sets, in numbers and in one picture."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -57,9 +58,16 @@ def measure(names: Sequence[str], progress: Callable[[Iterable], Iterable] = ite
         whole = ((taught > 0.002) & (taught < 0.998)).all(axis=1)
         aspects.append((pixels[whole, 2] - pixels[whole, 0]) / (pixels[whole, 3] - pixels[whole, 1]))
     metas = [reader.meta for reader in readers]
-    return Stats(len(counts), sum(m.ignored for m in metas), sum(m.landmarks for m in metas),
-                 sum(m.embeddings for m in metas), len({person for m in metas for person in m.persons}),
-                 np.array(counts, int), np.concatenate(boxes), np.concatenate(aspects))
+    return Stats(
+        len(counts),
+        sum(m.ignored for m in metas),
+        sum(m.landmarks for m in metas),
+        sum(m.embeddings for m in metas),
+        len({person for m in metas for person in m.persons}),
+        np.array(counts, int),
+        np.concatenate(boxes),
+        np.concatenate(aspects),
+    )
 
 
 def best_overlaps(boxes: np.ndarray, anchors: np.ndarray) -> np.ndarray:
@@ -72,26 +80,37 @@ def best_overlaps(boxes: np.ndarray, anchors: np.ndarray) -> np.ndarray:
     anchors : (M, 4)
         xyxy in input pixels.
     """
-    chosen = boxes[::max(1, -(-len(boxes) // FACES_MATCHED))]
+    chosen = boxes[:: max(1, -(-len(boxes) // FACES_MATCHED))]
     if not len(chosen):
         return np.zeros(0)
-    return np.concatenate([iou(part, anchors).max(axis=1) for part in np.array_split(chosen, -(-len(chosen) // 50))])
+    return np.concatenate(
+        [iou(part, anchors).max(axis=1) for part in np.array_split(chosen, -(-len(chosen) // 50))]
+    )
 
 
 def describe(stats: Stats, overlaps: Optional[np.ndarray] = None) -> List[str]:
     """The numbers as lines of text."""
-    lines = ['photos %d, faces to learn %d, ignored %d, with landmarks %d, with embedding %d, persons named %d' % (
-        stats.photos, len(stats.boxes), stats.ignored, stats.landmarks, stats.embeddings, stats.persons)]
-    rows = [('faces per photo', stats.faces_per_photo), ('face height at %d px' % INPUT_SIZE, stats.heights),
-            ('width / height', stats.aspects)]
+    lines = [
+        'photos %d, faces to learn %d, ignored %d, landmarks %d, embeddings %d, persons named %d'
+        % (stats.photos, len(stats.boxes), stats.ignored, stats.landmarks, stats.embeddings, stats.persons)
+    ]
+    rows = [
+        ('faces per photo', stats.faces_per_photo),
+        ('face height at %d px' % INPUT_SIZE, stats.heights),
+        ('width / height', stats.aspects),
+    ]
     if overlaps is not None:
         rows.append(('best anchor overlap', overlaps))
     lines.append('%-24s %s' % ('percentile', ' '.join('%7d' % p for p in PERCENTILES)))
     for title, values in rows:
         if len(values):
-            lines.append('%-24s %s' % (title, ' '.join('%7.2f' % v for v in np.percentile(values, PERCENTILES))))
+            lines.append(
+                '%-24s %s' % (title, ' '.join('%7.2f' % v for v in np.percentile(values, PERCENTILES)))
+            )
     if overlaps is not None and len(overlaps):
-        lines.append('faces whose best anchor overlaps by 0.5 or more: %.1f %%' % (100 * (overlaps >= 0.5).mean()))
+        lines.append(
+            'faces whose best anchor overlaps by 0.5 or more: %.1f %%' % (100 * (overlaps >= 0.5).mean())
+        )
     return lines
 
 
