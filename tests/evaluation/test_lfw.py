@@ -95,7 +95,7 @@ def evaluate(subject, photos, pairs, tmp_path, **options):
 def test_a_subject_that_knows_everybody(photos, pairs, tmp_path):
     figures = evaluate(Scripted(by_colour), photos, pairs, tmp_path)
     assert (figures['accuracy'], figures['std'], figures['area']) == (1, 0, 1)
-    assert figures['thresholds'] == [0.5, 0.5]
+    assert figures['thresholds'] == [0.5, 0.5] and figures['threshold'] == 0.5
     assert (figures['photos'], figures['photos_without_face'], figures['photos_with_several_faces']) == (
         6,
         0,

@@ -251,7 +251,10 @@ def cached_embeddings(
 
 
 def evaluate(pairs: Pairs, embedded: Embedded, metric: str) -> Tuple[Dict[str, Any], verification.Roc]:
-    """Figures of the protocol, and the ROC over all pairs."""
+    """Figures of the protocol, and the ROC over all pairs.
+
+    ``threshold`` among the figures is the best over all pairs: for users of the model, not for the accuracy.
+    """
     row = {name: number for number, name in enumerate(embedded.names)}
     first, second = ([row[name] for name in names] for names in (pairs.first, pairs.second))
     found = embedded.found[first] & embedded.found[second]
@@ -262,6 +265,7 @@ def evaluate(pairs: Pairs, embedded: Embedded, metric: str) -> Tuple[Dict[str, A
         area=verification.area(curve),
         true_accepts_at_false_accepts=verification.true_accepts_at(curve),
         roc=verification.sample(curve),
+        threshold=verification.best_threshold(similarity[found], pairs.same[found]),
         pairs=len(found),
         pairs_without_face=int((~found).sum()),
         photos=len(embedded.names),
