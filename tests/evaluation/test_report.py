@@ -164,13 +164,13 @@ def test_fddb_and_speed_and_losses(tmp_path):
         {
             'rows': [
                 {
-                    'system': 'uniface_a',
+                    'system': system,
                     'backend': 'onnx',
                     'batch': 1,
                     'faces': faces,
                     'images_per_second': rate,
                 }
-                for faces, rate in ((1, 20), (8, 10))
+                for system, faces, rate in (('uniface_a', 1, 20), ('uniface_a', 8, 10), ('MTCNN and dlib', 1, 99))
             ]
         },
     )
