@@ -1,7 +1,10 @@
 import os
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
 
@@ -89,6 +92,32 @@ def test_an_interrupt_stops_the_workers():
             executor.submit(time.sleep, 60)
             raise KeyboardInterrupt
     assert time.monotonic() - start < 30
+
+
+def runs(process):
+    try:
+        return Path('/proc/%d/stat' % process).read_text().rpartition(')')[2].split()[0] != 'Z'
+    except OSError:
+        return False
+
+
+def test_workers_end_when_their_parent_is_killed():
+    code = (
+        'import os, signal, time\n'
+        'from uniface_mx.data.prepare.executor import open_executor\n'
+        'if __name__ == "__main__":\n'
+        '    with open_executor(2) as (executor, _):\n'
+        '        print(executor.submit(os.getpid).result(), flush=True)\n'
+        '        executor.submit(time.sleep, 600)\n'
+        '        os.kill(os.getpid(), signal.SIGKILL)'
+    )
+    parent = subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE)
+    worker = int(parent.stdout)
+    assert parent.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 30
+    while runs(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_no_dask_scheduler():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -57,7 +58,7 @@ def open_executor(workers: int = 1, dask: Optional[str] = None) -> Iterator[Tupl
         saved = {name: os.environ.get(name) for name in _ONE_THREAD}
         os.environ.update(_ONE_THREAD)
         pool = ProcessPoolExecutor(
-            workers, multiprocessing.get_context('spawn'), _leave_interrupts_to_the_parent
+            workers, multiprocessing.get_context('spawn'), _depend_on_the_parent
         )
         try:
             yield pool, workers
@@ -70,8 +71,15 @@ def open_executor(workers: int = 1, dask: Optional[str] = None) -> Iterator[Tupl
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _depend_on_the_parent() -> None:
+    """Leave interrupts to the parent, and end with it, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=[multiprocessing.parent_process()], daemon=True).start()
+
+
+def _end_with(process) -> None:
+    process.join()
+    os._exit(1)
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
