@@ -41,6 +41,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Data:
+    root: str = "records"                            # folder that the sets' paths are relative to
     train: Tuple[RecordShare, ...] = ()
     validation: Tuple[RecordShare, ...] = ()
     workers: int = within(2, low=0)                  # threads; 0 makes each batch when it is asked for
@@ -65,6 +66,7 @@ class Losses:
     roi_source: Literal["predicted", "ground_truth"] = "predicted"
     roi_threshold: float = within(0.5, low=0, high=1)     # a prediction with such an overlap is the face's
     roi_warmup: int = within(0, low=0)                    # first iterations, with the ground truth instead
+    roi_bucket: int = within(8, low=1)                    # the number of ROIs is a multiple of it
     contrast_temperature: float = within(0.1, low=0.03)
     contrast_nearest: float = within(0.5, low=-1, high=1)
     contrast_bank: int = within(8192, low=1)
@@ -120,8 +122,10 @@ class Training:
 class Validation:
     every: int = within(2000, low=1)
     batch_size: int = within(32, low=1)
-    images: Optional[int] = within(None, low=1)      # the first so many; none means all
-    score_threshold: float = within(0.05, low=0, high=1)
+    images: Optional[int] = within(None, low=1)      # so many, evenly spread; none means all
+    max_faces: int = within(128, low=1)              # of one photo
+    score_threshold: float = within(0.5, low=0, high=1)  # of the recall
+    best: Literal["loss", "average_precision", "recall", "landmark_error", "cosine"] = "loss"  # makes a checkpoint the best
 
 
 @dataclass(frozen=True)

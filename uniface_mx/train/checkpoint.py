@@ -1,0 +1,153 @@
+"""Checkpoints that a kill or a full disk at any moment cannot spoil, and that nothing has to be unpickled from.
+
+A checkpoint is a folder, ``checkpoints/00012000``, of three files: ``weights.params`` (stock ``arg:``/``aux:`` names, as
+MXNet's own loaders read it), ``optimizer.params`` (``momentum:NAME``, ...) and ``state.json``, which also holds the
+sha256 of the other two. It is written under another name and renamed when it is complete and on the disk.
+"""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional
+
+import mxnet as mx
+
+from uniface_mx.manifest import file_hash
+from uniface_mx.models.weights import load_arrays
+from uniface_mx.train.errors import TrainError
+
+FORMAT = 1
+WEIGHTS, SLOTS, STATE = 'weights.params', 'optimizer.params', 'state.json'
+KEPT = 2
+
+
+class Checkpoint(NamedTuple):
+    """What a run goes on from."""
+    iteration: int
+    weights: Dict[str, mx.nd.NDArray]
+    slots: Dict[str, mx.nd.NDArray]
+    state: Dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of a run.
+
+    The last two are kept, the best, and those at multiples of `keep_every`. Beside the folder, ``last.params`` and
+    ``best.params`` are the weights of the last and the best.
+
+    Parameters
+    ----------
+    run : path
+        The run's folder.
+    keep_every : int, optional
+    """
+
+    def __init__(self, run, keep_every: Optional[int] = None):
+        self.run, self.folder, self.keep_every = Path(run), Path(run) / 'checkpoints', keep_every
+
+    def numbers(self) -> List[int]:
+        """Iterations with a complete checkpoint, in rising order."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
+
+    def path(self, iteration: int) -> Path:
+        """A checkpoint's folder."""
+        return self.folder / '{:08d}'.format(iteration)
+
+    def save(self, checkpoint: Checkpoint, best: Optional[int] = None) -> None:
+        """Write a checkpoint, then remove those that are no longer needed.
+
+        Parameters
+        ----------
+        checkpoint : Checkpoint
+        best : int, optional
+            Iteration of the best checkpoint, which may be this one.
+
+        Raises
+        ------
+        TrainError
+            It cannot be written; all earlier ones are as they were.
+        """
+        aside = self.folder / '.{:08d}.part'.format(checkpoint.iteration)
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            hashes = {name: self._write(aside / name, arrays)
+                      for name, arrays in ((WEIGHTS, checkpoint.weights), (SLOTS, checkpoint.slots))}
+            content = {'format': FORMAT, 'iteration': checkpoint.iteration, 'files': hashes, 'state': checkpoint.state}
+            with open(aside / STATE, 'w', encoding='utf-8') as file:
+                json.dump(content, file, indent=1, allow_nan=False)
+                file.flush()
+                os.fsync(file.fileno())
+            target = self.path(checkpoint.iteration)
+            shutil.rmtree(target, ignore_errors=True)
+            os.rename(aside, target)
+            self._link(checkpoint.iteration, 'last.params')
+            if best is not None and self.path(best).is_dir():
+                self._link(best, 'best.params')
+        except (OSError, mx.MXNetError, ValueError) as error:
+            shutil.rmtree(aside, ignore_errors=True)
+            reason = str(error).strip().split('\n')[0]
+            raise TrainError('{}: cannot write a checkpoint ({}); {}'.format(
+                self.folder, reason, 'the earlier ones are intact, make room and go on with --resume'
+                if self.numbers() else 'there is none yet')) from None
+        self._prune(checkpoint.iteration, best)
+
+    def load(self, iteration: Optional[int] = None, report=print) -> Checkpoint:
+        """Read a checkpoint, by default the last that is undamaged.
+
+        Raises
+        ------
+        TrainError
+            There is none.
+        """
+        numbers = self.numbers()[::-1] if iteration is None else [iteration]
+        for number in numbers:
+            try:
+                return self._read(number)
+            except TrainError as error:
+                report('{}; trying an earlier one'.format(error) if number != numbers[-1] else str(error))
+        raise TrainError('{}: no checkpoint to go on from'.format(self.folder))
+
+    def _write(self, path: Path, arrays: Dict[str, mx.nd.NDArray]) -> str:
+        mx.nd.save(str(path), {name: arrays[name].as_in_context(mx.cpu()) for name in sorted(arrays)})
+        # MXNet does not notice when the last block finds no room: the file must be read to be believed.
+        if set(load_arrays(path) if arrays else ()) != set(arrays):
+            raise OSError('{} is incomplete, is the disk full?'.format(path.name))
+        with open(path, 'rb') as file:
+            os.fsync(file.fileno())
+        return file_hash(path)
+
+    def _read(self, iteration: int) -> Checkpoint:
+        path = self.path(iteration)
+        try:
+            content = json.loads((path / STATE).read_text(encoding='utf-8'))
+            if content['format'] != FORMAT:
+                raise TrainError('{}: checkpoint format {}, this version reads {}'.format(path, content['format'], FORMAT))
+            for name in (WEIGHTS, SLOTS):
+                if file_hash(path / name) != content['files'][name]:
+                    raise TrainError('{}: damaged, its sha256 is not the one in {}'.format(path / name, STATE))
+            return Checkpoint(content['iteration'], load_arrays(path / WEIGHTS), load_arrays(path / SLOTS), content['state'])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TrainError('{}: not a checkpoint ({})'.format(path, error)) from None
+
+    def _link(self, iteration: int, name: str) -> None:
+        aside, target = self.run / (name + '.part'), self.run / name
+        if aside.exists():
+            aside.unlink()
+        try:
+            os.link(self.path(iteration) / WEIGHTS, aside)
+        except OSError:
+            shutil.copyfile(self.path(iteration) / WEIGHTS, aside)
+        os.replace(aside, target)
+
+    def _prune(self, last: int, best: Optional[int]) -> None:
+        numbers = [number for number in self.numbers() if number <= last]
+        for number in numbers[:-KEPT]:
+            if number != best and not (self.keep_every and number % self.keep_every == 0):
+                shutil.rmtree(self.path(number), ignore_errors=True)
+        for leftover in self.folder.glob('.*.part'):
+            shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,143 @@
+"""What a run writes down while it runs: metrics.jsonl, TensorBoard curves, lines on the console."""
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict
+
+from tqdm import tqdm
+
+from uniface_mx.losses import Terms
+from uniface_mx.train.step import Outcome
+
+METRICS = 'metrics.jsonl'
+
+
+class Meter:
+    """Means since the last row, and totals since the first iteration. `state` is plain JSON; the clock is not in it."""
+
+    def __init__(self):
+        self.totals = {'canvases': 0, 'faces': 0, 'skipped': 0, 'bad_records': 0, 'overflow': 0}
+        self._reset()
+
+    def _reset(self) -> None:
+        self._steps, self._sums = 0, {name: 0.0 for name in ('loss', *Terms._fields, 'gradient_norm')}
+        self._since = dict(self.totals)
+        self._start, self._waited = time.perf_counter(), 0.0
+
+    def add(self, outcome: Outcome, canvases: int, faces: float, bad: int, overflow: int, waited: float) -> None:
+        """Take note of a step and of the seconds that it waited for its batch."""
+        for name, amount in (('canvases', canvases), ('faces', int(faces)), ('bad_records', bad), ('overflow', overflow)):
+            self.totals[name] += amount
+        self._waited += waited
+        if not outcome.updated:
+            self.totals['skipped'] += 1
+            return
+        self._steps += 1
+        for name, value in (('loss', outcome.loss), ('gradient_norm', outcome.norm), *outcome.terms._asdict().items()):
+            self._sums[name] += value
+
+    def row(self) -> Dict[str, Any]:
+        """Means of the learned steps since the last row (null where there was none), totals and speed; begins anew."""
+        seconds = time.perf_counter() - self._start
+        row: Dict[str, Any] = {name: value / self._steps if self._steps else None for name, value in self._sums.items()}
+        row.update(self.totals)
+        for name in ('canvases', 'faces'):
+            row[name + '_per_second'] = round((self.totals[name] - self._since[name]) / max(seconds, 1e-9), 2)
+        row['waiting'] = round(self._waited / max(seconds, 1e-9), 4)
+        self._reset()
+        return row
+
+    def state(self) -> Dict[str, Any]:
+        """What `restore` needs."""
+        return {'totals': dict(self.totals), 'steps': self._steps, 'sums': dict(self._sums), 'since': dict(self._since)}
+
+    def restore(self, state: Dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.totals.update(state['totals'])
+        self._reset()
+        self._steps, self._sums, self._since = state['steps'], dict(state['sums']), dict(state['since'])
+
+
+class Log:
+    """Files and console of a run.
+
+    Parameters
+    ----------
+    run : path
+        The run's folder.
+    iteration : int
+        Where the run begins; rows of `metrics.jsonl` behind it, which a killed run left, are removed.
+    iterations : int
+        Where it ends.
+    tensorboard : bool
+    active : bool
+        Whether to write at all: only one worker does.
+    """
+
+    def __init__(self, run, iteration: int, iterations: int, tensorboard: bool = True, active: bool = True):
+        self.path = Path(run) / METRICS
+        self._file = self._board = None
+        self._active, self._terminal = active, active and sys.stderr.isatty()
+        if active:
+            self._rewind(iteration)
+            self._file = open(self.path, 'a', encoding='utf-8')
+        if active and tensorboard:
+            from tensorboardX import SummaryWriter
+            self._board = SummaryWriter(str(self.path.parent / 'tensorboard'), purge_step=iteration or None)
+        self._bar = tqdm(total=iterations, initial=iteration, unit='it', dynamic_ncols=True, disable=not self._terminal)
+
+    def _rewind(self, iteration: int) -> None:
+        if not self.path.exists():
+            return
+        kept = []
+        for line in self.path.read_text(encoding='utf-8').splitlines():
+            try:
+                if json.loads(line)['iteration'] <= iteration:
+                    kept.append(line + '\n')
+            except (ValueError, KeyError):
+                # A line that a kill cut short.
+                break
+        aside = self.path.with_name(METRICS + '.part')
+        aside.write_text(''.join(kept), encoding='utf-8')
+        os.replace(aside, self.path)
+
+    def row(self, kind: str, iteration: int, values: Dict[str, Any]) -> None:
+        """Write a row of figures of `kind` (``train``, ``validation``, ...)."""
+        numbers = {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
+        # What is not finite has no place in JSON.
+        row = dict.fromkeys(values, None)
+        row.update(numbers)
+        self._file.write(json.dumps({'kind': kind, 'iteration': iteration, **row}, allow_nan=False) + '\n')
+        self._file.flush()
+        if self._board:
+            for name, value in numbers.items():
+                self._board.add_scalar('{}/{}'.format(kind, name), value, iteration)
+
+    def step(self) -> None:
+        """Move the bar."""
+        self._bar.update()
+
+    def speed(self, text: str) -> None:
+        """Show the latest figures: beside the bar, or as a line where there is no terminal."""
+        if self._terminal:
+            self._bar.set_postfix_str(text)
+        else:
+            self.say(text)
+
+    def say(self, text: str) -> None:
+        """A line on the console."""
+        if self._active:
+            tqdm.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._bar.close()
+        if self._file:
+            self._file.close()
+        if self._board:
+            self._board.close()

@@ -1,0 +1,136 @@
+"""SGD and AdamW with their states in the open, so that a checkpoint can hold them without pickle."""
+from __future__ import annotations
+
+import math
+from fnmatch import fnmatch
+from typing import Dict, List, NamedTuple, Sequence
+
+import mxnet as mx
+from mxnet.gluon.parameter import Constant, Parameter
+
+from uniface_mx.registry import suggestion
+from uniface_mx.train.errors import TrainError
+
+TRUNK = '*trunk_*'
+
+
+class Learned(NamedTuple):
+    """A parameter that learns: factor on the learning rate, and weight decay."""
+    parameter: Parameter
+    rate: float
+    decay: float
+
+
+def choose(parameters: Dict[str, Parameter], weight_decay: float, trunk_rate: float = 1.0,
+           frozen: Sequence[str] = ()) -> List[Learned]:
+    """What learns, and how; everything else is given `grad_req='null'`.
+
+    Decay is for weights alone: biases, and scale and shift of batch norms, are spared.
+
+    Parameters
+    ----------
+    parameters : mapping
+        `net.collect_params()`.
+    weight_decay : float
+    trunk_rate : float
+        Factor on the learning rate of the trunk's parameters.
+    frozen : sequence of str
+        Patterns of names that do not learn (``trunk_conv_*``).
+
+    Raises
+    ------
+    TrainError
+        A pattern fits no parameter, or nothing is left to learn.
+    """
+    for pattern in frozen:
+        if not any(fnmatch(name, pattern) for name in parameters):
+            raise TrainError('optimizer.frozen: {!r} fits no parameter{}'.format(pattern, suggestion(pattern, parameters)))
+    chosen = []
+    for name, parameter in parameters.items():
+        if isinstance(parameter, Constant) or parameter.grad_req == 'null':
+            continue
+        if any(fnmatch(name, pattern) for pattern in frozen):
+            parameter.grad_req = 'null'
+            continue
+        chosen.append(Learned(parameter, trunk_rate if fnmatch(name, TRUNK) else 1.0,
+                              weight_decay if name.endswith('_weight') else 0.0))
+    if not chosen:
+        raise TrainError('optimizer.frozen: nothing is left to learn')
+    return chosen
+
+
+class SGD:
+    """Stochastic gradient descent with momentum."""
+    slots = ('momentum',)
+
+    def __init__(self, momentum: float = 0.9):
+        self._momentum = momentum
+
+    def update(self, weight, gradient, slots, rate: float, decay: float, scale: float, step: int) -> None:
+        """One weight's step; the gradient counts `scale` times."""
+        mx.nd.sgd_mom_update(weight, gradient, *slots, out=weight, lr=rate, wd=decay, momentum=self._momentum,
+                             rescale_grad=scale)
+
+
+class AdamW:
+    """Adam with decoupled weight decay."""
+    slots = ('mean', 'variance')
+
+    def __init__(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8):
+        self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
+
+    def update(self, weight, gradient, slots, rate: float, decay: float, scale: float, step: int) -> None:
+        """One weight's step, the `step`-th from 1."""
+        correction = math.sqrt(1 - self._beta2 ** step) / (1 - self._beta1 ** step)
+        # The operator's lr is without the decay, its eta multiplies both.
+        mx.nd.contrib.adamw_update(weight, gradient, *slots, mx.nd.full((1,), scale, ctx=weight.ctx), out=weight,
+                                   lr=correction, eta=rate, wd=decay, beta1=self._beta1, beta2=self._beta2,
+                                   epsilon=self._epsilon)
+
+
+class Optimizer:
+    """A rule, what it is applied to, and its states, on every device.
+
+    Parameters
+    ----------
+    learned : sequence of Learned
+        Initialized.
+    rule : SGD or AdamW
+    """
+
+    def __init__(self, learned: Sequence[Learned], rule):
+        self.learned, self.rule = list(learned), rule
+        self.steps = 0
+        self._slots = {one.parameter.name: [tuple(mx.nd.zeros_like(data) for _ in rule.slots)
+                                            for data in one.parameter.list_data()] for one in self.learned}
+
+    def update(self, rate: float, scale: float = 1.0) -> None:
+        """Apply the gradients, each `scale` times."""
+        self.steps += 1
+        for parameter, factor, decay in self.learned:
+            for weight, gradient, slots in zip(parameter.list_data(), parameter.list_grad(), self._slots[parameter.name]):
+                self.rule.update(weight, gradient, slots, rate * factor, decay, scale, self.steps)
+
+    def arrays(self) -> Dict[str, mx.nd.NDArray]:
+        """The states under ``SLOT:PARAMETER``; devices have equal ones."""
+        return {'{}:{}'.format(slot, name): array for name, devices in self._slots.items()
+                for slot, array in zip(self.rule.slots, devices[0])}
+
+    def restore(self, arrays: Dict[str, mx.nd.NDArray], steps: int) -> None:
+        """Go on from states; parameters that they do not name, because they used to be frozen, begin at 0.
+
+        Raises
+        ------
+        TrainError
+            The states are another rule's.
+        """
+        if arrays and not any(name.split(':')[0] in self.rule.slots for name in arrays):
+            raise TrainError('the checkpoint has the states of another optimizer ({}): begin a new run with --init'.format(
+                ', '.join(sorted({name.split(':')[0] for name in arrays}))))
+        self.steps = steps
+        for name, devices in self._slots.items():
+            for slots in devices:
+                for slot, array in zip(self.rule.slots, slots):
+                    stored = arrays.get('{}:{}'.format(slot, name))
+                    if stored is not None:
+                        stored.copyto(array)

@@ -1,0 +1,98 @@
+"""Weights to begin with: random ones, those of a whole network, or of its trunk."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, Optional, Sequence
+
+import mxnet as mx
+import numpy as np
+
+from uniface_mx.data.records import RecordMeta, require_teachers
+from uniface_mx.manifest import manifest_path, read_manifest
+from uniface_mx.models import Uniface
+from uniface_mx.models.weights import load_arrays, load_weights
+from uniface_mx.paths import resource
+from uniface_mx.train.errors import TrainError
+
+
+# Deviations of the layers that give outputs, whose biases begin where an untaught output should lie.
+OUTPUTS = {'heads_': 0.01, 'recognition_embedding_': 0.001}
+
+
+class StartWeights(mx.init.MSRAPrelu):
+    """He's deviation for what a ReLU follows, small weights for the outputs (`OUTPUTS`)."""
+
+    def __init__(self):
+        super().__init__(factor_type='in', slope=0)
+
+    def _init_weight(self, name, arr):
+        deviation = next((value for start, value in OUTPUTS.items() if name.startswith(start)), None)
+        if deviation is None:
+            super()._init_weight(name, arr)
+        else:
+            mx.nd.random.normal(0, deviation, out=arr)
+
+
+def initialize(net: Uniface, devices: Sequence[mx.Context], seed: int, mean: Optional[np.ndarray] = None) -> None:
+    """Random weights, the same for a seed; the embeddings' bias is `mean` (128,), the mean teacher embedding.
+
+    Otherwise tens of thousands of faces would go into finding the mean.
+    """
+    mx.random.seed(seed)
+    net.initialize(StartWeights(), ctx=list(devices))
+    net(mx.nd.zeros((1, 3, net.size, net.size), ctx=devices[0]))
+    if mean is not None:
+        net.recognition.embedding.bias.set_data(mx.nd.array(mean))
+
+
+def load_start(net: Uniface, start: str, devices: Sequence[mx.Context], teachers: Dict[str, Any]) -> None:
+    """Fill a network from trained weights.
+
+    Parameters
+    ----------
+    start : str
+        A ``.params`` file, the prefix of an exported model, or the name of a model that ships. Exported weights have their
+        mean embedding put back: training needs raw embeddings.
+    teachers : dict
+        Of the records to train with, as in `RecordMeta.teachers`.
+
+    Raises
+    ------
+    UnifaceError
+        No such weights, made for another model, or by another embedding teacher.
+    """
+    if Path(start).is_file():
+        load_weights(net, start, list(devices))
+        return
+    prefixes = [prefix for prefix in (Path(start), resource('symbols') / start) if manifest_path(prefix).is_file()]
+    if not prefixes:
+        raise TrainError('training.init: {!r} is no file, no exported model (DIR/NAME) and no model that ships'.format(start))
+    prefix = prefixes[0]
+    manifest = read_manifest(prefix)
+    known = manifest.get('training', {}).get('teachers')
+    if known and teachers:
+        require_teachers(RecordMeta(teachers=teachers, embeddings=1), known, 'data.train')
+    load_weights(net, '{}-0000.params'.format(prefix), list(devices))
+    if manifest.get('mean_embedding'):
+        bias = net.recognition.embedding.bias
+        bias.set_data(bias.data(devices[0]) + mx.nd.array(manifest['mean_embedding'], ctx=devices[0]))
+
+
+def load_backbone(net: Uniface, path: str, devices: Sequence[mx.Context]) -> None:
+    """Fill the trunk (both of Model B's) from a file of its weights under ``trunk_*`` names.
+
+    Raises
+    ------
+    UnifaceError
+        The file is damaged, or a weight of the trunk is missing or of another shape.
+    """
+    arrays = {name.split(':')[-1]: array for name, array in load_arrays(path).items()}
+    for name, parameter in net.collect_params().items():
+        start = name.find('trunk_')
+        if start < 0:
+            continue
+        array = arrays.get(name[start:])
+        if array is None or array.shape != parameter.shape:
+            raise TrainError('training.backbone: {}: {} is {}, the model wants {}'.format(
+                path, name[start:], 'missing' if array is None else array.shape, parameter.shape))
+        parameter.set_data(array)

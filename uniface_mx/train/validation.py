@@ -1,0 +1,133 @@
+"""What a network can do, on records that it was not taught: the losses, and what they are for."""
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Dict, Iterator, List, Optional, Tuple
+
+import mxnet as mx
+import numpy as np
+
+from uniface_mx.data.iterators import to_ndarrays
+from uniface_mx.data.loader import Batch, Canvases
+from uniface_mx.data.records import BOX, HAS_LANDMARKS, IGNORE, LANDMARKS
+from uniface_mx.evaluation.detection import average_precision, match
+from uniface_mx.evaluation.landmarks import point_errors
+from uniface_mx.losses import Terms
+from uniface_mx.nn.detection import Suppression
+from uniface_mx.targets import real_faces
+from uniface_mx.train.step import Criteria, Graphs
+
+MAX_FACES = 100
+
+
+class Validation:
+    """Whole photos, letterboxed as in inference, through the network as it stands.
+
+    Parameters
+    ----------
+    canvases : Canvases
+        Unshuffled and without augmentation.
+    batch_size : int
+    images : int, optional
+        How many photos, evenly spread over the records; all by default.
+    score_threshold : float
+        Of the recall. The average precision counts all detections from 0.01.
+    max_faces : int
+        Label rows of a photo.
+    workers : int
+        Threads that read photos.
+    """
+
+    def __init__(self, canvases: Canvases, batch_size: int = 32, images: Optional[int] = None, score_threshold: float = 0.5,
+                 max_faces: int = 128, workers: int = 2):
+        count = len(canvases)
+        self.indices = np.arange(count)
+        if images is not None and images < count:
+            self.indices = np.linspace(0, count - 1, images).round().astype(int)
+        self.canvases, self.batch_size, self.max_faces, self.workers = canvases, batch_size, max_faces, workers
+        self.score_threshold = score_threshold
+        self._suppression = Suppression(MAX_FACES, 0.01, 0.45)
+
+    def __call__(self, graphs: Graphs, decoder, criteria: Criteria, mean: np.ndarray, device: mx.Context,
+                 predicted: bool = True) -> Dict[str, float]:
+        """Run it.
+
+        Parameters
+        ----------
+        graphs : Graphs
+        decoder : Decoder
+            The model's.
+        criteria : Criteria
+        mean : (128,) array
+            Mean teacher embedding, which cosines are centred on.
+        predicted : bool
+            Whether faces are embedded where they were detected, or where they are.
+
+        Returns
+        -------
+        dict
+            ``loss`` and its terms; ``average_precision`` and ``recall`` at IoU 0.5; ``landmark_error`` of the faces found,
+            over the distance of the eyes; ``cosine``, centred, between the embeddings and the teacher's. Without the last
+            two where nothing can be compared.
+        """
+        sums, counts = np.zeros(len(Terms._fields)), np.zeros(len(Terms._fields))
+        found: List[Tuple] = []
+        errors: List[float] = []
+        cosines: List[float] = []
+        for batch in self._batches():
+            targets = criteria.targets(batch.label)
+            data, _ = to_ndarrays(batch._replace(label=batch.label[:, :0]), device)
+            outputs = graphs.network(data)
+            rois = criteria.rois(batch.label, criteria.predictions(outputs) if predicted else None)
+            embeddings = None
+            if criteria.rules.recognition:
+                embeddings = graphs.recognition(outputs[3], mx.nd.array(rois.faces, ctx=device))
+                cosines += _centred_cosines(embeddings.asnumpy(), rois.embeddings, mean)[rois.mask > 0].tolist()
+            sums += [0.0 if value is None else value.asscalar()
+                     for value in criteria.sums(outputs, targets, embeddings, rois)]
+            counts += criteria.counts(targets, rois.mask)
+            detections = self._suppression(outputs[0], *decoder(*outputs[1:3])).asnumpy()
+            for rows, faces in zip(detections[:batch.count], batch.label):
+                outcome = self._photo(rows[rows[:, 0] >= 0], faces[real_faces(faces)])
+                found.append(outcome[:3])
+                errors += outcome[3]
+        terms = criteria.values(Terms(*sums), Terms(*counts))
+        scores, hits, scored = (np.concatenate(arrays) for arrays in zip(*found))
+        figures = {'loss': float(sum(terms)), **{name: float(value) for name, value in terms._asdict().items()},
+                   'average_precision': average_precision(scores, hits, len(scored)),
+                   'recall': float((scored >= self.score_threshold).mean()) if len(scored) else 0.0}
+        for name, values in (('landmark_error', errors), ('cosine', cosines)):
+            if values:
+                figures[name] = float(np.mean(values))
+        return dict(figures, photos=len(self.indices), faces=len(scored))
+
+    def _batches(self) -> Iterator[Batch]:
+        shares = [self.indices[first:first + self.batch_size] for first in range(0, len(self.indices), self.batch_size)]
+
+        def make(indices):
+            return self.canvases.batch(indices, self.max_faces, self.batch_size)
+
+        with ThreadPoolExecutor(max(1, self.workers)) as pool:
+            waiting = [pool.submit(make, share) for share in shares[:1]]
+            for share in shares[1:] + [None]:
+                if share is not None:
+                    waiting.append(pool.submit(make, share))
+                yield waiting.pop(0).result()
+
+    @staticmethod
+    def _photo(rows: np.ndarray, faces: np.ndarray) -> Tuple:
+        """Scores and hits of a photo's detections, scores by which its faces were found, errors of their landmarks."""
+        ignored = faces[:, IGNORE] > 0
+        outcome = match(rows[:, 1:5], rows[:, 0], faces[:, BOX], ignored)
+        hit = outcome.by >= 0
+        pointed = faces[~ignored][hit]
+        taught = pointed[:, HAS_LANDMARKS] > 0
+        predicted = rows[outcome.by[hit][taught], 5:].reshape(-1, 5, 2)
+        errors = point_errors(predicted, pointed[taught, LANDMARKS].reshape(-1, 5, 2)).mean(axis=1)
+        return outcome.scores, outcome.hits, outcome.found, errors.tolist()
+
+
+def _centred_cosines(vectors: np.ndarray, teacher: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    vectors, teacher = vectors - mean, teacher - mean
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(teacher, axis=1)
+    return (vectors * teacher).sum(axis=1) / np.maximum(lengths, 1e-12)
