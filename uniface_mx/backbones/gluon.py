@@ -14,7 +14,7 @@ FIRST_BLOCK = 7
 BLOCK_PREFIXES = ('A1', 'A2', 'A3', 'B', 'C1', 'C2', 'C3', 'C4', 'D', 'E1', 'E2')
 STRUCTURAL_PARTS = ('0.weight', '1.gamma', '1.beta', '1.running_mean', '1.running_var')
 PREFIXED_PARTS = (
-    'conv2d{}_weight',
+    'conv{}_weight',
     'batchnorm{}_gamma',
     'batchnorm{}_beta',
     'batchnorm{}_running_mean',
@@ -41,7 +41,7 @@ def structural_names() -> Dict[str, str]:
 
 
 def prefixed_names() -> Dict[str, str]:
-    """Names as older MXNet and `HybridBlock.export` write them: ``A1_conv2d1_weight``, after the model's prefix."""
+    """Names as older MXNet and `HybridBlock.export` write them: ``A1_conv1_weight``, after the model's prefix."""
     units = {name: ('', number) for number, name in enumerate(stem_units())}
     for place in places():
         units[place.name] = (BLOCK_PREFIXES[place.block] + '_', place.number)
@@ -64,6 +64,8 @@ def read_gluon(path: str) -> Source:
         prefix = os.path.commonprefix(list(tensors))
         tensors = {name[len(prefix):]: array for name, array in tensors.items()}
         names, output = prefixed_names(), 'dense0_{}'
+        if 'conv2d0_weight' in tensors:
+            names = {ours: theirs.replace('conv', 'conv2d') for ours, theirs in names.items()}
     classifier = (Dense(output.format('weight'), output.format('bias'), 'softmax'),)
     if not all(name in tensors for name in classifier[0][:2]):
         classifier = ()

@@ -279,5 +279,5 @@ def read_tensors(path: Union[str, os.PathLike]) -> Dict[str, np.ndarray]:
     except OSError as error:
         raise TorchFileError('{}: {}'.format(path, error.strerror or error)) from None
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, RuntimeError,
-            zipfile.BadZipFile) as error:
+            EOFError, zipfile.BadZipFile) as error:
         raise TorchFileError('{}: is damaged, or no state dict of PyTorch ({})'.format(path, error)) from None

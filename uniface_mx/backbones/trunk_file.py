@@ -130,7 +130,8 @@ def load_trunk(net: HybridBlock, path: PathLike, ctx=None) -> List[str]:
         net.initialize(ctx=ctx)
         load_trunk(net, 'trunk.params', ctx)
 
-    The weights expect the graph's ``channel`` normalization; with ``image`` they are a start and no more.
+    The pooling rule belongs to the model's arguments from then on, as `model.count_include_pad` of a configuration and as
+    an override in the manifest of an export. The weights expect the graph's ``channel`` normalization; with ``image`` they are a start and no more.
 
     Parameters
     ----------
@@ -159,8 +160,9 @@ def load_trunk(net: HybridBlock, path: PathLike, ctx=None) -> List[str]:
     pairs = []
     for trunk in trunks:
         if trunk.count_include_pad != description['count_include_pad']:
-            raise UnifaceError('{}: these weights want a model with count_include_pad={}'.format(
-                path, description['count_include_pad']))
+            rule = description['count_include_pad']
+            raise UnifaceError('{}: these weights want a model with count_include_pad={}; in a configuration, '
+                               'set model.count_include_pad to {}'.format(path, rule, str(rule).lower()))
         parameters = trunk.collect_params()
         for name, parameter in parameters.items():
             array = arrays.get(name[len(trunk.prefix):])
