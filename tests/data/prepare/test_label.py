@@ -110,6 +110,13 @@ def test_photos_without_a_face_by_annotation():
     assert not len(label(image([]), seen()).boxes)
 
 
+def test_sure_faces_that_contradict_the_source():
+    assert label(image([A]), seen(A, B, C, scores=[0.9, 0.95, 0.8])).surprises == 1
+    assert label(image([A]), seen(A, B), complete=True).surprises == 1
+    assert label(image(), seen(A, B)).surprises == 0
+    assert label(image([A]), seen(A, (20, 20, 50, 60))).surprises == 0
+
+
 def test_a_masked_face_has_a_box_and_nothing_else():
     faces = label(image([A, B], masked=np.array([True, False])), seen(A, B))
     np.testing.assert_array_equal(faces.boxes, [A, B])

@@ -271,7 +271,9 @@ def test_photos_without_a_face(tmp_path, job):
         '00_002.jpg',
     ]
     assert len(RecordReader(tmp_path / 'faces')) == len(RecordReader(tmp_path / 'faces-negatives')) == 0
-    run(folder, tmp_path / 'none', job, '?faces=0')
+    cv2.imwrite(str(folder / 'sure.jpg'), paint(10)[..., ::-1])
+    summary = run(folder, tmp_path / 'none', job, '?faces=0')
+    assert summary.skipped == {'a face seen where the source has none': ['sure.jpg']}
     assert len(RecordReader(tmp_path / 'none')) == 0
     records = list(RecordReader(tmp_path / 'none-negatives'))
     assert [len(record.objects) for record in records] == [0, 0, 0, 1]

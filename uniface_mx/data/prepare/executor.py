@@ -57,9 +57,7 @@ def open_executor(workers: int = 1, dask: Optional[str] = None) -> Iterator[Tupl
         # Not forked: MXNet's threads do not survive a fork.
         saved = {name: os.environ.get(name) for name in _ONE_THREAD}
         os.environ.update(_ONE_THREAD)
-        pool = ProcessPoolExecutor(
-            workers, multiprocessing.get_context('spawn'), _depend_on_the_parent
-        )
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'), _depend_on_the_parent)
         try:
             yield pool, workers
         except BaseException:

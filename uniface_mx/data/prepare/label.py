@@ -56,6 +56,8 @@ class Faces:
         Have landmarks to learn; get an embedding; are neither taught nor mined.
     person : str or None
         The main face's.
+    surprises : int
+        Faces that only the teacher sees, and surely, in an annotated photo.
     counts : Counter
         What the rules did.
     """
@@ -66,6 +68,7 @@ class Faces:
     embed: np.ndarray
     ignore: np.ndarray
     person: Optional[str]
+    surprises: int
     counts: Counter
 
 
@@ -124,6 +127,7 @@ def label_faces(
         shared = intersection(seen.boxes[alone], boxes)
         smaller = np.minimum.outer(area(seen.boxes[alone]), area(boxes))
         alone = alone[(shared < 0.5 * smaller).all(1)]
+    surprises = int((seen.scores[alone] >= rules.accept).sum()) if annotated else 0
     if annotated and complete:
         counts['faces that only the teacher sees, dropped'] += len(alone)
         alone = alone[:0]
@@ -136,10 +140,12 @@ def label_faces(
         persons += [None] * len(alone)
     masked = np.concatenate([truth.masked, np.zeros(len(alone), bool)])
     given = np.concatenate([~np.isnan(truth.landmarks).any(axis=(1, 2)), np.zeros(len(alone), bool)])
-    return _assemble(image, boxes, landmarks, masked, ignore, given, persons, size, rules, counts)
+    return _assemble(image, boxes, landmarks, masked, ignore, given, persons, size, rules, surprises, counts)
 
 
-def _assemble(image, boxes, landmarks, masked, ignore, given, persons, size, rules, counts) -> Faces:
+def _assemble(
+    image, boxes, landmarks, masked, ignore, given, persons, size, rules, surprises, counts
+) -> Faces:
     boxes = clip_boxes(boxes, *size).astype(np.float32)
     landmarks = np.where((masked | ignore)[:, None, None], np.nan, landmarks).astype(np.float32)
     large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= rules.min_face
@@ -158,6 +164,7 @@ def _assemble(image, boxes, landmarks, masked, ignore, given, persons, size, rul
         embed[order],
         ignore[order],
         image.person or (named[0] if named else None),
+        surprises,
         counts,
     )
 

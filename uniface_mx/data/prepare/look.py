@@ -88,6 +88,7 @@ class Outcome:
     skipped: str = ''
     objects: Optional[np.ndarray] = None
     person: Optional[str] = None
+    surprises: int = 0
     jpeg: bytes = b''
     width: int = 0
     height: int = 0
@@ -275,7 +276,7 @@ class _Look:
     def _fill(self, outcome: Outcome) -> None:
         data, job = self.photo.data, self.job
         outcome.objects, outcome.counts = self._objects(), self.faces.counts
-        outcome.person = self.faces.person
+        outcome.person, outcome.surprises = self.faces.person, self.faces.surprises
         outcome.picture = int.from_bytes(self.facts[2:].astype('>u2').tobytes(), 'big')
         if storable(data, job.size):
             outcome.jpeg, (outcome.width, outcome.height) = data, self.size

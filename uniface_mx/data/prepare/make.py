@@ -90,8 +90,8 @@ def make(
 ) -> Summary:
     """Write the record sets `name` (photos with faces to learn) and `name`-negatives.
 
-    The negatives are photos without a face by their source; what a teacher finds there is ignored. Of other
-    photos in which no teacher sees a face nobody knows whether there is one: they are left out.
+    The negatives are photos without a face by their source, and in which the teacher is sure of none; what
+    may be one is ignored. Of other photos in which the teacher sees no face nobody knows: they are left out.
 
     The bytes written follow from the source and the job alone. Duplicates are left out unless the set is one
     shard of several: then `merge` leaves them out.
@@ -140,9 +140,9 @@ def make(
             summary.new_answers += len(outcome.entries)
             summary.counts.update(outcome.counts)
             taught = outcome.objects is not None and bool((outcome.objects[:, IGNORE] == 0).any())
-            unsure = not taught and image.boxes is None and not job.complete
-            if outcome.skipped or unsure:
-                summary.skip(outcome.skipped or 'no face seen', outcome.key)
+            reason = outcome.skipped or ('' if taught else _no_negative(image, outcome, job.complete))
+            if reason:
+                summary.skip(reason, outcome.key)
             else:
                 outputs[0 if taught else 1].add(_record(outcome, source.name, people or source.name))
             if summary.photos >= PHOTOS_BEFORE_STOP:
@@ -199,6 +199,15 @@ class _Output:
         self.info['skipped'] = dict(summary.skipped)
         if self.repeated:
             self.info['skipped'][DUPLICATE] = self.repeated
+
+
+def _no_negative(image: SourceImage, outcome: Outcome, complete: bool) -> str:
+    """Why a photo without a face to learn is no negative, or nothing."""
+    if complete:
+        return ''
+    if image.boxes is None:
+        return 'no face seen'
+    return 'a face seen where the source has none' if outcome.surprises else ''
 
 
 def _record(outcome: Outcome, source: str, people: str) -> Record:
