@@ -170,7 +170,7 @@ def test_fddb_and_speed_and_losses(tmp_path):
                     'faces': faces,
                     'images_per_second': rate,
                 }
-                for system, faces, rate in (('uniface_a', 1, 20), ('uniface_a', 8, 10), ('MTCNN and dlib', 1, 99))
+                for system, faces, rate in (('uniface_a', 1, 20), ('uniface_a', 8, 10), ('others', 1, 99))
             ]
         },
     )

@@ -292,3 +292,23 @@ def test_cost(evaluate, tmp_path):
 def test_no_such_model(evaluate, tmp_path, capsys):
     assert evaluate.main(['cost', '--model', str(tmp_path / 'none'), '--out', str(tmp_path / 'out')]) == 1
     assert 'no such manifest' in capsys.readouterr().err
+
+
+def test_an_exported_model(evaluate, tmp_path):
+    from uniface_mx.export import export_model
+    from uniface_mx.models import get_model
+    from uniface_mx.models.weights import randomize
+
+    net = get_model('uniface_a_lite')
+    randomize(net, 0)
+    details = {'model': {'name': 'uniface_a_lite', 'overrides': {}}}
+    export_model(net, 'lite', tmp_path, split=True, details=details)
+    arguments = [str(tmp_path / 'lite') if value == '--teacher' else value for value in lfw(tmp_path)]
+    arguments.insert(-1, '--model')
+    assert evaluate.main(arguments + ['--score-threshold', '0']) == 0
+    result = read_result(tmp_path / 'out' / 'lfw.json')
+    assert len(result['subject']['identity']['sha256']) == 64
+    assert result['subject']['identity']['score_threshold'] == 0
+    assert result['subject']['model']['name'] == 'uniface_a_lite'
+    assert 0 <= result['metrics']['accuracy'] <= 1
+    assert len(list((tmp_path / 'cache').glob('lfw-*.npz'))) == 1
