@@ -113,18 +113,16 @@ class RecordMeta:
     records, faces, ignored, landmarks, embeddings : int
         Photos; faces to learn; faces marked to be ignored; faces with landmarks; faces with an embedding.
     sources : list of dict
-        `name`, `kind` and `licence` of each source; the place in the list is the source id.
+        `name`, `kind` and `licence` of each source; the place in the list is the source id. Preparation adds
+        `landmark_teacher`, `options`, `counts` and what was `skipped`.
     persons : list of str
         `SOURCE/NAME`; the place in the list is the person id.
     teachers : dict
-        `landmarks` and `embeddings`, each with `name`, `version` and `sha256`; `embeddings` also with
-        `mirror`.
+        `embeddings` with the teacher's `name`, `version` and `sha256`, and `mirror`: are they mirror averages.
     mean_embedding : list of float
         128 values; empty without embeddings.
     files : dict
         Suffix to `bytes` and `sha256`.
-    details : dict
-        Options and counts of the preparation.
     """
 
     schema: int = SCHEMA_VERSION
@@ -138,7 +136,6 @@ class RecordMeta:
     teachers: Dict[str, Any] = field(default_factory=dict)
     mean_embedding: List[float] = field(default_factory=list)
     files: Dict[str, Any] = field(default_factory=dict)
-    details: Dict[str, Any] = field(default_factory=dict)
 
 
 def record_path(name: Union[str, os.PathLike], suffix: str) -> Path:

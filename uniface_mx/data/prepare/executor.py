@@ -89,7 +89,7 @@ def _dask_client(address: str):
     try:
         from distributed import Client
     except ImportError:
-        raise PrepareError("--dask needs Dask: pip install 'uniface_mx[dask]'") from None
+        raise PrepareError("--dask needs Dask: pip install 'uniface-mx[dask]'") from None
     try:
         return Client(address, timeout=30)
     except (OSError, ValueError) as error:
