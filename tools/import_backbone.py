@@ -1,4 +1,5 @@
-"""Import a pretrained Inception-v3 as the trunk's weights: from Gluon, torchvision, or TensorFlow.js files."""
+"""Import a pretrained Inception-v3 as the trunk's weights, from Gluon, torchvision or TensorFlow.js."""
+
 from __future__ import annotations
 
 import argparse
@@ -16,7 +17,9 @@ def check(photos, path: str, source) -> None:
         probabilities = classify(read_image(photo), path, source)
         best = probabilities.argsort()[::-1][:3]
         labels = source.labels or ['class {}'.format(number) for number in range(len(probabilities))]
-        print('{}: {}'.format(photo, ', '.join('{} {:.3f}'.format(labels[i], probabilities[i]) for i in best)))
+        print(
+            '{}: {}'.format(photo, ', '.join('{} {:.3f}'.format(labels[i], probabilities[i]) for i in best))
+        )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -24,24 +27,47 @@ def run(arguments: argparse.Namespace) -> None:
 
     source = read_source(arguments.source, arguments.kind, arguments.scaling)
     write_trunk(arguments.out, source, arguments.source)
-    print('{}: {} tensors of {} ({}, pixels scaled: {}, padding counts in average pooling: {})'.format(
-        arguments.out, len(source.names), arguments.source, source.kind, source.scaling,
-        'yes' if source.count_include_pad else 'no'))
-    print('{} of its classifier: {}'.format(len(source.classifier_names), ' '.join(source.classifier_names) or '-'))
+    print(
+        '{}: {} tensors of {} ({}, pixels scaled: {}, padding counts in average pooling: {})'.format(
+            arguments.out,
+            len(source.names),
+            arguments.source,
+            source.kind,
+            source.scaling,
+            'yes' if source.count_include_pad else 'no',
+        )
+    )
+    print(
+        '{} of its classifier: {}'.format(
+            len(source.classifier_names), ' '.join(source.classifier_names) or '-'
+        )
+    )
     print('{} unused: {}'.format(len(source.unused), ' '.join(source.unused) or '-'))
     check(arguments.check, arguments.out, source)
 
 
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('source', help='.params of Gluon, .pth of torchvision, or a folder, model.json or npm .tgz')
-    parser.add_argument('--out', required=True, metavar='FILE.params', help='the weights; FILE.json comes beside it')
+    parser.add_argument(
+        'source', help='.params of Gluon, .pth of torchvision, or a folder, model.json or npm .tgz'
+    )
+    parser.add_argument(
+        '--out', required=True, metavar='FILE.params', help='the weights; FILE.json comes beside it'
+    )
     parser.add_argument('--kind', choices=('gluon', 'torchvision', 'tfjs'), help='by default the file tells')
-    parser.add_argument('--scaling', choices=('imagenet', 'symmetric', 'unit'),
-                        help='of the pixels in training, where it is not the usual one of its kind: ImageNet\'s means and '
-                             'deviations (gluon), x / 127.5 - 1 (torchvision, Keras), x / 255 (nsfwjs)')
-    parser.add_argument('--check', nargs='+', default=(), metavar='PHOTO',
-                        help='then classify photos with the trunk written and the source\'s own classifier')
+    parser.add_argument(
+        '--scaling',
+        choices=('imagenet', 'symmetric', 'unit'),
+        help='of the pixels in training, where it is not the usual one of its kind: ImageNet\'s means and '
+        'deviations (gluon), x / 127.5 - 1 (torchvision, Keras), x / 255 (nsfwjs)',
+    )
+    parser.add_argument(
+        '--check',
+        nargs='+',
+        default=(),
+        metavar='PHOTO',
+        help='then classify photos with the trunk written and the source\'s own classifier',
+    )
     arguments = parser.parse_args(argv)
     try:
         run(arguments)

@@ -1,4 +1,5 @@
 """A Gluon Inception-v3 with random weights and statistics, in every manner of file."""
+
 import mxnet as mx
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
 """A Keras Inception-v3 graph, its layers numbered at random, followed back to the trunk's units."""
+
 import copy
 import random
 
@@ -21,7 +22,9 @@ class Builder:
     def add(self, class_name, inputs, **config):
         name = '{}_{}'.format(class_name.lower(), self.numbers.pop())
         self.layers[name] = {
-            'name': name, 'class_name': class_name, 'config': config,
+            'name': name,
+            'class_name': class_name,
+            'config': config,
             'inbound_nodes': [[[other, 0, 0, {}] for other in inputs]] if inputs else [],
         }
         return name
@@ -29,8 +32,16 @@ class Builder:
     def unit(self, start, name, unit):
         kernel = list(unit.kernel) if isinstance(unit.kernel, tuple) else [unit.kernel] * 2
         valid = unit.stride == 2 or name in ('conv_2a', 'conv_4a')
-        convolution = self.add('Conv2D', [start], kernel_size=kernel, strides=[unit.stride] * 2, use_bias=False,
-                               padding='valid' if valid else 'same', dilation_rate=[1, 1], activation='linear')
+        convolution = self.add(
+            'Conv2D',
+            [start],
+            kernel_size=kernel,
+            strides=[unit.stride] * 2,
+            use_bias=False,
+            padding='valid' if valid else 'same',
+            dilation_rate=[1, 1],
+            activation='linear',
+        )
         norm = self.add('BatchNormalization', [convolution], epsilon=0.001, scale=False)
         self.units[name] = (convolution, norm)
         return self.add('Activation', [norm], activation='relu')
@@ -40,9 +51,16 @@ class Builder:
             return self.unit(start, name, step)
         if isinstance(step, str):
             average = step == AVERAGE_POOL
-            return self.add('AveragePooling2D' if average else 'MaxPooling2D', [start], pool_size=[3, 3],
-                            strides=[1, 1] if average else [2, 2], padding='same' if average else 'valid')
-        return self.add('Concatenate', [self.unit(start, name + letter, unit) for letter, unit in zip('ab', step)])
+            return self.add(
+                'AveragePooling2D' if average else 'MaxPooling2D',
+                [start],
+                pool_size=[3, 3],
+                strides=[1, 1] if average else [2, 2],
+                padding='same' if average else 'valid',
+            )
+        return self.add(
+            'Concatenate', [self.unit(start, name + letter, unit) for letter, unit in zip('ab', step)]
+        )
 
     def build(self):
         end = self.add('InputLayer', [])
@@ -75,21 +93,31 @@ def test_every_unit_is_found_whatever_its_number(built):
 
 def test_the_classifier_ends_where_the_trunk_does(built):
     layers = dict(built[0].layers)
-    after = [('pool', 'GlobalAveragePooling2D', {}), ('dense_1', 'Dense', {'activation': 'relu'}),
-             ('dropout', 'Dropout', {}), ('dense_2', 'Dense', {'activation': 'softmax'})]
+    after = [
+        ('pool', 'GlobalAveragePooling2D', {}),
+        ('dense_1', 'Dense', {'activation': 'relu'}),
+        ('dropout', 'Dropout', {}),
+        ('dense_2', 'Dense', {'activation': 'softmax'}),
+    ]
     end = built[1]
     for name, class_name, config in after:
         layers[name] = {'class_name': class_name, 'config': config, 'inbound_nodes': [[[end, 0, 0, {}]]]}
         end = name
     classifier, start = Walk(layers).classifier(end)
     assert start == built[1]
-    assert classifier == (('dense_1/kernel', 'dense_1/bias', 'relu'), ('dense_2/kernel', 'dense_2/bias', 'softmax'))
+    assert classifier == (
+        ('dense_1/kernel', 'dense_1/bias', 'relu'),
+        ('dense_2/kernel', 'dense_2/bias', 'softmax'),
+    )
 
 
 def swap_branches(layers, builder):
     """Two branches of a concatenation, whose weights would then read each other's channels."""
-    concatenation = next(layer for layer in layers.values()
-                         if layer['class_name'] == 'Concatenate' and len(layer['inbound_nodes'][0]) == 4)
+    concatenation = next(
+        layer
+        for layer in layers.values()
+        if layer['class_name'] == 'Concatenate' and len(layer['inbound_nodes'][0]) == 4
+    )
     nodes = concatenation['inbound_nodes'][0]
     nodes[0], nodes[1] = nodes[1], nodes[0]
 
@@ -97,6 +125,7 @@ def swap_branches(layers, builder):
 def config_of(unit, index, **changes):
     def change(layers, builder):
         layers[builder.units[unit][index]]['config'].update(changes)
+
     return change
 
 
@@ -108,19 +137,23 @@ def skip_a_unit(layers, builder):
 
 def another_start(layers, builder):
     layers[builder.units['mixed_6c_branch1x1_0'][0]]['inbound_nodes'] = copy.deepcopy(
-        layers[builder.units['mixed_6b_branch1x1_0'][0]]['inbound_nodes'])
+        layers[builder.units['mixed_6b_branch1x1_0'][0]]['inbound_nodes']
+    )
 
 
-@pytest.mark.parametrize('change, message', [
-    (swap_branches, 'an Inception-v3 has a'),
-    (config_of('mixed_6b_branch7x7_1', 0, kernel_size=[7, 1]), r'with kernel_size \[1, 7\]'),
-    (config_of('conv_4a', 0, padding='same'), 'with padding valid'),
-    (config_of('mixed_7a_branch3x3_1', 0, strides=[1, 1]), r'with strides \[2, 2\]'),
-    (config_of('conv_1a', 0, use_bias=True), 'with use_bias False'),
-    (config_of('conv_3b', 1, epsilon=1e-5), 'another epsilon than 0.001'),
-    (skip_a_unit, 'an Inception-v3 has a'),
-    (another_start, 'begin at different layers'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (swap_branches, 'an Inception-v3 has a'),
+        (config_of('mixed_6b_branch7x7_1', 0, kernel_size=[7, 1]), r'with kernel_size \[1, 7\]'),
+        (config_of('conv_4a', 0, padding='same'), 'with padding valid'),
+        (config_of('mixed_7a_branch3x3_1', 0, strides=[1, 1]), r'with strides \[2, 2\]'),
+        (config_of('conv_1a', 0, use_bias=True), 'with use_bias False'),
+        (config_of('conv_3b', 1, epsilon=1e-5), 'another epsilon than 0.001'),
+        (skip_a_unit, 'an Inception-v3 has a'),
+        (another_start, 'begin at different layers'),
+    ],
+)
 def test_another_graph_is_refused(change, message, built):
     builder, end = built
     layers = copy.deepcopy(builder.layers)

@@ -9,23 +9,44 @@ from uniface_mx.backbones.tfjs_files import read_tfjs_model
 from uniface_mx.errors import UnifaceError
 
 WEIGHTS = [
-    {'name': 'a/kernel', 'shape': [2, 2], 'dtype': 'float32',
-     'quantization': {'min': -0.5, 'scale': 0.25, 'dtype': 'uint8'}},
-    {'name': 'b/bias', 'shape': [1], 'dtype': 'float32', 'quantization': {'min': -1, 'scale': 0.5, 'dtype': 'uint16'}},
+    {
+        'name': 'a/kernel',
+        'shape': [2, 2],
+        'dtype': 'float32',
+        'quantization': {'min': -0.5, 'scale': 0.25, 'dtype': 'uint8'},
+    },
+    {
+        'name': 'b/bias',
+        'shape': [1],
+        'dtype': 'float32',
+        'quantization': {'min': -1, 'scale': 0.5, 'dtype': 'uint16'},
+    },
     {'name': 'c/half', 'shape': [1], 'dtype': 'float32', 'quantization': {'dtype': 'float16'}},
     {'name': 'd/plain', 'shape': [1], 'dtype': 'float32'},
 ]
-CONTENT = bytes([0, 1, 2, 10]) + np.uint16(300).tobytes() + np.float16(0.125).tobytes() + np.float32(-3.5).tobytes()
+CONTENT = (
+    bytes([0, 1, 2, 10]) + np.uint16(300).tobytes() + np.float16(0.125).tobytes() + np.float32(-3.5).tobytes()
+)
 MODEL = {
-    'modelTopology': {'model_config': {'config': {
-        'layers': [{'name': 'a:b, !0 .5', 'config': {'sparse': False, 'use_bias': True, 'rate': 0.5, 'seed': None}}],
-        'output_layers': [['a:b, !0 .5', 0, 0]],
-    }}},
+    'modelTopology': {
+        'model_config': {
+            'config': {
+                'layers': [
+                    {
+                        'name': 'a:b, !0 .5',
+                        'config': {'sparse': False, 'use_bias': True, 'rate': 0.5, 'seed': None},
+                    }
+                ],
+                'output_layers': [['a:b, !0 .5', 0, 0]],
+            }
+        }
+    },
     'weightsManifest': [{'paths': ['group1-shard1of2', 'group1-shard2of2'], 'weights': WEIGHTS}],
 }
 MINIFIED = (
-    '!function(a){x({modelTopology:1})}({1:[function(a,n,i){n.exports={modelTopology:{model_config:{config:{layers:'
-    '[{name:"a:b, !0 .5",config:{sparse:!1,use_bias:!0,rate:.5,seed:null}}],output_layers:[["a:b, !0 .5",0,0]]}}},'
+    '!function(a){x({modelTopology:1})}({1:[function(a,n,i){n.exports={modelTopology:{model_config:{config:'
+    '{layers:[{name:"a:b, !0 .5",config:{sparse:!1,use_bias:!0,rate:.5,seed:null}}],'
+    'output_layers:[["a:b, !0 .5",0,0]]}}},'
     'weightsManifest:[{paths:["group1-shard1of2","group1-shard2of2"],weights:['
     '{name:"a/kernel",shape:[2,2],dtype:"float32",quantization:{min:-.5,scale:.25,dtype:"uint8"}},'
     '{name:"b/bias",shape:[1],dtype:"float32",quantization:{min:-1,scale:5e-1,dtype:"uint16"}},'
@@ -62,9 +83,16 @@ def package(folder):
     return path
 
 
-@pytest.mark.parametrize('make', [
-    plain, scripts, package, lambda folder: plain(folder) / 'model.json', lambda folder: scripts(folder).parent,
-])
+@pytest.mark.parametrize(
+    'make',
+    [
+        plain,
+        scripts,
+        package,
+        lambda folder: plain(folder) / 'model.json',
+        lambda folder: scripts(folder).parent,
+    ],
+)
 def test_weights_by_hand(make, tmp_path):
     model = read_tfjs_model(make(tmp_path / 'model'))
     assert model.tensors['a/kernel'].tolist() == [[-0.5, -0.25], [0, 2]]
@@ -73,7 +101,12 @@ def test_weights_by_hand(make, tmp_path):
     assert model.tensors['d/plain'].tolist() == [-3.5]
     assert {array.dtype.str for array in model.tensors.values()} == {'<f4'}
     assert model.output == 'a:b, !0 .5'
-    assert model.layers[model.output]['config'] == {'sparse': False, 'use_bias': True, 'rate': 0.5, 'seed': None}
+    assert model.layers[model.output]['config'] == {
+        'sparse': False,
+        'use_bias': True,
+        'rate': 0.5,
+        'seed': None,
+    }
 
 
 def test_what_is_missing_or_damaged(tmp_path):

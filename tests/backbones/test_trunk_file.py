@@ -20,7 +20,10 @@ def test_names_are_stock_names_and_all_is_described(trunk_file, gluon_file):
     assert arrays['aux:trunk_conv_1a_bn_running_var'].shape == (32,)
     description = json.loads(trunk_file.with_suffix('.json').read_text())
     assert description['kind'] == 'gluon'
-    assert description['source'] == {'path': gluon_file.name, 'sha256': {gluon_file.name: file_hash(gluon_file)}}
+    assert description['source'] == {
+        'path': gluon_file.name,
+        'sha256': {gluon_file.name: file_hash(gluon_file)},
+    }
     assert description['scaling']['name'] == 'imagenet'
     assert description['tensors']['used']['trunk_conv_1a_conv_weight'] == 'features.0.0.weight'
     assert set(description['tensors']['used']) == {name.split(':')[1] for name in arrays}
@@ -71,9 +74,12 @@ def test_files_that_are_not_what_was_written(trunk_file, gluon_source, gluon_fil
     with pytest.raises(UnifaceError, match='trunk.json: no such file'):
         trunk_options(path)
     beside = path.with_suffix('.json')
-    for content, message in [('{', 'is no description'), ('{"format": 1}', 'is no description'),
-                             ('[]', 'is no description'),
-                             ('{"format": 9, "count_include_pad": true, "sha256": ""}', 'another version')]:
+    for content, message in [
+        ('{', 'is no description'),
+        ('{"format": 1}', 'is no description'),
+        ('[]', 'is no description'),
+        ('{"format": 9, "count_include_pad": true, "sha256": ""}', 'another version'),
+    ]:
         beside.write_text(content)
         with pytest.raises(UnifaceError, match=message):
             trunk_options(path)

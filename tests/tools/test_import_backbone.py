@@ -1,4 +1,5 @@
 """The program, and the proof on real photos with the weights of the npm package nsfwjs."""
+
 import hashlib
 import importlib.util
 import json
@@ -31,8 +32,15 @@ def nsfwjs():
         if shutil.which('npm') is None:
             pytest.skip('no npm to bring {}; put its .tgz at {}'.format(PACKAGE, path))
         cache.mkdir(parents=True, exist_ok=True)
-        fetched = subprocess.run(['npm', 'pack', '--silent', PACKAGE], cwd=str(cache), stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT, universal_newlines=True, timeout=120, check=False)
+        fetched = subprocess.run(
+            ['npm', 'pack', '--silent', PACKAGE],
+            cwd=str(cache),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            universal_newlines=True,
+            timeout=120,
+            check=False,
+        )
         if fetched.returncode or not path.is_file():
             pytest.skip('npm cannot bring {}: {}'.format(PACKAGE, fetched.stdout.strip()[-200:]))
     assert hashlib.sha256(path.read_bytes()).hexdigest() == SHA256, '{} is not the package'.format(path)
@@ -46,8 +54,10 @@ def test_real_photos_are_called_neutral(nsfwjs, real_data, tmp_path, capsys):
     printed = capsys.readouterr().out
     with capsys.disabled():
         print('\n' + printed)
-    said = {line.split(':')[0]: dict(re.findall(r'(\w+) (\d\.\d+)', line.split(':', 1)[1]))
-            for line in printed.splitlines()[3:]}
+    said = {
+        line.split(':')[0]: dict(re.findall(r'(\w+) (\d\.\d+)', line.split(':', 1)[1]))
+        for line in printed.splitlines()[3:]
+    }
     assert sorted(said) == sorted(photos)
     for photo in photos[:4]:
         assert float(said[photo]['Neutral']) >= 0.9, photo
@@ -59,7 +69,8 @@ def test_real_photos_are_called_neutral(nsfwjs, real_data, tmp_path, capsys):
     assert description['scaling']['name'] == 'unit'
     used = description['tensors']['used']
     assert sorted(theirs for theirs in used.values() if theirs.endswith('/kernel')) == sorted(
-        'conv2d_{}/kernel'.format(number) for number in range(1, 95))
+        'conv2d_{}/kernel'.format(number) for number in range(1, 95)
+    )
     assert sum(theirs == 'none: 1' for theirs in used.values()) == 94
     assert used['trunk_mixed_7b_branch3x3_1b_conv_weight'] == 'conv2d_80/kernel'
 

@@ -1,4 +1,5 @@
-"""Pretrained Inception-v3 weights for the trunk, from Gluon, torchvision and TensorFlow.js files (section IV.A)."""
+"""Pretrained Inception-v3 weights for the trunk: Gluon, torchvision, TensorFlow.js (section IV.A)."""
+
 from uniface_mx.backbones.classify import classify
 from uniface_mx.backbones.readers import READERS, detect_kind, read_source
 from uniface_mx.backbones.source import SCALINGS, Source, convert

@@ -1,4 +1,5 @@
 """A pretrained network whole: the imported trunk with stock padding, and the file's own classifier."""
+
 from __future__ import annotations
 
 import os
@@ -54,7 +55,10 @@ def classify(image: np.ndarray, path: Union[str, os.PathLike], source: Source) -
     for layer in source.classifier:
         weight, bias = source.tensors[layer.weight], source.tensors[layer.bias]
         if layer.activation not in ACTIVATIONS or weight.shape != (len(bias), len(values)):
-            raise UnifaceError('{}: shape {} or activation {} is not known'.format(
-                layer.weight, weight.shape, layer.activation))
+            raise UnifaceError(
+                '{}: shape {} or activation {} is not known'.format(
+                    layer.weight, weight.shape, layer.activation
+                )
+            )
         values = ACTIVATIONS[layer.activation](weight @ values + bias)
     return values

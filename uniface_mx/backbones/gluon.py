@@ -1,4 +1,5 @@
 """Gluon's ``inceptionv3`` parameter files."""
+
 from __future__ import annotations
 
 import os
@@ -41,7 +42,7 @@ def structural_names() -> Dict[str, str]:
 
 
 def prefixed_names() -> Dict[str, str]:
-    """Names as older MXNet and `HybridBlock.export` write them: ``A1_conv1_weight``, after the model's prefix."""
+    """Names of older MXNet and `HybridBlock.export`: ``A1_conv1_weight``, after the model's prefix."""
     units = {name: ('', number) for number, name in enumerate(stem_units())}
     for place in places():
         units[place.name] = (BLOCK_PREFIXES[place.block] + '_', place.number)
@@ -62,7 +63,7 @@ def read_gluon(path: str) -> Source:
         names, output = structural_names(), 'output.{}'
     else:
         prefix = os.path.commonprefix(list(tensors))
-        tensors = {name[len(prefix):]: array for name, array in tensors.items()}
+        tensors = {name[len(prefix) :]: array for name, array in tensors.items()}
         names, output = prefixed_names(), 'dense0_{}'
         if 'conv2d0_weight' in tensors:
             names = {ours: theirs.replace('conv', 'conv2d') for ours, theirs in names.items()}

@@ -1,4 +1,5 @@
 """The trunk's convolution units, by name and by place."""
+
 from __future__ import annotations
 
 from typing import Dict, List, NamedTuple, Tuple
@@ -26,9 +27,9 @@ PARTS = ('conv_weight', 'bn_gamma', 'bn_beta', 'bn_running_mean', 'bn_running_va
 class Place(NamedTuple):
     """Where a convolution unit of a mixed block stands.
 
-    `block` and `branch` are numbers and `number` counts the block's units; `step` is the position in the branch, pools
-    included; `letter` is 'a' or 'b' for the two units of a split, else empty; `units` is how many steps of the branch
-    are convolutions, and `split` whether its last one is two of them.
+    `block` and `branch` are numbers and `number` counts the block's units; `step` is the position in the
+    branch, pools included; `letter` is 'a' or 'b' for the two units of a split, else empty; `units` is how
+    many steps of the branch are convolutions, and `split` whether its last one is two of them.
     """
 
     name: str
@@ -76,4 +77,6 @@ def trunk_shapes() -> Dict[str, Tuple[int, ...]]:
     symbol = mx.sym.Group(list(InceptionTrunk(prefix=PREFIX)(mx.sym.var('data'))))
     arguments, _, statistics = symbol.infer_shape(data=(1, 3, 299, 299))
     names = symbol.list_arguments() + symbol.list_auxiliary_states()
-    return {name[len(PREFIX):]: shape for name, shape in zip(names, arguments + statistics) if name != 'data'}
+    return {
+        name[len(PREFIX) :]: shape for name, shape in zip(names, arguments + statistics) if name != 'data'
+    }

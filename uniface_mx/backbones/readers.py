@@ -1,4 +1,5 @@
 """Which reader reads which file."""
+
 from __future__ import annotations
 
 from pathlib import Path

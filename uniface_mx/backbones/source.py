@@ -1,4 +1,5 @@
 """A pretrained Inception-v3 as its file holds it, and its way into the trunk's terms."""
+
 from __future__ import annotations
 
 from typing import Dict, List, NamedTuple, Tuple
@@ -91,15 +92,16 @@ def _problems(source: Source, shapes) -> List[str]:
 
 
 def convert(source: Source) -> Dict[str, np.ndarray]:
-    """The trunk's parameters, float32, by their names without prefix, for the graph's own scaling of the pixels.
+    """The trunk's parameters, float32, by names without prefix, for the graph's own scaling of the pixels.
 
-    With another scaling, z' = a z + b channel by channel in terms of the graph's z. The first convolution has no
-    padding, so a goes into its weights exactly, and what it makes of b into the running mean behind it.
+    With another scaling, z' = a z + b channel by channel in terms of the graph's z. The first convolution has
+    no padding, so a goes into its weights exactly, and what it makes of b into the running mean behind it.
 
     Raises
     ------
     UnifaceError
-        A tensor is missing, has another shape, or holds numbers that cannot be weights: all are listed, up to five.
+        A tensor is missing, has another shape, or holds numbers that cannot be weights: all are listed, up to
+        five.
     """
     shapes = trunk_shapes()
     problems = _problems(source, shapes)
@@ -107,7 +109,9 @@ def convert(source: Source) -> Dict[str, np.ndarray]:
         more = ', and {} more'.format(len(problems) - 5) if len(problems) > 5 else ''
         raise UnifaceError('no Inception-v3 of full width: {}{}'.format('; '.join(problems[:5]), more))
     arrays = {
-        name: source.tensors[source.names[name]].astype(np.float64) if name in source.names else np.ones(shape)
+        name: (
+            source.tensors[source.names[name]].astype(np.float64) if name in source.names else np.ones(shape)
+        )
         for name, shape in shapes.items()
     }
     own, theirs = SCALINGS['imagenet'], SCALINGS[source.scaling]

@@ -1,8 +1,9 @@
 """Keras' Inception-v3 in TensorFlow.js files, such as those of the npm package nsfwjs.
 
-Keras numbers its layers in the order in which they were made, which says nothing about where they stand. So the graph is
-followed backwards from its output, and must be, layer by layer, the trunk's own.
+Keras numbers its layers in the order in which they were made, which says nothing about where they stand. So
+the graph is followed backwards from its output, and must be, layer by layer, the trunk's own.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -60,22 +61,30 @@ class Walk:
         if layer['class_name'] != class_name or len(inputs) != count or wrong:
             detail = ' of {} inputs'.format(count) if count != 1 else ''
             detail += ''.join(' with {} {}'.format(key, config[key]) for key in wrong)
-            raise UnifaceError('layer {} is a {}, but an Inception-v3 has a {}{} there'.format(
-                name, layer['class_name'], class_name, detail))
+            raise UnifaceError(
+                'layer {} is a {}, but an Inception-v3 has a {}{} there'.format(
+                    name, layer['class_name'], class_name, detail
+                )
+            )
         return inputs
 
     def unit(self, end: str, name: str, unit: Unit, padded: bool) -> str:
         """Follow a convolution unit back to its input."""
         kernel = list(unit.kernel) if isinstance(unit.kernel, tuple) else [unit.kernel] * 2
-        settings = dict(kernel_size=kernel, strides=[unit.stride] * 2, dilation_rate=[1, 1], use_bias=False,
-                        activation='linear')
+        settings = dict(
+            kernel_size=kernel,
+            strides=[unit.stride] * 2,
+            dilation_rate=[1, 1],
+            use_bias=False,
+            activation='linear',
+        )
         if kernel != [1, 1]:
             settings['padding'] = 'same' if padded else 'valid'
-        norm, = self.expect(end, 'Activation', activation='relu')
-        convolution, = self.expect(norm, 'BatchNormalization')
+        (norm,) = self.expect(end, 'Activation', activation='relu')
+        (convolution,) = self.expect(norm, 'BatchNormalization')
         if not np.isclose(self._layers[norm]['config']['epsilon'], BATCH_NORM_EPSILON):
             raise UnifaceError('layer {} has another epsilon than {}'.format(norm, BATCH_NORM_EPSILON))
-        start, = self.expect(convolution, 'Conv2D', **settings)
+        (start,) = self.expect(convolution, 'Conv2D', **settings)
         self.units[name] = (convolution, norm)
         return start
 
@@ -84,7 +93,7 @@ class Walk:
         for name, step in reversed(steps):
             if isinstance(step, str):
                 class_name, config = POOLS[step]
-                end, = self.expect(end, class_name, **config)
+                (end,) = self.expect(end, class_name, **config)
             elif isinstance(step, Unit):
                 end = self.unit(end, name, step, step.stride == 1 and name not in UNPADDED)
             else:
@@ -92,7 +101,7 @@ class Walk:
         return end
 
     def meet(self, end: str, branches) -> str:
-        """Follow all branches of a concatenation, in its order, back to the one layer where all must begin."""
+        """Follow the branches of a concatenation, in its order, back to the layer where all must begin."""
         inputs = self.expect(end, 'Concatenate', len(branches))
         starts = {self.steps(name, branch) for name, branch in zip(inputs, branches)}
         if len(starts) != 1:
@@ -102,10 +111,13 @@ class Walk:
     def trunk(self, end: str) -> None:
         """Follow the whole trunk from its last concatenation to the input."""
         for block, branches in reversed(BLOCKS):
-            end = self.meet(end, [
-                [(unit_name(block, branch, number), step) for number, step in enumerate(steps)]
-                for branch, *steps in branches
-            ])
+            end = self.meet(
+                end,
+                [
+                    [(unit_name(block, branch, number), step) for number, step in enumerate(steps)]
+                    for branch, *steps in branches
+                ],
+            )
         self.expect(self.steps(end, STEM), 'InputLayer', 0)
 
     def classifier(self, end: str) -> Tuple[Tuple[Dense, ...], str]:
@@ -114,18 +126,20 @@ class Walk:
         while self._layers[end]['class_name'] != 'Concatenate':
             layer, inputs = self._layers[end], self.inputs(end)
             if len(inputs) != 1:
-                raise UnifaceError('no Inception-v3 leads to the output: layer {} has {} inputs'.format(end, len(inputs)))
+                raise UnifaceError(
+                    'no Inception-v3 leads to the output: layer {} has {} inputs'.format(end, len(inputs))
+                )
             if layer['class_name'] == 'Dense':
                 found.insert(0, Dense(end + '/kernel', end + '/bias', layer['config']['activation']))
-            end, = inputs
+            (end,) = inputs
         return tuple(found), end
 
 
 def read_tfjs(path: str) -> Source:
     """Read a Keras Inception-v3 from TensorFlow.js files.
 
-    Its average pooling leaves padding out. Keras scales pixels as x / 127.5 - 1; nsfwjs, known by its classifier, as
-    x / 255. A batch norm without gamma has none here either.
+    Its average pooling leaves padding out. Keras scales pixels as x / 127.5 - 1; nsfwjs, known by its
+    classifier, as x / 255. A batch norm without gamma has none here either.
     """
     model = read_tfjs_model(Path(path))
     walk = Walk(model.layers)
@@ -150,5 +164,12 @@ def read_tfjs(path: str) -> Source:
     }
     sizes = tuple(tensors[layer.bias].shape[0] for layer in classifier if layer.bias in tensors)
     nsfwjs = sizes == NSFWJS_SIZES
-    return Source('tfjs', tensors, names, classifier, 'unit' if nsfwjs else 'symmetric', False,
-                  NSFWJS_LABELS if nsfwjs else ())
+    return Source(
+        'tfjs',
+        tensors,
+        names,
+        classifier,
+        'unit' if nsfwjs else 'symmetric',
+        False,
+        NSFWJS_LABELS if nsfwjs else (),
+    )

@@ -1,4 +1,5 @@
 """TensorFlow.js model files: a folder of them, or an npm package that has them as JavaScript."""
+
 from __future__ import annotations
 
 import base64
@@ -33,10 +34,14 @@ def _folder(path: Path) -> Dict[str, Callable[[], bytes]]:
     def read(file):
         return lambda: file.read_bytes()
 
-    models = [path] if path.name in MODEL_FILES else sorted(
-        file for name in MODEL_FILES for file in path.rglob(name)
+    models = (
+        [path]
+        if path.name in MODEL_FILES
+        else sorted(file for name in MODEL_FILES for file in path.rglob(name))
     )
-    return {file.as_posix(): read(file) for model in models for file in model.parent.iterdir() if file.is_file()}
+    return {
+        file.as_posix(): read(file) for model in models for file in model.parent.iterdir() if file.is_file()
+    }
 
 
 def _package(archive: tarfile.TarFile) -> Dict[str, Callable[[], bytes]]:
@@ -53,14 +58,20 @@ def _parse_model(name: str, content: bytes) -> dict:
 
     def lengthened(match):
         string, key, boolean, fraction = match.groups()
-        return string or key and '"{}"'.format(key) or {'!0': 'true', '!1': 'false'}.get(boolean) or '0' + fraction
+        if key:
+            return '"{}"'.format(key)
+        if boolean:
+            return 'true' if boolean == '!0' else 'false'
+        return string or '0' + fraction
 
     start = text.index('exports={modelTopology') + len('exports=')
     return json.JSONDecoder().raw_decode(SHORTENED.sub(lengthened, text[start:]))[0]
 
 
 def _parse_shard(name: str, content: bytes) -> bytes:
-    return base64.b64decode(BYTES.search(content).group(1), validate=True) if name.endswith('.js') else content
+    return (
+        base64.b64decode(BYTES.search(content).group(1), validate=True) if name.endswith('.js') else content
+    )
 
 
 def _split(content: bytes, entries) -> Dict[str, np.ndarray]:
@@ -83,8 +94,9 @@ def _read(files: Dict[str, Callable[[], bytes]]) -> TfjsModel:
     models = [name for name in files if PurePosixPath(name).name in MODEL_FILES]
     chosen = [name for name in models if PurePosixPath(name).parent.name == 'inception_v3'] or models
     if len(chosen) != 1:
-        raise UnifaceError('{} files {} in it; name the folder of one model'.format(
-            len(chosen), ' or '.join(MODEL_FILES)))
+        raise UnifaceError(
+            '{} files {} in it; name the folder of one model'.format(len(chosen), ' or '.join(MODEL_FILES))
+        )
     content = _parse_model(chosen[0], files[chosen[0]]())
     folder = PurePosixPath(chosen[0]).parent
     tensors = {}
@@ -98,7 +110,9 @@ def _read(files: Dict[str, Callable[[], bytes]]) -> TfjsModel:
             shards.append(_parse_shard(present[0], files[present[0]]()))
         tensors.update(_split(b''.join(shards), group['weights']))
     config = content['modelTopology']['model_config']['config']
-    return TfjsModel({layer['name']: layer for layer in config['layers']}, config['output_layers'][0][0], tensors)
+    return TfjsModel(
+        {layer['name']: layer for layer in config['layers']}, config['output_layers'][0][0], tensors
+    )
 
 
 def is_tfjs(path: Path) -> bool:
@@ -112,9 +126,9 @@ def read_tfjs_model(path: Path) -> TfjsModel:
     Parameters
     ----------
     path : Path
-        A folder with ``model.json`` and its shards somewhere in it, that file itself, or a ``.tgz`` that ``npm pack``
-        brought. The files may be JavaScript (``model.min.js``, shards in base64); nothing of it is run. Of several models,
-        the one in a folder ``inception_v3`` is taken.
+        A folder with ``model.json`` and its shards somewhere in it, that file itself, or a ``.tgz`` that
+        ``npm pack`` brought. The files may be JavaScript (``model.min.js``, shards in base64); nothing of it
+        is run. Of several models, the one in a folder ``inception_v3`` is taken.
 
     Returns
     -------
@@ -135,6 +149,16 @@ def read_tfjs_model(path: Path) -> TfjsModel:
         raise UnifaceError('{}: {}'.format(path, error)) from None
     except OSError as error:
         raise UnifaceError('{}: {}'.format(path, error.strerror or error)) from None
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, tarfile.TarError,
-            binascii.Error) as error:
-        raise UnifaceError('{}: is no Keras model in TensorFlow.js files, or damaged ({!r})'.format(path, error)) from None
+    except (
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        tarfile.TarError,
+        binascii.Error,
+    ) as error:
+        raise UnifaceError(
+            '{}: is no Keras model in TensorFlow.js files, or damaged ({!r})'.format(path, error)
+        ) from None

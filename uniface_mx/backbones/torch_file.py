@@ -1,11 +1,13 @@
 """Tensors from PyTorch's files, without PyTorch and without unpickling.
 
-A file holds its tensors' bytes as they are, and a pickle that says which bytes are which tensor. A pickle is a program
-for a stack machine, dangerous because Python's machine can call any function. The machine here knows the few
-instructions that a state dict needs. It imports nothing and calls nothing: a function's name is a string, and the two
-names that may be "called" stand for building a dictionary and for noting down a tensor. Whatever else a file asks for
-is an error. Bytes are only read where the file has them, so that a small file cannot claim much memory.
+A file holds its tensors' bytes as they are, and a pickle that says which bytes are which tensor. A pickle is
+a program for a stack machine, dangerous because Python's machine can call any function. The machine here
+knows the few instructions that a state dict needs. It imports nothing and calls nothing: a function's name is
+a string, and the two names that may be "called" stand for building a dictionary and for noting down a tensor.
+Whatever else a file asks for is an error. Bytes are only read where the file has them, so that a small file
+cannot claim much memory.
 """
+
 from __future__ import annotations
 
 import io
@@ -77,7 +79,12 @@ def _call(function: Any, arguments: tuple) -> Any:
 
 def _storage(identity: tuple) -> _Storage:
     tag, type_name, key, _, length = identity[:5]
-    if tag != 'storage' or not isinstance(type_name, _Name) or type_name not in STORAGE_TYPES or any(identity[5:]):
+    if (
+        tag != 'storage'
+        or not isinstance(type_name, _Name)
+        or type_name not in STORAGE_TYPES
+        or any(identity[5:])
+    ):
         raise TorchFileError('refers to bytes in a way that is not known')
     if not isinstance(key, str) or type(length) is not int or length < 0:
         raise TorchFileError('refers to bytes without key or length')
@@ -86,7 +93,7 @@ def _storage(identity: tuple) -> _Storage:
 
 def _since_mark(stack: List[Any]) -> List[Any]:
     start = max(index for index, value in enumerate(stack) if value is _Mark)
-    values = stack[start + 1:]
+    values = stack[start + 1 :]
     del stack[start:]
     return values
 
@@ -109,8 +116,8 @@ def _reduce(stack: List[Any]) -> Any:
 
 
 def _pop(stack: List[Any], count: int) -> List[Any]:
-    values = stack[len(stack) - count:]
-    del stack[len(stack) - count:]
+    values = stack[len(stack) - count :]
+    del stack[len(stack) - count :]
     return values
 
 
@@ -197,7 +204,11 @@ def _from_bytes(content: bytes, storage: _Storage, order: str) -> np.ndarray:
 def _state(value: Any) -> Dict[str, _Tensor]:
     if isinstance(value, dict) and isinstance(value.get('state_dict'), dict):
         value = value['state_dict']
-    tensors = {name: item for name, item in value.items() if isinstance(item, _Tensor)} if isinstance(value, dict) else {}
+    tensors = (
+        {name: item for name, item in value.items() if isinstance(item, _Tensor)}
+        if isinstance(value, dict)
+        else {}
+    )
     if not tensors or not all(isinstance(name, str) for name in tensors):
         raise TorchFileError('holds no named tensors: save the state dict of the model, not the model')
     return tensors
@@ -205,7 +216,7 @@ def _state(value: Any) -> Dict[str, _Tensor]:
 
 def _read_zip(file: BinaryIO) -> Dict[str, np.ndarray]:
     with zipfile.ZipFile(file) as archive:
-        roots = [name[:-len('data.pkl')] for name in archive.namelist() if name.endswith('/data.pkl')]
+        roots = [name[: -len('data.pkl')] for name in archive.namelist() if name.endswith('/data.pkl')]
         if len(roots) != 1:
             raise TorchFileError('is a zip file without a state dict')
         root = roots[0]
@@ -220,7 +231,9 @@ def _read_zip(file: BinaryIO) -> Dict[str, np.ndarray]:
         big = root + 'byteorder' in archive.namelist() and content('byteorder', 16) == b'big'
         order = '>' if big else '<'
         storages = {tensor.storage for tensor in tensors.values()}
-        values = {storage: _from_bytes(content('data/' + storage.key), storage, order) for storage in storages}
+        values = {
+            storage: _from_bytes(content('data/' + storage.key), storage, order) for storage in storages
+        }
     return {name: _array(tensor, values[tensor.storage]) for name, tensor in tensors.items()}
 
 
@@ -278,6 +291,15 @@ def read_tensors(path: Union[str, os.PathLike]) -> Dict[str, np.ndarray]:
         raise TorchFileError('{}: {}'.format(path, error)) from None
     except OSError as error:
         raise TorchFileError('{}: {}'.format(path, error.strerror or error)) from None
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, RuntimeError,
-            EOFError, zipfile.BadZipFile) as error:
+    except (
+        ValueError,
+        IndexError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RuntimeError,
+        EOFError,
+        zipfile.BadZipFile,
+    ) as error:
         raise TorchFileError('{}: is damaged, or no state dict of PyTorch ({})'.format(path, error)) from None

@@ -1,4 +1,5 @@
 """torchvision's ``inception_v3`` files."""
+
 from __future__ import annotations
 
 from typing import Dict
@@ -29,10 +30,12 @@ def torchvision_names() -> Dict[str, str]:
 def read_torchvision(path: str) -> Source:
     """Read a state dict of torchvision's `inception_v3`.
 
-    torchvision's own weights come from TensorFlow: with them the model turns ImageNet's scaling back into x / 127.5 - 1
-    (``transform_input``). Average pooling counts its padding. The auxiliary classifier is not used.
+    torchvision's own weights come from TensorFlow: with them the model turns ImageNet's scaling back into x /
+    127.5 - 1 (``transform_input``). Average pooling counts its padding. The auxiliary classifier is not used.
     """
     tensors = read_tensors(path)
     tensors = {name[7:] if name.startswith('module.') else name: array for name, array in tensors.items()}
-    classifier = (Dense('fc.weight', 'fc.bias', 'softmax'),) if 'fc.weight' in tensors and 'fc.bias' in tensors else ()
+    classifier = (
+        (Dense('fc.weight', 'fc.bias', 'softmax'),) if 'fc.weight' in tensors and 'fc.bias' in tensors else ()
+    )
     return Source('torchvision', tensors, torchvision_names(), classifier, 'symmetric', True)

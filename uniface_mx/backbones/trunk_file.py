@@ -1,4 +1,5 @@
 """The trunk's weights in a file of their own, and a description beside it."""
+
 from __future__ import annotations
 
 import json
@@ -28,7 +29,9 @@ def source_hashes(path: PathLike) -> Dict[str, str]:
     """sha256 of a file, or of every file in a folder, by name."""
     path = Path(path)
     files = sorted(file for file in path.rglob('*') if file.is_file()) if path.is_dir() else [path]
-    return {file.relative_to(path).as_posix() if path.is_dir() else file.name: file_hash(file) for file in files}
+    return {
+        file.relative_to(path).as_posix() if path.is_dir() else file.name: file_hash(file) for file in files
+    }
 
 
 def write_trunk(path: PathLike, source: Source, origin: PathLike) -> None:
@@ -64,10 +67,13 @@ def write_trunk(path: PathLike, source: Source, origin: PathLike) -> None:
         },
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_arrays(path, {
-        ('aux:' if name.endswith(STATISTICS) else 'arg:') + PREFIX + name: mx.nd.array(array)
-        for name, array in arrays.items()
-    })
+    save_arrays(
+        path,
+        {
+            ('aux:' if name.endswith(STATISTICS) else 'arg:') + PREFIX + name: mx.nd.array(array)
+            for name, array in arrays.items()
+        },
+    )
     description['sha256'] = file_hash(path)
     beside = _description_path(path)
     aside = beside.with_name(beside.name + '.part')
@@ -89,8 +95,9 @@ def read_description(path: PathLike) -> dict:
         known = isinstance(description['count_include_pad'], bool) and description['format'] == FORMAT
         wanted = description['sha256']
     except FileNotFoundError:
-        raise UnifaceError('{}: no such file; it lies beside every trunk that tools/import_backbone.py writes'.format(
-            beside)) from None
+        raise UnifaceError(
+            '{}: no such file; it lies beside every trunk that tools/import_backbone.py writes'.format(beside)
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise UnifaceError('{}: is no description of a trunk ({!r})'.format(beside, error)) from None
     if not known:
@@ -103,7 +110,7 @@ def read_description(path: PathLike) -> dict:
 
 
 def trunk_options(path: PathLike) -> Dict[str, bool]:
-    """Arguments of `get_model` that a file of trunk weights asks for: ``{'count_include_pad': False}`` from Keras.
+    """Arguments of `get_model` that trunk weights ask for: ``{'count_include_pad': False}`` from Keras.
 
     Raises
     ------
@@ -123,15 +130,16 @@ def find_trunks(block: HybridBlock) -> List[InceptionTrunk]:
 def load_trunk(net: HybridBlock, path: PathLike, ctx=None) -> List[str]:
     """Fill the trunk of a model, or both of Model B, from a file that `write_trunk` wrote.
 
-    The rest of the model stays as it is. Call it on a model that is initialized, or before ``initialize``, which then
-    leaves the trunk alone and warns of it. ::
+    The rest of the model stays as it is. Call it on a model that is initialized, or before ``initialize``,
+    which then leaves the trunk alone and warns of it. ::
 
         net = get_model('uniface_a', **trunk_options('trunk.params'))
         net.initialize(ctx=ctx)
         load_trunk(net, 'trunk.params', ctx)
 
-    The pooling rule belongs to the model's arguments from then on, as `model.count_include_pad` of a configuration and as
-    an override in the manifest of an export. The weights expect the graph's ``channel`` normalization; with ``image`` they are a start and no more.
+    The pooling rule belongs to the model's arguments from then on, as `model.count_include_pad` of a
+    configuration and as an override in the manifest of an export. The weights expect the graph's ``channel``
+    normalization; with ``image`` they are a start and no more.
 
     Parameters
     ----------
@@ -153,7 +161,7 @@ def load_trunk(net: HybridBlock, path: PathLike, ctx=None) -> List[str]:
         The file is damaged, or the model has no trunk of this width or this pooling rule.
     """
     description = read_description(path)
-    arrays = {name.split(':', 1)[1][len(PREFIX):]: array for name, array in load_arrays(path).items()}
+    arrays = {name.split(':', 1)[1][len(PREFIX) :]: array for name, array in load_arrays(path).items()}
     trunks = find_trunks(net)
     if not trunks:
         raise UnifaceError('{}: the model has no Inception trunk'.format(path))
@@ -161,16 +169,24 @@ def load_trunk(net: HybridBlock, path: PathLike, ctx=None) -> List[str]:
     for trunk in trunks:
         if trunk.count_include_pad != description['count_include_pad']:
             rule = description['count_include_pad']
-            raise UnifaceError('{}: these weights want a model with count_include_pad={}; in a configuration, '
-                               'set model.count_include_pad to {}'.format(path, rule, str(rule).lower()))
+            raise UnifaceError(
+                '{}: these weights want a model with count_include_pad={}; in a configuration, '
+                'set model.count_include_pad to {}'.format(path, rule, str(rule).lower())
+            )
         parameters = trunk.collect_params()
         for name, parameter in parameters.items():
-            array = arrays.get(name[len(trunk.prefix):])
-            known = array is not None and len(parameter.shape) == array.ndim and all(
-                side in (0, other) for side, other in zip(parameter.shape, array.shape))
+            array = arrays.get(name[len(trunk.prefix) :])
+            known = (
+                array is not None
+                and len(parameter.shape) == array.ndim
+                and all(side in (0, other) for side, other in zip(parameter.shape, array.shape))
+            )
             if not known:
-                raise UnifaceError('{}: does not fit {} of shape {}; a trunk must have width 1'.format(
-                    path, name, parameter.shape))
+                raise UnifaceError(
+                    '{}: does not fit {} of shape {}; a trunk must have width 1'.format(
+                        path, name, parameter.shape
+                    )
+                )
             pairs.append((parameter, array))
     for parameter, array in pairs:
         parameter._load_init(array.astype(parameter.dtype), ctx)
