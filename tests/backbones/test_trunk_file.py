@@ -11,6 +11,8 @@ from uniface_mx.backbones.classify import classify
 from uniface_mx.errors import UnifaceError
 from uniface_mx.manifest import file_hash
 from uniface_mx.nn.inception import InceptionTrunk
+from uniface_mx.train.errors import TrainError
+from uniface_mx.train.start import load_backbone
 
 
 def test_names_are_stock_names_and_all_is_described(trunk_file, gluon_file):
@@ -59,6 +61,15 @@ def test_an_initialized_trunk_is_overwritten(trunk_file, gluon_source):
     load_trunk(trunk, trunk_file)
     weight = trunk.collect_params()['any_conv_1a_conv_weight']
     np.testing.assert_array_equal(weight.data().asnumpy(), convert(gluon_source)['conv_1a_conv_weight'])
+
+
+def test_the_trainer_begins_with_it(trunk_file, gluon_source):
+    trunk = InceptionTrunk(prefix='trunk_')
+    load_backbone(trunk, str(trunk_file), [mx.cpu()])
+    weight = trunk.collect_params()['trunk_conv_1a_conv_weight']
+    np.testing.assert_array_equal(weight.data().asnumpy(), convert(gluon_source)['conv_1a_conv_weight'])
+    with pytest.raises(TrainError, match='training.backbone: .*set model.count_include_pad to true'):
+        load_backbone(InceptionTrunk(count_include_pad=False), str(trunk_file), [mx.cpu()])
 
 
 def test_models_without_a_place_for_it(trunk_file):

@@ -7,10 +7,12 @@ from typing import Any, Dict, Optional, Sequence
 import mxnet as mx
 import numpy as np
 
+from uniface_mx.backbones import load_trunk
 from uniface_mx.data.records import RecordMeta, require_teachers
+from uniface_mx.errors import UnifaceError
 from uniface_mx.manifest import manifest_path, read_manifest
 from uniface_mx.models import Uniface
-from uniface_mx.models.weights import load_arrays, load_weights
+from uniface_mx.models.weights import load_weights
 from uniface_mx.paths import resource
 from uniface_mx.train.errors import TrainError
 
@@ -79,20 +81,14 @@ def load_start(net: Uniface, start: str, devices: Sequence[mx.Context], teachers
 
 
 def load_backbone(net: Uniface, path: str, devices: Sequence[mx.Context]) -> None:
-    """Fill the trunk (both of Model B's) from a file of its weights under ``trunk_*`` names.
+    """Fill the trunk (both of Model B's) from a file that ``tools/import_backbone.py`` wrote.
 
     Raises
     ------
-    UnifaceError
-        The file is damaged, or a weight of the trunk is missing or of another shape.
+    TrainError
+        The file is damaged, or was made for another trunk: of another width or pooling rule.
     """
-    arrays = {name.split(':')[-1]: array for name, array in load_arrays(path).items()}
-    for name, parameter in net.collect_params().items():
-        start = name.find('trunk_')
-        if start < 0:
-            continue
-        array = arrays.get(name[start:])
-        if array is None or array.shape != parameter.shape:
-            raise TrainError('training.backbone: {}: {} is {}, the model wants {}'.format(
-                path, name[start:], 'missing' if array is None else array.shape, parameter.shape))
-        parameter.set_data(array)
+    try:
+        load_trunk(net, path, list(devices))
+    except UnifaceError as error:
+        raise TrainError('training.backbone: {}'.format(error)) from None
