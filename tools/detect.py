@@ -1,4 +1,5 @@
 """Find the faces in photos, a video or a camera's picture: JSON lines, marked pictures, upright crops."""
+
 from __future__ import annotations
 
 import argparse
@@ -13,23 +14,46 @@ from typing import Dict, Iterator, Optional, Sequence
 import cv2
 from tqdm import tqdm
 
-from uniface_mx.command_line import (DONE, PARTLY, STATUS, TROUBLE, VIDEO_ENDINGS, Video, add_predictor_options, batches,
-                                     face_entry, find_photos, load_predictor, read_photos, report_skipped)
+from uniface_mx.command_line import (
+    DONE,
+    PARTLY,
+    STATUS,
+    TROUBLE,
+    VIDEO_ENDINGS,
+    Video,
+    add_predictor_options,
+    batches,
+    face_entry,
+    find_photos,
+    load_predictor,
+    read_photos,
+    refuse_overwriting,
+    report_skipped,
+)
 from uniface_mx.drawing import draw_faces, face_crop
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import write_image
 
 
 def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog='detect', description=__doc__,
-                                     epilog=STATUS.format('a photo could not be read and was skipped'))
-    parser.add_argument('inputs', nargs='+', metavar='PHOTO',
-                        help='photos, folders, patterns; or one video file; or the number of a camera')
+    parser = argparse.ArgumentParser(
+        prog='detect', description=__doc__, epilog=STATUS.format('a photo could not be read and was skipped')
+    )
+    parser.add_argument(
+        'inputs',
+        nargs='+',
+        metavar='PHOTO',
+        help='photos, folders, patterns; or one video file; or the number of a camera',
+    )
     add_predictor_options(parser)
-    parser.add_argument('--out', metavar='DIR', help='write faces.jsonl and marked pictures (or video.mp4) into this folder')
+    parser.add_argument(
+        '--out', metavar='DIR', help='write faces.jsonl and marked pictures (or video.mp4) into this folder'
+    )
     parser.add_argument('--crops', action='store_true', help='also write each face, upright, into DIR/crops')
     parser.add_argument('--json', action='store_true', help='print JSON, a line a photo or frame')
-    parser.add_argument('--embeddings', action='store_true', help='with the 128 numbers that tell people apart')
+    parser.add_argument(
+        '--embeddings', action='store_true', help='with the 128 numbers that tell people apart'
+    )
     parser.add_argument('--frames', type=int, metavar='N', help='of a video or camera, the first N')
     arguments = parser.parse_args(argv)
     if arguments.crops and not arguments.out:
@@ -72,11 +96,20 @@ class Report:
         self.seen += 1
         self.faces += len(faces)
         height, width = image.shape[:2]
-        self.write(dict(about, width=width, height=height,
-                        faces=[face_entry(face, self._arguments.embeddings) for face in faces]))
+        self.write(
+            dict(
+                about,
+                width=width,
+                height=height,
+                faces=[face_entry(face, self._arguments.embeddings) for face in faces],
+            )
+        )
         if self._arguments.crops:
             for number, face in enumerate(faces):
-                save(Path(self._arguments.out) / 'crops' / '{}-{}.jpg'.format(name, number), face_crop(image, face.landmarks))
+                save(
+                    Path(self._arguments.out) / 'crops' / '{}-{}.jpg'.format(name, number),
+                    face_crop(image, face.landmarks),
+                )
 
     def write(self, entry: Dict) -> None:
         """One JSON line, where they are wanted; else one for people."""
@@ -87,9 +120,13 @@ class Report:
             print(line)
         elif 'faces' in entry:
             where = '{photo}: '.format(**entry) if 'frame' not in entry else 'frame {frame}: '.format(**entry)
-            boxes = ', '.join('{}x{} at {},{} ({:.2f})'.format(
-                round(right - left), round(bottom - top), round(left), round(top), face['score'])
-                for face in entry['faces'] for left, top, right, bottom in [face['box']])
+            boxes = ', '.join(
+                '{}x{} at {},{} ({:.2f})'.format(
+                    round(right - left), round(bottom - top), round(left), round(top), face['score']
+                )
+                for face in entry['faces']
+                for left, top, right, bottom in [face['box']]
+            )
             tqdm.write(where + (boxes or 'no face'))
 
 
@@ -112,16 +149,11 @@ def detect_photos(arguments: argparse.Namespace, predictor, report: Report) -> i
     for path, reason in skipped.items():
         report.write({'photo': path, 'error': reason})
     report_skipped(skipped)
-    print('{} photos, {} faces, {} photos skipped'.format(report.seen, report.faces, len(skipped)), file=sys.stderr)
+    print(
+        '{} photos, {} faces, {} photos skipped'.format(report.seen, report.faces, len(skipped)),
+        file=sys.stderr,
+    )
     return PARTLY if skipped else DONE
-
-
-def refuse_overwriting(photos, directory: Path) -> None:
-    taken = {photo.path.resolve() for photo in photos}
-    for photo in photos:
-        if (directory / (photo.name + '.jpg')).resolve() in taken:
-            raise UnifaceError('{}: marked pictures would overwrite photos in {}; choose another folder for --out'.format(
-                photo.path, directory))
 
 
 def detect_video(arguments: argparse.Namespace, source, predictor, report: Report) -> int:
@@ -132,8 +164,12 @@ def detect_video(arguments: argparse.Namespace, source, predictor, report: Repor
     try:
         for batch in batches(tqdm(frames, unit='frame', disable=None), together):
             for ((number, seconds), image), faces in zip(batch, predictor([image for _, image in batch])):
-                report.add({'photo': str(source), 'frame': number, 'seconds': round(seconds, 3)},
-                           'frame-{:06d}'.format(number), image, faces)
+                report.add(
+                    {'photo': str(source), 'frame': number, 'seconds': round(seconds, 3)},
+                    'frame-{:06d}'.format(number),
+                    image,
+                    faces,
+                )
                 if arguments.out:
                     drawn = drawn or video_writer(aside, video.rate, image)
                     drawn.write(cv2.cvtColor(draw_faces(image, faces), cv2.COLOR_RGB2BGR))

@@ -1,9 +1,10 @@
 """What runs an exported model's graphs: MXNet's symbolic executor or ONNX Runtime, on a CPU or a GPU.
 
-A backend has a ``name``, the ``device`` that it really runs on, how to ``export`` what it needs, ``has(part)`` and
-``run(part, inputs)``; parts are the graphs of `uniface_mx.export.inference_graphs`: ``''``, ``'trunk'`` and ``'faces'``.
-Shapes should be few: MXNet prepares an executor for each.
+A backend has a ``name``, the ``device`` that it really runs on, how to ``export`` what it needs,
+``has(part)`` and ``run(part, inputs)``; parts are the graphs of `uniface_mx.export.inference_graphs`:
+``''``, ``'trunk'`` and ``'faces'``. Shapes should be few: MXNet prepares an executor for each.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -27,7 +28,7 @@ class BackendError(UnifaceError):
 
 
 def gpu_number(device: str) -> Optional[int]:
-    """None for ``cpu``, else the number in ``gpu``, ``gpu(N)`` or ``gpu:N``; `BackendError` for anything else."""
+    """None for ``cpu``, else the number in ``gpu``, ``gpu(N)`` or ``gpu:N``; else `BackendError`."""
     found = _DEVICE.fullmatch(str(device))
     if not found:
         raise BackendError('device {!r} is unknown; valid are cpu, gpu and gpu(N)'.format(device))
@@ -57,8 +58,10 @@ def _mxnet_context(gpu: Optional[int]) -> mx.Context:
         reason = 'MXNet sees {} GPUs'.format(present)
     except mx.MXNetError as error:
         reason = str(error).strip().split('\n')[-1]
-    raise BackendError('gpu({}) cannot be used: {}; `python -m uniface_mx.doctor` says what is missing, and the device '
-                       'cpu needs none'.format(gpu, reason))
+    raise BackendError(
+        'gpu({}) cannot be used: {}; `python -m uniface_mx.doctor` says what is missing, and the device '
+        'cpu needs none'.format(gpu, reason)
+    )
 
 
 class MxnetBackend:
@@ -102,10 +105,13 @@ class MxnetBackend:
             try:
                 symbol, arguments, statistics = mx.model.load_checkpoint(str(path), EPOCH)
             except (mx.MXNetError, ValueError, OSError) as error:
-                raise BackendError('{}: MXNet cannot load this graph ({})'.format(
-                    path, str(error).strip().split('\n')[-1])) from None
-            arrays = [{name: array.as_in_context(self._context) for name, array in group.items()}
-                      for group in (arguments, statistics)]
+                raise BackendError(
+                    '{}: MXNet cannot load this graph ({})'.format(path, str(error).strip().split('\n')[-1])
+                ) from None
+            arrays = [
+                {name: array.as_in_context(self._context) for name, array in group.items()}
+                for group in (arguments, statistics)
+            ]
             self._graphs[part] = (symbol, *arrays)
         return self._graphs[part]
 
@@ -115,12 +121,13 @@ class MxnetBackend:
             symbol, arguments, statistics = self._graph(part)
             inputs = {name: mx.nd.zeros(shape, ctx=self._context) for name, shape in shapes}
             with _quiet():
-                self._executors[key] = symbol.bind(self._context, dict(arguments, **inputs), grad_req='null',
-                                                   aux_states=statistics)
+                self._executors[key] = symbol.bind(
+                    self._context, dict(arguments, **inputs), grad_req='null', aux_states=statistics
+                )
         return self._executors[key]
 
     def run(self, part: str, inputs: Mapping[str, object]) -> List[mx.nd.NDArray]:
-        """Outputs of a graph for named float32 inputs, NumPy's or what an earlier run gave; valid until its next run."""
+        """Outputs of a graph, valid until its next run, for named float32 inputs: NumPy's or other outputs."""
         shapes = tuple((name, tuple(array.shape)) for name, array in inputs.items())
         return self._executor(part, shapes).forward(is_train=False, **inputs)
 
@@ -151,13 +158,17 @@ class OnnxBackend:
         try:
             import onnxruntime
         except ImportError:
-            raise BackendError("the backend onnx needs ONNX Runtime: pip install 'uniface_mx[onnx]'") from None
+            raise BackendError(
+                "the backend onnx needs ONNX Runtime: pip install 'uniface_mx[onnx]'"
+            ) from None
         self._runtime = onnxruntime
         self._prefix, self._files, self._gpu = Path(prefix), files, gpu_number(device)
         self._sessions: Dict[str, object] = {}
         if self._gpu is not None and 'CUDAExecutionProvider' not in onnxruntime.get_available_providers():
-            raise BackendError('{} cannot be used: this ONNX Runtime has no CUDA provider; install onnxruntime-gpu in place '
-                               'of onnxruntime, or take the device cpu'.format(self.device))
+            raise BackendError(
+                '{} cannot be used: this ONNX Runtime has no CUDA provider; install onnxruntime-gpu in place '
+                'of onnxruntime, or take the device cpu'.format(self.device)
+            )
 
     @property
     def device(self) -> str:
@@ -182,11 +193,16 @@ class OnnxBackend:
             try:
                 session = self._runtime.InferenceSession(str(self._path(part)), options, providers=[provider])
             except Exception as error:  # ONNX Runtime has an exception of its own for each of its codes
-                raise BackendError('{}: ONNX Runtime cannot load this graph on {} ({})'.format(
-                    self._path(part), self.device, str(error).strip().split('\n')[-1])) from None
+                raise BackendError(
+                    '{}: ONNX Runtime cannot load this graph on {} ({})'.format(
+                        self._path(part), self.device, str(error).strip().split('\n')[-1]
+                    )
+                ) from None
             # It goes on without a provider that fails.
             if self._gpu is not None and session.get_providers()[0] != 'CUDAExecutionProvider':
-                raise BackendError('{} cannot be used: ONNX Runtime could not start CUDA on it'.format(self.device))
+                raise BackendError(
+                    '{} cannot be used: ONNX Runtime could not start CUDA on it'.format(self.device)
+                )
             self._sessions[part] = session
         return self._sessions[part]
 

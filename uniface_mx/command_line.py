@@ -1,11 +1,12 @@
 """What the programs that take photos share: finding and reading them, and the predictor's options."""
+
 from __future__ import annotations
 
 import argparse
 import glob
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Tuple, Union
 
 import cv2
 import numpy as np
@@ -18,9 +19,10 @@ from uniface_mx.predictor import Face, Predictor
 PHOTO_ENDINGS = frozenset('.bmp .gif .jfif .jpeg .jpg .mpo .pbm .pgm .png .ppm .tif .tiff .webp'.split())
 VIDEO_ENDINGS = frozenset('.avi .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'.split())
 
-# How a program ends: it did all, or found what it looked for; it left something out, or found nothing; it could not work.
+# How a program ends: it did all, or found what it looked for; it left something out, or found nothing; it
+# could not work.
 DONE, PARTLY, TROUBLE = 0, 1, 2
-STATUS = ('status: 0 for success; 1 where {}; 2 where it could not do its work')
+STATUS = 'status: 0 for success; 1 where {}; 2 where it could not do its work'
 
 
 class PhotoFile(NamedTuple):
@@ -33,8 +35,8 @@ class PhotoFile(NamedTuple):
 def find_photos(arguments: Iterable[str]) -> List[PhotoFile]:
     """The photos that files, folders (with all below them) and patterns name, in this order, folders sorted.
 
-    A file that does not exist is among them: reading it tells. In folders only files with a photo's ending count, and none
-    that are hidden.
+    A file that does not exist is among them: reading it tells. In folders only files with a photo's ending
+    count, and none that are hidden.
 
     Raises
     ------
@@ -46,8 +48,13 @@ def find_photos(arguments: Iterable[str]) -> List[PhotoFile]:
         matches = [argument] if Path(argument).exists() else sorted(glob.glob(argument, recursive=True))
         for path in map(Path, matches or [argument]):
             if path.is_dir():
-                below = sorted(file for file in path.rglob('*') if file.suffix.lower() in PHOTO_ENDINGS and file.is_file()
-                               and not any(part.startswith('.') for part in file.relative_to(path).parts))
+                below = sorted(
+                    file
+                    for file in path.rglob('*')
+                    if file.suffix.lower() in PHOTO_ENDINGS
+                    and file.is_file()
+                    and not any(part.startswith('.') for part in file.relative_to(path).parts)
+                )
                 if not below:
                     raise UnifaceError('{}: no photo in this folder'.format(path))
                 found += [(file, file.relative_to(path)) for file in below]
@@ -64,8 +71,9 @@ def find_photos(arguments: Iterable[str]) -> List[PhotoFile]:
     return photos
 
 
-def read_photos(photos: Iterable[PhotoFile], skipped: Dict[str, str],
-                max_pixels: int = MAX_PIXELS) -> Iterator[Tuple[PhotoFile, np.ndarray]]:
+def read_photos(
+    photos: Iterable[PhotoFile], skipped: Dict[str, str], max_pixels: int = MAX_PIXELS
+) -> Iterator[Tuple[PhotoFile, np.ndarray]]:
     """Photos with their (H, W, 3) RGB images; of one that cannot be read, `skipped` gets path and reason."""
     for photo in photos:
         try:
@@ -74,9 +82,10 @@ def read_photos(photos: Iterable[PhotoFile], skipped: Dict[str, str],
             skipped[str(photo.path)] = str(error)
 
 
-def batches(items: Iterable[Tuple[Any, np.ndarray]], size: int,
-            pixels: int = MAX_PIXELS) -> Iterator[List[Tuple[Any, np.ndarray]]]:
-    """Lists of at most `size` items with their images, shorter where the images together have more than so many pixels."""
+def batches(
+    items: Iterable[Tuple[Any, np.ndarray]], size: int, pixels: int = MAX_PIXELS
+) -> Iterator[List[Tuple[Any, np.ndarray]]]:
+    """Lists of at most `size` items with their images, shorter where these have more pixels in all."""
     batch, held = [], 0
     for item in items:
         batch.append(item)
@@ -86,6 +95,21 @@ def batches(items: Iterable[Tuple[Any, np.ndarray]], size: int,
             batch, held = [], 0
     if batch:
         yield batch
+
+
+def refuse_overwriting(photos: Iterable[PhotoFile], directory: Path) -> None:
+    """Raise `UnifaceError` where the marked picture of a photo, ``DIRECTORY/NAME.jpg``, would take the
+    place of a photo.
+    """
+    photos = list(photos)
+    taken = {photo.path.resolve() for photo in photos}
+    for photo in photos:
+        if (directory / (photo.name + '.jpg')).resolve() in taken:
+            raise UnifaceError(
+                '{}: marked pictures would overwrite photos in {}; choose another folder for --out'.format(
+                    photo.path, directory
+                )
+            )
 
 
 class Video:
@@ -102,7 +126,11 @@ class Video:
     def __init__(self, source: Union[str, int]):
         self._capture = cv2.VideoCapture(source)
         if not self._capture.isOpened():
-            raise UnifaceError('{}: cannot be opened as a {}'.format(source, 'camera' if isinstance(source, int) else 'video'))
+            raise UnifaceError(
+                '{}: cannot be opened as a {}'.format(
+                    source, 'camera' if isinstance(source, int) else 'video'
+                )
+            )
         self.rate = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
 
     def __iter__(self) -> Iterator[Tuple[int, float, np.ndarray]]:
@@ -120,33 +148,66 @@ class Video:
 
 def add_predictor_options(parser: argparse.ArgumentParser, max_faces: bool = True) -> None:
     """Model, backend, device, and which faces count."""
-    parser.add_argument('--model', required=True, metavar='PREFIX', help='an exported model, as DIR/NAME of DIR/NAME.json')
+    parser.add_argument(
+        '--model', required=True, metavar='PREFIX', help='an exported model, as DIR/NAME of DIR/NAME.json'
+    )
     parser.add_argument('--backend', default='mxnet', help='{} (%(default)s)'.format(', '.join(BACKENDS)))
     parser.add_argument('--device', default='cpu', help='cpu, gpu or gpu(N) (%(default)s)')
-    parser.add_argument('--score', type=float, metavar='S', help="leave out faces of a lower score (the model's own)")
+    parser.add_argument(
+        '--score', type=float, metavar='S', help="leave out faces of a lower score (the model's own)"
+    )
     parser.add_argument('--min-size', type=float, default=0, metavar='PIXELS', help='leave out smaller faces')
-    parser.add_argument('--tile', type=int, metavar='PIXELS',
-                        help='look at larger photos also in overlapping tiles of this side: finds small faces, takes longer')
-    parser.add_argument('--batch', type=int, default=8, metavar='N', help='photos that are looked at together (%(default)s)')
-    parser.add_argument('--max-pixels', type=int, default=MAX_PIXELS, metavar='N', help='refuse larger photos (%(default)s)')
+    parser.add_argument(
+        '--tile',
+        type=int,
+        metavar='PIXELS',
+        help='look at larger photos also in overlapping tiles of this side: finds small faces, takes longer',
+    )
+    parser.add_argument(
+        '--batch', type=int, default=8, metavar='N', help='photos that are looked at together (%(default)s)'
+    )
+    parser.add_argument(
+        '--max-pixels', type=int, default=MAX_PIXELS, metavar='N', help='refuse larger photos (%(default)s)'
+    )
     if max_faces:
         parser.add_argument('--max-faces', type=int, metavar='N', help='only the N largest faces of a photo')
 
 
 def load_predictor(arguments: argparse.Namespace, **options) -> Predictor:
     """The predictor that the options describe; what runs it, and where, is said on stderr."""
-    options = dict(dict(score_threshold=arguments.score, min_size=arguments.min_size, tile=arguments.tile,
-                        batch=arguments.batch, max_pixels=arguments.max_pixels,
-                        max_faces=getattr(arguments, 'max_faces', None)), **options)
+    options = dict(
+        dict(
+            score_threshold=arguments.score,
+            min_size=arguments.min_size,
+            tile=arguments.tile,
+            batch=arguments.batch,
+            max_pixels=arguments.max_pixels,
+            max_faces=getattr(arguments, 'max_faces', None),
+        ),
+        **options,
+    )
     predictor = Predictor.load(arguments.model, arguments.backend, arguments.device, **options)
     print('{0.name} by {0.backend} on {0.device}'.format(predictor), file=sys.stderr)
     return predictor
 
 
+def chosen_threshold(arguments: argparse.Namespace, predictor: Predictor) -> float:
+    """The similarity from which on two faces are one person: the option's, else the model's."""
+    threshold = predictor.verification_threshold if arguments.threshold is None else arguments.threshold
+    if threshold is None:
+        raise UnifaceError(
+            '{}: its manifest holds no verification threshold; give --threshold'.format(arguments.model)
+        )
+    return float(threshold)
+
+
 def face_entry(face: Face, embedding: bool = False) -> Dict[str, Any]:
     """A face as JSON has it: box and landmarks in pixels, to a hundredth."""
-    entry = {'box': [round(float(value), 2) for value in face.box], 'score': round(face.score, 4),
-             'landmarks': [[round(float(value), 2) for value in point] for point in face.landmarks]}
+    entry = {
+        'box': [round(float(value), 2) for value in face.box],
+        'score': round(face.score, 4),
+        'landmarks': [[round(float(value), 2) for value in point] for point in face.landmarks],
+    }
     if embedding:
         entry['embedding'] = [float(value) for value in face.embedding]
     return entry

@@ -1,4 +1,5 @@
 """Pictures for people to look at: faces marked in their photo, and cut out upright."""
+
 from __future__ import annotations
 
 from typing import Optional, Sequence
@@ -35,8 +36,18 @@ def draw_faces(image: np.ndarray, faces: Sequence, captions: Optional[Sequence[s
         text = text.encode('ascii', 'replace').decode('ascii')
         (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.4 * line, line)
         corner = (max(left, 0), max(top, height + below))
-        cv2.rectangle(drawn, (corner[0], corner[1] - height - below), (corner[0] + width, corner[1]), GREEN, -1)
-        cv2.putText(drawn, text, (corner[0], corner[1] - below // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.4 * line, BLACK, line)
+        cv2.rectangle(
+            drawn, (corner[0], corner[1] - height - below), (corner[0] + width, corner[1]), GREEN, -1
+        )
+        cv2.putText(
+            drawn,
+            text,
+            (corner[0], corner[1] - below // 2),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.4 * line,
+            BLACK,
+            line,
+        )
     return drawn
 
 

@@ -1,4 +1,5 @@
 """Photos in, faces out: an exported model as people use it."""
+
 from __future__ import annotations
 
 import os
@@ -10,6 +11,7 @@ import numpy as np
 
 from uniface_mx.backends import BACKENDS, BackendError
 from uniface_mx.errors import UnifaceError
+from uniface_mx.export import EPOCH
 from uniface_mx.geometry import area, intersection, iou, letterbox
 from uniface_mx.image import MAX_PIXELS, ImageError, read_image
 from uniface_mx.manifest import ManifestError, read_manifest
@@ -29,7 +31,8 @@ class Face:
     Attributes
     ----------
     box : numpy.ndarray
-        (4,) float32 ``xyxy`` in the photo's own pixels, right and bottom exclusive; may reach beyond the photo.
+        (4,) float32 ``xyxy`` in the photo's own pixels, right and bottom exclusive; may reach beyond the
+        photo.
     score : float
         How sure the network is that this is a face, 0 to 1.
     landmarks : numpy.ndarray
@@ -62,10 +65,11 @@ class _View(NamedTuple):
 class Predictor:
     """Finds and embeds the faces in photos.
 
-    Called with one photo, it gives a list of `Face`, the largest first; with a list (or any iterable) of photos of any
-    sizes, a list of such lists. A photo is an (H, W, 3) uint8 RGB array, a path, or an image file's bytes. Files are read
-    one after another, so that many large ones need little memory. A face is the same whether its photo is looked at alone or
-    among others: coordinates and embeddings agree to 1e-4 of their size.
+    Called with one photo, it gives a list of `Face`, the largest first; with a list (or any iterable) of
+    photos of any sizes, a list of such lists. A photo is an (H, W, 3) uint8 RGB array, a path, or an image
+    file's bytes. Files are read one after another, so that many large ones need little memory. A face is
+    the same whether its photo is looked at alone or among others: coordinates and embeddings agree to 1e-4
+    of their size.
 
     Parameters
     ----------
@@ -74,17 +78,20 @@ class Predictor:
     manifest : dict
         Of the exported model.
     score_threshold : float, optional
-        Faces of a lower score are left out; by default the model's own. Below the graph's own threshold it changes nothing.
+        Faces of a lower score are left out; by default the model's own. Below the graph's own threshold it
+        changes nothing.
     max_faces : int, optional
-        Only so many faces of a photo, the largest. The graph itself gives at most K (the manifest's ``max_faces``) a view,
-        the most certain.
+        Only so many faces of a photo, the largest. The graph itself gives at most K (the manifest's
+        ``max_faces``) a view, the most certain.
     min_size : float
         Faces whose box is narrower or lower, in pixels of the photo, are left out.
     tile : int, optional
-        Look at photos larger than this also in overlapping square tiles of this side in pixels, then of twice this side, and
-        so on up to the whole photo: finds small faces in large photos, at the cost of a run for each tile.
+        Look at photos larger than this also in overlapping square tiles of this side in pixels, then of
+        twice this side, and so on up to the whole photo: finds small faces in large photos, at the cost of
+        a run for each tile.
     batch : int
-        How many views go through the network at once. A last, smaller batch is filled up, but for a single view.
+        How many views go through the network at once. A last, smaller batch is filled up, but for a single
+        view.
     max_pixels : int
         Larger image files are refused before they are decoded.
 
@@ -95,34 +102,57 @@ class Predictor:
     manifest : dict
     """
 
-    def __init__(self, backend, manifest: Dict[str, Any], score_threshold: Optional[float] = None,
-                 max_faces: Optional[int] = None, min_size: float = 0, tile: Optional[int] = None, batch: int = 8,
-                 max_pixels: int = MAX_PIXELS):
-        for name, value, least in (('max_faces', max_faces, 1), ('min_size', min_size, 0), ('tile', tile, 16),
-                                   ('batch', batch, 1), ('max_pixels', max_pixels, 1)):
+    def __init__(
+        self,
+        backend,
+        manifest: Dict[str, Any],
+        score_threshold: Optional[float] = None,
+        max_faces: Optional[int] = None,
+        min_size: float = 0,
+        tile: Optional[int] = None,
+        batch: int = 8,
+        max_pixels: int = MAX_PIXELS,
+    ):
+        for name, value, least in (
+            ('max_faces', max_faces, 1),
+            ('min_size', min_size, 0),
+            ('tile', tile, 16),
+            ('batch', batch, 1),
+            ('max_pixels', max_pixels, 1),
+        ):
             if value is not None and not value >= least:
                 raise UnifaceError('{} is {}; it must be at least {}'.format(name, value, least))
         try:
             self.name, self._size = manifest['name'], int(manifest['input']['size'])
-            self._threshold = float(manifest['thresholds']['score'] if score_threshold is None else score_threshold)
+            self._threshold = float(
+                manifest['thresholds']['score'] if score_threshold is None else score_threshold
+            )
             self._iou = float(manifest['thresholds']['graph_iou'])
         except (KeyError, TypeError, ValueError) as error:
-            raise ManifestError('the manifest of {} lacks or garbles {}; export the model anew'.format(
-                manifest.get('name', 'a model'), error)) from None
+            raise ManifestError(
+                'the manifest of {} lacks or garbles {}; export the model anew'.format(
+                    manifest.get('name', 'a model'), error
+                )
+            ) from None
         self._split = backend.has('trunk') and backend.has('faces')
         if not self._split and not backend.has(''):
-            raise BackendError('{}: exported without graphs for the backend {}; export it anew with {}'.format(
-                self.name, backend.name, backend.export))
+            raise BackendError(
+                '{}: exported without graphs for the backend {}; export it anew with {}'.format(
+                    self.name, backend.name, backend.export
+                )
+            )
         self._backend, self.backend, self.manifest = backend, backend.name, manifest
         self._max_faces, self._min_size, self._tile = max_faces, min_size, tile
         self._batch, self._max_pixels = batch, max_pixels
 
     @classmethod
-    def load(cls, prefix: Union[str, os.PathLike], backend: str = 'mxnet', device: str = 'cpu', **options) -> Predictor:
+    def load(
+        cls, prefix: Union[str, os.PathLike], backend: str = 'mxnet', device: str = 'cpu', **options
+    ) -> Predictor:
         """Load an exported model; every file of it is checked against its manifest.
 
-        With the halves of `export_model`'s ``split`` recognition costs what the faces cost; without, the whole graph runs,
-        and recognition costs what K faces cost.
+        With the halves of `export_model`'s ``split`` recognition costs what the faces cost; without, the
+        whole graph runs, and recognition costs what K faces cost.
 
         Parameters
         ----------
@@ -148,9 +178,20 @@ class Predictor:
         """What the network really runs on: ``cpu`` or ``gpu(N)``."""
         return self._backend.device
 
+    @property
+    def identity(self) -> str:
+        """sha256 of the model's weights: only embeddings of one identity can be compared."""
+        return self.manifest['files']['{}-{:04d}.params'.format(self.name, EPOCH)]
+
+    @property
+    def verification_threshold(self) -> Optional[float]:
+        """Two faces of at least this similarity are one person; None where the manifest does not say."""
+        return self.manifest['thresholds'].get('verification')
+
     def __repr__(self) -> str:
         return '<Predictor: {} by {} on {}{}>'.format(
-            self.name, self.backend, self.device, '' if self._split else ', whole graph')
+            self.name, self.backend, self.device, '' if self._split else ', whole graph'
+        )
 
     def __call__(self, photos: Union[Photo, Iterable[Photo]]) -> Union[List[Face], List[List[Face]]]:
         if isinstance(photos, (np.ndarray, str, bytes, os.PathLike)):
@@ -166,14 +207,22 @@ class Predictor:
         for number, photo in enumerate(photos):
             image = photo if isinstance(photo, np.ndarray) else read_image(photo, self._max_pixels)
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-                raise ImageError('photo {}: an array must be (H, W, 3) uint8, RGB; this one is {} {}'.format(
-                    number, image.shape, image.dtype))
+                raise ImageError(
+                    'photo {}: an array must be (H, W, 3) uint8, RGB; this one is {} {}'.format(
+                        number, image.shape, image.dtype
+                    )
+                )
             found.append([])
             height, width = image.shape[:2]
             for left, top, right, bottom in view_boxes(width, height, self._tile):
                 canvas, scale = letterbox(image[top:bottom, left:right], self._size)
-                yield _View(number, canvas, scale, np.array([left, top, right, bottom], np.float32),
-                            np.array([0, 0, width, height], np.float32))
+                yield _View(
+                    number,
+                    canvas,
+                    scale,
+                    np.array([left, top, right, bottom], np.float32),
+                    np.array([0, 0, width, height], np.float32),
+                )
 
     def _look(self, views: Sequence[_View], found: List[List[Face]]) -> None:
         """Run a batch of views and add the faces to their photos' lists."""
@@ -184,27 +233,33 @@ class Predictor:
         detections = self._backend.to_numpy(first)
         photo_rows = [self._to_photo(rows, view) for rows, view in zip(detections, views)]
         kept = [self._keep(rows, view) for rows, view in zip(photo_rows, views)]
-        which = np.array([(number, row) for number, rows in enumerate(kept) for row in rows], int).reshape(-1, 2)
+        which = np.array([(number, row) for number, rows in enumerate(kept) for row in rows], int).reshape(
+            -1, 2
+        )
         if self._split:
             # In a graph's row the image's number stands where a detection has its score.
-            faces = np.concatenate([which[:, :1], detections[which[:, 0], which[:, 1], 1:]], axis=1, dtype=np.float32)
+            faces = np.concatenate(
+                [which[:, :1], detections[which[:, 0], which[:, 1], 1:]], axis=1, dtype=np.float32
+            )
             embeddings = self._embed(second, faces)
         else:
             embeddings = self._backend.to_numpy(second)[which[:, 0], which[:, 1]]
         for (number, row), embedding in zip(which, embeddings):
             values = photo_rows[number][row]
-            found[views[number].photo].append(Face(values[1:5], float(values[0]), values[5:].reshape(5, 2), embedding))
+            found[views[number].photo].append(
+                Face(values[1:5], float(values[0]), values[5:].reshape(5, 2), embedding)
+            )
 
     def _embed(self, features, faces: np.ndarray) -> np.ndarray:
-        """Embeddings (n, 128) of faces (n, 15) given as the faces' graph wants them, a few fixed numbers at a time."""
+        """Embeddings (n, 128) of faces (n, 15) as the faces' graph takes them, in fixed numbers."""
         embeddings = []
         while len(faces):
             size = bucket(len(faces))
             rows = np.zeros((size, faces.shape[1]), np.float32)
             part, faces = faces[:size], faces[size:]
-            rows[:len(part)] = part
-            output, = self._backend.run('faces', {'features': features, 'faces': rows})
-            embeddings.extend(self._backend.to_numpy(output)[:len(part)])
+            rows[: len(part)] = part
+            (output,) = self._backend.run('faces', {'features': features, 'faces': rows})
+            embeddings.extend(self._backend.to_numpy(output)[: len(part)])
         return embeddings
 
     @staticmethod
@@ -215,27 +270,30 @@ class Predictor:
         return rows
 
     def _keep(self, rows: np.ndarray, view: _View) -> np.ndarray:
-        """Which of a view's detections (K, 15), in photo pixels, are faces that were asked for; the largest first."""
+        """Which detections (K, 15) of a view, in photo pixels, were asked for; the largest first."""
         boxes = rows[:, 1:5]
         sides = boxes[:, 2:] - boxes[:, :2]
-        wanted = ((rows[:, 0] >= max(self._threshold, 0)) & (sides.min(axis=1) >= self._min_size)
-                  & (intersection(boxes, view.frame)[:, 0] > 0))
+        wanted = (
+            (rows[:, 0] >= max(self._threshold, 0))
+            & (sides.min(axis=1) >= self._min_size)
+            & (intersection(boxes, view.frame)[:, 0] > 0)
+        )
         edge = TILE_EDGE / view.scale
         cut = (boxes[:, :2] < view.place[:2] + edge) & (view.place[:2] > 0)
         cut |= (boxes[:, 2:] > view.place[2:] - edge) & (view.place[2:] < view.frame[2:])
         chosen = np.flatnonzero(wanted & ~cut.any(axis=1))
-        return chosen[np.argsort(-area(boxes[chosen]), kind='stable')][:self._max_faces]
+        return chosen[np.argsort(-area(boxes[chosen]), kind='stable')][: self._max_faces]
 
     def _choose(self, faces: List[Face]) -> List[Face]:
         """A photo's faces from all its views: each once, the largest first."""
         if self._tile and len(faces) > 1:
             faces = merge(faces, self._iou)
         faces = sorted(faces, key=lambda face: -area(face.box))
-        return faces[:self._max_faces]
+        return faces[: self._max_faces]
 
 
 def bucket(faces: int) -> int:
-    """The size in which so many faces (1 or more) go next through the network: less than half of it is filling."""
+    """How many rows to run next where so many faces are left: less than half of them filling."""
     return next(size for size in reversed(FACE_BUCKETS) if 2 * faces > size)
 
 
@@ -251,16 +309,19 @@ def merge(faces: Sequence[Face], iou_threshold: float) -> List[Face]:
 
 
 def view_boxes(width: int, height: int, tile: Optional[int] = None) -> List[Tuple[int, int, int, int]]:
-    """The whole photo, then overlapping tiles of sides ``tile``, twice ``tile``, ... below the photo's longer side.
+    """The whole photo, then overlapping tiles of sides ``tile``, twice that, ... below its longer side.
 
-    Neighbours of one side overlap by a quarter of it or more, so that a face of up to that size is whole in one of them; a
-    larger face is whole in a larger tile.
+    Neighbours of one side overlap by a quarter of it or more, so that a face of up to that size is whole in
+    one of them; a larger face is whole in a larger tile.
     """
     boxes = [(0, 0, width, height)]
     side = tile or max(width, height)
     while side < max(width, height):
-        boxes += [(left, top, min(left + side, width), min(top + side, height))
-                  for top in _starts(height, side) for left in _starts(width, side)]
+        boxes += [
+            (left, top, min(left + side, width), min(top + side, height))
+            for top in _starts(height, side)
+            for left in _starts(width, side)
+        ]
         side *= 2
     return boxes
 

@@ -1,0 +1,188 @@
+"""A gallery of people: enroll them from photos, and find them in other photos."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Dict, Optional, Sequence
+
+from tqdm import tqdm
+
+from uniface_mx.command_line import (
+    DONE,
+    PARTLY,
+    STATUS,
+    TROUBLE,
+    add_predictor_options,
+    batches,
+    chosen_threshold,
+    face_entry,
+    find_photos,
+    load_predictor,
+    read_photos,
+    refuse_overwriting,
+    report_skipped,
+)
+from uniface_mx.drawing import draw_faces
+from uniface_mx.errors import UnifaceError
+from uniface_mx.gallery import Gallery, open_gallery
+from uniface_mx.image import write_image
+
+
+def found_faces(arguments: argparse.Namespace, predictor, photos, skipped: Dict[str, str]):
+    """Photo, image and faces, one readable photo after the other."""
+    with tqdm(total=len(photos), unit='photo', disable=None) as bar:
+        for batch in batches(read_photos(photos, skipped, arguments.max_pixels), arguments.batch):
+            for (photo, image), faces in zip(batch, predictor([image for _, image in batch])):
+                yield photo, image, faces
+            bar.update(len(batch))
+
+
+def enroll(arguments: argparse.Namespace) -> int:
+    predictor = load_predictor(arguments)
+    gallery = open_gallery(arguments.gallery, predictor)
+    skipped: Dict[str, str] = {}
+    enrolled = several = 0
+    for photo, _, faces in found_faces(arguments, predictor, find_photos(arguments.photos), skipped):
+        if not faces:
+            skipped[str(photo.path)] = '{}: no face found'.format(photo.path)
+            continue
+        several += len(faces) > 1
+        gallery.add(arguments.person or photo.path.resolve().parent.name, str(photo.path), faces[0])
+        enrolled += 1
+    if enrolled:
+        gallery.save(arguments.gallery)
+    report_skipped(skipped)
+    summary = {
+        'enrolled': enrolled,
+        'several_faces': several,
+        'skipped': skipped,
+        'people': len(gallery.people()),
+        'entries': len(gallery),
+    }
+    say(
+        arguments,
+        summary,
+        '{enrolled} photos enrolled ({several_faces} with several faces: the largest counts), now '
+        '{people} people on {entries} photos'.format(**summary),
+    )
+    return PARTLY if skipped else DONE
+
+
+def identify(arguments: argparse.Namespace) -> int:
+    predictor = load_predictor(arguments)
+    threshold = chosen_threshold(arguments, predictor)
+    gallery = Gallery.load(arguments.gallery, predictor.identity)
+    photos = find_photos(arguments.photos)
+    if arguments.out:
+        refuse_overwriting(photos, Path(arguments.out))
+    skipped: Dict[str, str] = {}
+    known = 0
+    for photo, image, faces in found_faces(arguments, predictor, photos, skipped):
+        people = [
+            [match for match in matches if match.similarity >= threshold]
+            for matches in gallery.search(faces, arguments.people)
+        ]
+        known += sum(map(bool, people))
+        names = ['{} {:.2f}'.format(*matches[0][:2]) if matches else 'unknown' for matches in people]
+        entry = {
+            'photo': str(photo.path),
+            'faces': [
+                dict(face_entry(face), people=[match._asdict() for match in matches])
+                for face, matches in zip(faces, people)
+            ],
+        }
+        say(arguments, entry, '{}: {}'.format(photo.path, ', '.join(names) or 'no face'))
+        if arguments.out:
+            path = Path(arguments.out) / (photo.name + '.jpg')
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_image(path, draw_faces(image, faces, names))
+    for path, reason in skipped.items():
+        if arguments.json:
+            print(json.dumps({'photo': path, 'error': reason}))
+    report_skipped(skipped)
+    return DONE if known else PARTLY
+
+
+def list_people(arguments: argparse.Namespace) -> int:
+    gallery = Gallery.load(arguments.gallery)
+    say(
+        arguments,
+        {'model': gallery.model, 'people': gallery.people()},
+        '\n'.join('{}: {}'.format(*item) for item in gallery.people().items()) or 'nobody',
+    )
+    return DONE
+
+
+def remove(arguments: argparse.Namespace) -> int:
+    gallery = Gallery.load(arguments.gallery)
+    removed = {person: gallery.remove(person) for person in arguments.person}
+    gallery.save(arguments.gallery)
+    say(
+        arguments,
+        {'removed': removed},
+        '\n'.join('{}: {} photos removed'.format(*item) for item in removed.items()),
+    )
+    return DONE
+
+
+def check(arguments: argparse.Namespace) -> int:
+    doubts = Gallery.load(arguments.gallery).doubts(arguments.threshold)
+    say(arguments, {'doubts': doubts}, '\n'.join(doubts) or 'nothing looks wrong')
+    return PARTLY if doubts else DONE
+
+
+def say(arguments: argparse.Namespace, entry: Dict, text: str) -> None:
+    """One JSON line or a text on stdout."""
+    tqdm.write(json.dumps(entry) if arguments.json else text)
+
+
+def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog='gallery', description=__doc__)
+    commands = parser.add_subparsers(dest='command', required=True)
+
+    def add(name: str, run, text: str, partly: str, photos: bool = False) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text, epilog=STATUS.format(partly))
+        command.set_defaults(run=run)
+        command.add_argument('gallery', metavar='GALLERY', help='file, as people.npz')
+        if photos:
+            command.add_argument('photos', nargs='+', metavar='PHOTO', help='photos, folders, patterns')
+            add_predictor_options(command)
+        command.add_argument('--json', action='store_true', help='print JSON')
+        return command
+
+    command = add('enroll', enroll, 'add the largest face of each photo', 'a photo was skipped', photos=True)
+    command.add_argument(
+        '--person', metavar='NAME', help="whose photos they are (the name of each photo's folder)"
+    )
+    command = add('identify', identify, 'who is on these photos?', 'nobody was recognised', photos=True)
+    command.add_argument(
+        '--threshold', type=float, metavar='T', help="least similarity of one person (the model's own)"
+    )
+    command.add_argument(
+        '--people', type=int, default=1, metavar='N', help='name the N most similar (%(default)s)'
+    )
+    command.add_argument('--out', metavar='DIR', help='write photos with names here')
+    add('list', list_people, 'who is in the gallery, on how many photos', 'never')
+    command = add('remove', remove, 'forget people', 'never')
+    command.add_argument('person', nargs='+', metavar='NAME')
+    command = add('check', check, 'is the file whole, and who may be mixed up?', 'something looks wrong')
+    command.add_argument(
+        '--threshold', type=float, default=0.5, metavar='T', help='similarity of one person (%(default)s)'
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    arguments = parse(argv)
+    try:
+        return arguments.run(arguments)
+    except (UnifaceError, OSError) as error:
+        print('gallery: {}'.format(error), file=sys.stderr)
+        return TROUBLE
+
+
+if __name__ == '__main__':
+    sys.exit(main())
