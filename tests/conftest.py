@@ -4,11 +4,16 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import random
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from uniface_mx.paths import data_root
+
+# Lets tests import what lies beside this file.
+sys.path.append(str(Path(__file__).resolve().parent))
 
 
 @pytest.fixture(scope="session")
