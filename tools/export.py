@@ -57,12 +57,20 @@ def export(arguments: argparse.Namespace) -> None:
         print('{}: largest difference from Gluon {:.1e}'.format(what, difference))
 
 
+def seed(text: str) -> int:
+    """A seed as NumPy and MXNet take it."""
+    value = int(text)
+    if not 0 <= value < 2 ** 31:
+        raise ValueError(text)
+    return value
+
+
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--model', help='uniface_a ... uniface_d, uniface_a_lite ... uniface_d_lite')
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument('--params', help='file of weights')
-    weights.add_argument('--random', type=int, metavar='SEED', help='random weights instead')
+    weights.add_argument('--random', type=seed, metavar='SEED', help='random weights instead')
     parser.add_argument('--out', help='folder to write into')
     parser.add_argument('--name', help='name of the files; by default the model\'s')
     parser.add_argument('--split', action='store_true', help='also write the two halves, NAME-trunk and NAME-faces')
@@ -81,7 +89,7 @@ def main(argv=None) -> int:
             parser.error('give --model, --out and one of --params and --random (or --summary, or --symbols DIR)')
         else:
             export(arguments)
-    except UnifaceError as error:
+    except (UnifaceError, OSError) as error:
         print('export: {}'.format(error), file=sys.stderr)
         return 1
     return 0

@@ -1,9 +1,13 @@
 """UniFace: boxes, landmarks and embeddings of all faces in a photo, by one MXNet network."""
+import os
 import sys
 
 from . import runtime
 
 __version__ = "0.1.0"
+
+# MXNet says on standard error whenever it fuses a graph.
+os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
 
 _problems = runtime.problems()
 if _problems:

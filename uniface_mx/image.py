@@ -13,6 +13,8 @@ from PIL import Image, ImageOps
 from uniface_mx.errors import UnifaceError
 
 MAX_PIXELS = 100_000_000
+# Formats of photos (JPEG includes MPO). Pillow knows many more, and hands some of them (EPS) to other programs.
+FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
 
 
 class ImageError(UnifaceError):
@@ -23,7 +25,7 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith(('I', 'F')):
         # Pillow clips 16-bit grey instead of scaling it.
         values = np.asarray(image, dtype=np.float64)
-        scale = 255 / 65535 if values.max(initial=0) > 255 else 1
+        scale = 255 / 65535 if image.mode.startswith('I;16') or values.max(initial=0) > 255 else 1
         grey = np.clip(values * scale, 0, 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if image.mode in ('RGBA', 'LA', 'PA') or 'transparency' in image.info:
@@ -59,7 +61,7 @@ def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIX
     """
     name = 'image of {} bytes'.format(len(source)) if isinstance(source, bytes) else os.fspath(source)
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise ImageError('{}: {}x{} pixels are more than the limit of {}; reduce the image or raise the limit'.format(

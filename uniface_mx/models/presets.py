@@ -3,12 +3,13 @@ from __future__ import annotations
 
 from typing import Sequence
 
+from uniface_mx.errors import UnifaceError
 from uniface_mx.models.separate import SeparateNetworks
 from uniface_mx.models.uniface import SharedNetwork, Uniface
 from uniface_mx.nn.anchors import ANCHOR_HEIGHTS, ASPECT_RATIOS, anchor_grid, map_frame
-from uniface_mx.nn.attention import Recognition
+from uniface_mx.nn.attention import ROI_OPS, Recognition
 from uniface_mx.nn.bottom_up import BottomUp
-from uniface_mx.nn.detection import DetectionHeads
+from uniface_mx.nn.detection import CANDIDATES, DetectionHeads
 from uniface_mx.nn.inception import InceptionTrunk
 from uniface_mx.nn.normalize import NORMALIZATIONS
 from uniface_mx.nn.top_down import CoarseMap, TopDown
@@ -51,7 +52,17 @@ def build_uniface(separate: bool = False, fused: bool = True, landmarks: bool = 
     -------
     Uniface
         Not initialized.
+
+    Raises
+    ------
+    UnifaceError
+        ``roi_op`` or ``normalization`` is none of the choices, or ``max_faces`` is out of range.
     """
+    for argument, value, choices in (('roi_op', roi_op, ROI_OPS), ('normalization', normalization, NORMALIZATIONS)):
+        if value not in choices:
+            raise UnifaceError('{} is {!r}; choose one of {}'.format(argument, value, ', '.join(sorted(choices))))
+    if not 1 <= max_faces <= CANDIDATES:
+        raise UnifaceError('max_faces is {!r}; choose a number from 1 to {}'.format(max_faces, CANDIDATES))
     num_levels = len(anchor_heights)
 
     def bottom_up(name):

@@ -12,6 +12,8 @@ from mxnet.gluon.parameter import Constant
 
 from uniface_mx.errors import UnifaceError
 
+# Offsets of order one would move the largest anchors by 30 pixels, and as much would rounding grow.
+HEAD_SCALE = 0.1
 STATISTICS = ('running_mean', 'running_var')
 
 
@@ -58,6 +60,7 @@ def load_weights(net: HybridBlock, path: Union[str, os.PathLike], ctx=None) -> N
         differ.
     """
     arrays = load_arrays(path)
+    net.infer_shape(mx.nd.zeros((1, 3, net.size, net.size)))
     parameters = net.collect_params()
     if any(name.startswith(('arg:', 'aux:')) for name in arrays):
         arrays = {name.split(':', 1)[1]: array for name, array in arrays.items()}
@@ -74,8 +77,7 @@ def load_weights(net: HybridBlock, path: Union[str, os.PathLike], ctx=None) -> N
             expected = np.asarray(parameter.value.asnumpy())
             if expected.shape != value.shape or np.abs(expected - value.asnumpy()).max() > 1e-4:
                 raise UnifaceError('{}: made for other {} than the model has'.format(path, name))
-        elif parameter.shape is not None and len(parameter.shape) == value.ndim and any(
-                known not in (0, side) for known, side in zip(parameter.shape, value.shape)):
+        elif parameter.shape != value.shape:
             raise UnifaceError('{}: {} has shape {}, the model wants {}'.format(
                 path, name, value.shape, parameter.shape))
     for name, parameter in parameters.items():
@@ -94,11 +96,13 @@ def randomize(net: HybridBlock, seed: int) -> None:
     random = np.random.RandomState(seed)
     net.initialize(mx.init.MSRAPrelu(factor_type='in', slope=0), force_reinit=True)
     net(mx.nd.zeros((1, 3, net.size, net.size)))
+    for head in net.network.heads.heads:
+        head.weight.set_data(head.weight.data() * HEAD_SCALE)
     norms = _batch_norms(net)
     momentum = norms[0]._kwargs['momentum']
     for norm in norms:
-        norm.gamma.set_data(mx.nd.array(random.uniform(0.3,0.6, norm.gamma.shape)))
-        norm.beta.set_data(mx.nd.array(random.normal(1,0.3, norm.beta.shape)))
+        norm.gamma.set_data(mx.nd.array(random.uniform(0.3, 0.6, norm.gamma.shape)))
+        norm.beta.set_data(mx.nd.array(random.normal(1, 0.3, norm.beta.shape)))
         norm._kwargs['momentum'] = 0.0
     with mx.autograd.record():
         outputs = net.network(mx.nd.array(random.uniform(0, 255, (2, 3, net.size, net.size))))

@@ -50,7 +50,10 @@ class RoiRegions(HybridBlock):
         low, high = (F.slice_axis(corners, axis=1, begin=begin, end=begin + 2) for begin in (0, 2))
         low, high = ((edge - self._frame.origin) * (1.0 / self._frame.stride) for edge in (low, high))
         if self._align:
-            # The operator takes a cell's centre for its corner.
+            # The operator widens what is smaller than a cell to the right: widen it to both sides.
+            middle, half = (low + high) * 0.5, F.maximum((high - low) * 0.5, 0.5)
+            low, high = middle - half, middle + half
+            # It takes a cell's centre for its corner.
             rois = F.concat(index, low - 0.5, high - 0.5, dim=1)
             return F.contrib.ROIAlign(features, rois, pooled_size=(side, side), spatial_scale=1.0, sample_ratio=2)
         # The operator's right and bottom are inclusive.

@@ -4,6 +4,7 @@ from __future__ import annotations
 from mxnet.gluon import HybridBlock, nn
 
 OUTPUTS = 16
+CANDIDATES = 400
 
 
 class DetectionHeads(HybridBlock):
@@ -53,7 +54,7 @@ class Suppression(HybridBlock):
     (N, K, 15): score, box ``xyxy``, five landmarks, in input pixels; rows of -1 behind the last face.
     """
 
-    def __init__(self, max_faces: int, score_threshold: float, iou_threshold: float, candidates: int = 400, **kwargs):
+    def __init__(self, max_faces: int, score_threshold: float, iou_threshold: float, candidates: int = CANDIDATES, **kwargs):
         super().__init__(**kwargs)
         self._max_faces = max_faces
         self._nms = dict(valid_thresh=score_threshold, overlap_thresh=iou_threshold, topk=candidates)

@@ -1,0 +1,140 @@
+"""Every way to run a model gives the same faces: all eight models, random weights and batch-norm statistics."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+import pytest
+from agreement import assert_same_faces, difference
+
+from uniface_mx.export import export_model, part_prefix, run_symbol
+from uniface_mx.models import PRESETS, get_model
+from uniface_mx.models.weights import randomize
+from uniface_mx.onnx_export import run_onnx
+
+EXAMPLES = Path(__file__).resolve().parent.parent / 'examples'
+BATCHES = (1, 4)
+MXNET, ONNX = 1e-5, 1e-4
+
+
+class Exported:
+    """A model, its files, and what Gluon says of a batch of 1 and one of 4."""
+
+    def __init__(self, name, folder):
+        self.net = get_model(name)
+        randomize(self.net, seed=1)
+        self.prefix, self.folder = folder / name, folder
+        self.printed = export_model(self.net, name, folder, split=True, onnx=True)
+        random = np.random.RandomState(2)
+        self.inputs = {batch: random.uniform(0, 255, (batch, 3, 300, 300)).astype(np.float32) for batch in BATCHES}
+        self.outputs = {batch: self.run(self.net, data) for batch, data in self.inputs.items()}
+        self.frame = self.net.recognition.regions._frame
+        for batch, data in self.inputs.items():
+            np.save(folder / 'input{}.npy'.format(batch), data)
+
+    @staticmethod
+    def run(block, data):
+        return [array.asnumpy() for array in block(mx.nd.array(data))]
+
+    def check(self, run, tolerance=MXNET):
+        for batch, data in self.inputs.items():
+            assert_same_faces(self.outputs[batch], run(data), tolerance, self.frame)
+
+
+@pytest.fixture(scope='module', params=sorted(PRESETS))
+def exported(request, tmp_path_factory):
+    return Exported(request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope='module')
+def c_program(tmp_path_factory):
+    compiler = os.environ.get('CC', 'cc')
+    program = tmp_path_factory.mktemp('c') / 'predict'
+    library = Path(mx.libinfo.find_lib_path()[0]).parent
+    try:
+        subprocess.run([compiler, '-O2', '-Wall', '-Wextra', '-Werror', '-I' + mx.libinfo.find_include_path(),
+                        str(EXAMPLES / 'c' / 'predict.c'), '-o', str(program), '-L' + str(library), '-lmxnet',
+                        '-Wl,-rpath,' + str(library)], check=True)
+    except FileNotFoundError:
+        pytest.skip('no C compiler: {}'.format(compiler))
+    return program
+
+
+def test_faces_are_many_and_values_of_order_one(exported):
+    detections, embeddings = exported.outputs[4]
+    assert np.all(detections[..., 0] > 0.05) and np.ptp(detections[..., 0]) > 0.02
+    assert np.allclose(np.linalg.norm(embeddings, axis=2), 1, atol=1e-5)
+    logits, boxes, landmarks, features = exported.run(exported.net.network, exported.inputs[1])
+    assert 0.3 < np.sqrt(np.mean(features ** 2)) < 3
+    assert all(0.03 < array.std() < 3 for array in (logits, boxes, landmarks))
+
+
+def test_what_the_exporter_prints(exported):
+    assert len(exported.printed) == 6
+    for what, value in exported.printed.items():
+        assert value <= (ONNX if 'ONNX' in what else MXNET), what
+
+
+def test_module_in_a_process_without_this_package(exported):
+    output = exported.folder / 'module.npz'
+    program = ('import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__"); '
+               'assert not any(name.startswith("uniface_mx") for name in sys.modules)')
+    inputs = [str(exported.folder / 'input{}.npy'.format(batch)) for batch in BATCHES]
+    subprocess.run([sys.executable, '-c', program, str(EXAMPLES / 'python' / 'module_api.py'), str(exported.prefix),
+                    *inputs, str(output)], check=True, cwd=str(exported.folder))
+    results = np.load(output)
+    for number, batch in enumerate(BATCHES):
+        actual = [results[name + str(number)] for name in ('detections', 'embeddings')]
+        assert_same_faces(exported.outputs[batch], actual, MXNET, exported.frame)
+
+
+def test_c_program(exported, c_program):
+    def run(data):
+        source, target = exported.folder / 'c.in', exported.folder / 'c.out'
+        source.write_bytes(data.tobytes())
+        printed = subprocess.run([str(c_program), str(exported.prefix), str(len(data)), '300', str(source), str(target)],
+                                 check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout
+        shapes = [tuple(int(side) for side in line.split()) for line in printed.strip().split('\n')]
+        assert shapes == [(len(data), 16, 15), (len(data), 16, 128)]
+        values = np.fromfile(target, np.float32)
+        return np.split(values, [np.prod(shapes[0])])[0].reshape(shapes[0]), values[np.prod(shapes[0]):].reshape(shapes[1])
+    exported.check(run)
+
+
+def test_symbol_block(exported):
+    block = mx.gluon.SymbolBlock.imports('{}-symbol.json'.format(exported.prefix), ['data'],
+                                         '{}-0000.params'.format(exported.prefix))
+    exported.check(lambda data: exported.run(block, data))
+
+
+def test_onnx_runtime(exported):
+    exported.check(lambda data: run_onnx('{}.onnx'.format(exported.prefix), {'data': data}), ONNX)
+
+
+@pytest.mark.parametrize('runtime', ['mxnet', 'onnx'])
+def test_halves_against_the_whole(exported, runtime):
+    def half(part, **inputs):
+        prefix = part_prefix(exported.prefix, part)
+        return run_symbol(prefix, inputs) if runtime == 'mxnet' else run_onnx('{}.onnx'.format(prefix), inputs)
+
+    def run(data):
+        detections, features = half('trunk', data=data)
+        image = np.repeat(np.arange(len(data), dtype=np.float32), detections.shape[1])[:, None]
+        faces = np.concatenate([image, detections[..., 1:].reshape(-1, 14)], axis=1)
+        embeddings, = half('faces', features=features, faces=faces)
+        return detections, embeddings.reshape(len(data), -1, 128)
+    exported.check(run, MXNET if runtime == 'mxnet' else ONNX)
+
+
+def test_hybridized(exported):
+    """Last of all: it changes the model."""
+    for static in (False, True):
+        exported.net.hybridize(static_alloc=static, static_shape=static)
+        for _ in range(2):
+            exported.check(lambda data: exported.run(exported.net, data))
+    logits = exported.run(exported.net.network, exported.inputs[1])
+    exported.net.hybridize(False)
+    for expected, actual in zip(exported.run(exported.net.network, exported.inputs[1]), logits):
+        assert np.max(difference(expected, actual)) <= MXNET
