@@ -75,11 +75,11 @@ def test_stats_match_the_anchors_of_a_config(tool, photos, capsys):
     # Faces are 100x125 at 300 pixels; anchors of that height, and ones that are far too small.
     medians = []
     for heights in ('[24, 48, 90, 125, 198, 246, 288]', '[12, 13, 14, 15, 16, 17, 18]'):
-        Path('config.yaml').write_text('model: {anchors: {heights: %s}}' % heights)
+        Path('config.yaml').write_text('model: {anchor_heights: %s}' % heights)
         assert tool(['stats', 'all', '--config', 'config.yaml']) == 0
         line = re.search('best anchor overlap +(.*)', capsys.readouterr().out).group(1)
         medians.append(float(line.split()[3]))
-    assert medians[0] > 0.6 and medians[1] < 0.03
+    assert medians[0] > 0.5 and medians[1] < 0.03
 
 
 def test_check_fails_where_evaluation_photos_occur(tool, photos, capsys):
