@@ -83,7 +83,7 @@ def test_module_in_a_process_without_this_package(exported):
                'assert not any(name.startswith("uniface_mx") for name in sys.modules)')
     inputs = [str(exported.folder / 'input{}.npy'.format(batch)) for batch in BATCHES]
     subprocess.run([sys.executable, '-c', program, str(EXAMPLES / 'python' / 'module_api.py'), str(exported.prefix),
-                    *inputs, str(output)], check=True, cwd=str(exported.folder))
+                    *inputs, str(output)], check=True, cwd=str(exported.folder), timeout=240)
     results = np.load(output)
     for number, batch in enumerate(BATCHES):
         actual = [results[name + str(number)] for name in ('detections', 'embeddings')]
@@ -94,12 +94,12 @@ def test_c_program(exported, c_program):
     def run(data):
         source, target = exported.folder / 'c.in', exported.folder / 'c.out'
         source.write_bytes(data.tobytes())
-        printed = subprocess.run([str(c_program), str(exported.prefix), str(len(data)), '300', str(source), str(target)],
-                                 check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout
+        command = [str(c_program), str(exported.prefix), str(len(data)), '300', str(source), str(target)]
+        printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, universal_newlines=True, timeout=120).stdout
         shapes = [tuple(int(side) for side in line.split()) for line in printed.strip().split('\n')]
         assert shapes == [(len(data), 16, 15), (len(data), 16, 128)]
-        values = np.fromfile(target, np.float32)
-        return np.split(values, [np.prod(shapes[0])])[0].reshape(shapes[0]), values[np.prod(shapes[0]):].reshape(shapes[1])
+        detections, embeddings = np.split(np.fromfile(target, np.float32), [np.prod(shapes[0])])
+        return detections.reshape(shapes[0]), embeddings.reshape(shapes[1])
     exported.check(run)
 
 
@@ -129,7 +129,6 @@ def test_halves_against_the_whole(exported, runtime):
 
 
 def test_hybridized(exported):
-    """Last of all: it changes the model."""
     for static in (False, True):
         exported.net.hybridize(static_alloc=static, static_shape=static)
         for _ in range(2):

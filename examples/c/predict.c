@@ -19,6 +19,9 @@
 
 #define CPU 1
 
+/* From c_api.h, which C cannot read without more headers. A program that ends without it may abort or hang. */
+int MXNotifyShutdown(void);
+
 static void check(int failed) {
   if (failed) {
     fprintf(stderr, "predict: %s\n", MXGetLastError());
@@ -91,6 +94,7 @@ int main(int argc, char **argv) {
   }
   fclose(file);
   check(MXPredFree(predictor));
+  check(MXNotifyShutdown());
   free(symbol);
   free(params);
   free(data);
