@@ -32,3 +32,16 @@ def seeds():
     random.seed(0)
     np.random.seed(0)
     mx.random.seed(0)
+
+
+@pytest.fixture(scope="session")
+def exported_model(tmp_path_factory):
+    """Prefix of an exported uniface_a_lite with random weights, as a whole and in halves, for MXNet and ONNX."""
+    from uniface_mx.export import export_model
+    from uniface_mx.models import get_model
+    from uniface_mx.models.weights import randomize
+    folder = tmp_path_factory.mktemp("exported")
+    net = get_model("uniface_a_lite", roi_op="align")
+    randomize(net, 1)
+    export_model(net, "lite", folder, split=True, onnx=True, details={"thresholds": {"verification": 0.3}})
+    return folder / "lite"

@@ -127,7 +127,7 @@ class MxnetBackend:
         return self._executors[key]
 
     def run(self, part: str, inputs: Mapping[str, object]) -> List[mx.nd.NDArray]:
-        """Outputs of a graph, valid until its next run, for named float32 inputs: NumPy's or other outputs."""
+        """Outputs of a graph, valid until its next run, for float32 inputs: NumPy's or other outputs."""
         shapes = tuple((name, tuple(array.shape)) for name, array in inputs.items())
         return self._executor(part, shapes).forward(is_train=False, **inputs)
 
