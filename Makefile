@@ -10,8 +10,17 @@ test: .venv/ready
 
 demo: train-demo
 
+# The whole path on a few photos: label, train, export, find the faces by the export alone, compare.
+DEMO := runs/demo
 train-demo: .venv/ready
-	$(RUN) tools/train_demo.py --out runs/train-demo
+	$(RUN) tools/demo.py photos --out $(DEMO)/photos
+	$(RUN) tools/prepare_data.py make --source "folder:$(DEMO)/photos?complete=1" --out $(DEMO)/records \
+		--teacher "mtcnn_pypi?thresholds=[0.6,0.7,0.6]" dlib --cache $(DEMO)/teachers.cache --size 800
+	$(RUN) tools/train.py --config experiments/demo.yaml --out $(DEMO)/run --resume
+	$(RUN) tools/export.py --model uniface_a_lite --params $(DEMO)/run/last.params --out $(DEMO)/model --split \
+		--roi-op align --max-faces 32
+	$(RUN) tools/detect.py --model $(DEMO)/model/uniface_a_lite $(DEMO)/photos --out $(DEMO)/faces --embeddings
+	$(RUN) tools/demo.py compare --records $(DEMO)/records $(DEMO)/records-negatives --faces $(DEMO)/faces/faces.jsonl
 
 symbols: .venv/ready
 	$(RUN) tools/export.py --symbols symbols
