@@ -1,0 +1,59 @@
+"""The real teachers on the real photos, where both are installed."""
+
+import numpy as np
+import pytest
+
+from uniface_mx.data.prepare.cache import Cache
+from uniface_mx.data.prepare.check import check
+from uniface_mx.data.prepare.executor import SerialExecutor
+from uniface_mx.data.prepare.look import Job, open_teachers
+from uniface_mx.data.prepare.make import make
+from uniface_mx.data.records import BOX, HAS_EMBEDDING, HAS_LANDMARKS, LANDMARKS, RecordReader
+from uniface_mx.data.sources import open_source
+from uniface_mx.teachers import TeacherError
+
+TEACHERS = ('mtcnn_pypi?thresholds=[0.6,0.7,0.6]', 'dlib')
+
+
+@pytest.fixture(scope='module')
+def teachers():
+    try:
+        open_teachers(TEACHERS)
+    except TeacherError as error:
+        pytest.skip(str(error))
+    return TEACHERS
+
+
+def prepare(spec, out, teachers):
+    source = open_source(spec)
+    job = Job(teachers, source.complete, source.teacher_box)
+    make(source, str(out), job, SerialExecutor(), Cache(None))
+    assert check(str(out)) == {}
+    return list(RecordReader(out))
+
+
+def test_crowds(real_data, tmp_path, teachers):
+    """Annotated boxes stay; of the larger faces most have points, which lie in the box, and an embedding."""
+    records = prepare('wider64:%s?part=:4' % (real_data / 'wider64'), tmp_path / 'crowds', teachers)
+    objects = np.concatenate([record.objects for record in records])
+    pixels = np.concatenate([np.tile((r.width, r.height), (len(r.objects), 1)) for r in records])
+    assert len(records) == 4 and len(objects) > 40
+    sides = (objects[:, BOX][:, 2:] - objects[:, BOX][:, :2]) * pixels
+    large = sides.min(axis=1) > 16
+    assert objects[large, HAS_EMBEDDING].mean() > 0.5
+    shown = objects[objects[:, HAS_LANDMARKS] == 1]
+    centres = shown[:, LANDMARKS].reshape(-1, 5, 2).mean(axis=1)
+    assert ((centres > shown[:, BOX][:, :2]) & (centres < shown[:, BOX][:, 2:])).all()
+
+
+def test_one_person_is_nearer_to_herself_than_to_others(real_data, tmp_path, teachers):
+    folder = real_data / 'celeba_photos' / 'images'
+    people = sorted(path.name for path in folder.iterdir())[:6]
+    pattern = '^(?P<person>%s)/' % '|'.join(people)
+    source = 'folder:%s?pattern=%s&part=:80:4' % (folder, pattern)
+    records = [r for r in prepare(source, tmp_path / 'people', teachers) if r.objects[0, HAS_EMBEDDING]]
+    vectors = np.stack([r.objects[0, 18:] for r in records])
+    same = np.array([[a.person == b.person for a in records] for b in records])
+    distances = np.linalg.norm(vectors[:, None] - vectors, axis=2)
+    upper = np.triu(np.ones_like(same), 1)
+    assert np.median(distances[same & upper]) < 0.55 < 0.7 < np.median(distances[~same & upper])
