@@ -17,6 +17,7 @@ INSTALL = [
     "gluoncv==0.10.5.post0",
     "scipy>=1.8,<1.16",             # 1.16 needs a newer NumPy
     "matplotlib>=3.5",
+    "Pillow>=9",
     "PyYAML>=5.4",
     "tensorboardX>=2.5",
     "tqdm>=4.60",
