@@ -31,7 +31,7 @@ from uniface_mx.models import get_model
 from uniface_mx.schema import Model
 
 # MTCNN's last threshold lies low: what it is unsure of is to be ignored, and not background.
-TEACHERS = ('mtcnn?thresholds=[0.6,0.7,0.6]', 'dlib')
+TEACHERS = ('mtcnn_pypi?thresholds=[0.6,0.7,0.6]', 'dlib')
 
 
 def run_make(args):
@@ -64,15 +64,10 @@ def run_make(args):
             max_bad=args.max_bad,
             progress=bar(source.name, args.interval, total=last - first),
         )
+    share = 100 * summary.teacher_seconds / max(summary.seconds, 1e-9)
     print(
         '%s: %d photos, %d new answers of teachers; %.1f s of processor time, %.0f %% of it theirs'
-        % (
-            source.name,
-            summary.photos,
-            summary.new_answers,
-            summary.seconds,
-            100 * summary.teacher_seconds / max(summary.seconds, 1e-9),
-        )
+        % (source.name, summary.photos, summary.new_answers, summary.seconds, share)
     )
     for text, number in sorted(summary.counts.items()):
         print('  %8d %s' % (number, text))
@@ -102,20 +97,13 @@ def run_split(args):
 def run_check(args):
     sound = True
     for name in args.names:
-        problems = check(name, args.guard, bar('check'))
+        problems = sorted(check(name, args.guard, bar('check')).items())
         print(
-            '%s: %s'
-            % (
-                name,
-                (
-                    'sound'
-                    if not problems
-                    else ', '.join('%d %s' % (len(texts), kind) for kind, texts in sorted(problems.items()))
-                ),
-            )
+            '%s: %s' % (name, ', '.join('%d %s' % (len(texts), kind) for kind, texts in problems) or 'sound')
         )
-        for kind, texts in sorted(problems.items()):
-            print(''.join('  %s: %s\n' % (kind, text) for text in texts[: args.show]), end='')
+        for kind, texts in problems:
+            for text in texts[: args.show]:
+                print('  %s: %s' % (kind, text))
         sound = sound and not problems
     return 0 if sound else 1
 
@@ -137,18 +125,8 @@ def run_show(args):
     write_image(args.out, sheet(args.name, numbers, args.side, args.columns))
     for number in numbers:
         record = reader[number]
-        print(
-            '%d  %s %s  %dx%d  faces %d  person %s'
-            % (
-                number,
-                record.source,
-                record.key,
-                record.width,
-                record.height,
-                len(record.objects),
-                record.person,
-            )
-        )
+        size, faces = '%dx%d' % (record.width, record.height), len(record.objects)
+        print(number, record.source, record.key, size, faces, 'faces', record.person or '-')
 
 
 def bar(title, interval=1.0, total=None):
