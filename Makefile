@@ -1,5 +1,5 @@
 PYTHON ?= python3.11
-EXTRAS ?= cpu,onnx,teachers,dask,dev
+EXTRAS ?= cpu,onnx,teachers,gallery,dask,dev
 JOBS ?= 2
 RUN := .venv/bin/python
 

@@ -1,0 +1,173 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+from loading import load_tool
+from rectangles import photo, predictor
+
+from uniface_mx.image import read_image, write_image
+from uniface_mx.predictor import Predictor
+
+detect = load_tool('detect')
+
+
+@pytest.fixture
+def model(monkeypatch):
+    """Options of the tool that load the model of rectangles."""
+    monkeypatch.setattr(
+        Predictor, 'load', classmethod(lambda cls, prefix, backend, device, **options: predictor(**options))
+    )
+    return ['--model', 'any']
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / 'photos'
+    (folder / 'sub').mkdir(parents=True)
+    write_image(folder / 'one.png', photo(300, 300, (30, 40, 90, 110)))
+    write_image(folder / 'sub' / 'two.png', photo(600, 300, (60, 40, 160, 140), (300, 100, 340, 140)))
+    write_image(folder / 'none.png', photo(100, 100))
+    return folder
+
+
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_json(model, photos, capsys):
+    assert detect.main(model + ['--json', str(photos)]) == 0
+    out, err = capsys.readouterr()
+    none, one, two = lines(out)
+    assert none == {'photo': str(photos / 'none.png'), 'width': 100, 'height': 100, 'faces': []}
+    (face,) = one['faces']
+    assert face['box'] == [30, 40, 90, 110] and face['score'] == 0.902
+    assert len(face['landmarks']) == 5 and 'embedding' not in face
+    assert [entry['box'] for entry in two['faces']] == [[60, 40, 160, 140], [300, 100, 340, 140]]
+    assert 'rectangles by rectangles on cpu' in err and '3 photos, 3 faces, 0 photos skipped' in err
+
+
+def test_text_and_options(model, photos, capsys):
+    arguments = [str(photos / 'sub'), str(photos / 'none.png'), '--max-faces', '1']
+    assert detect.main(model + arguments) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out == [
+        '{}: 100x100 at 60,40 (0.90)'.format(photos / 'sub' / 'two.png'),
+        '{}: no face'.format(photos / 'none.png'),
+    ]
+    detect.main(model + ['--json', '--embeddings', '--score', '0.95', str(photos / 'one.png')])
+    assert lines(capsys.readouterr().out)[0]['faces'] == []
+    detect.main(model + ['--json', '--embeddings', str(photos / 'one.png')])
+    assert len(lines(capsys.readouterr().out)[0]['faces'][0]['embedding']) == 128
+
+
+def test_files(model, photos, tmp_path, capsys):
+    out = tmp_path / 'out'
+    assert detect.main(model + [str(photos), '--out', str(out), '--crops']) == 0
+    written = sorted(path.relative_to(out).as_posix() for path in out.rglob('*') if path.is_file())
+    assert written == [
+        'crops/one-0.jpg',
+        'crops/sub/two-0.jpg',
+        'crops/sub/two-1.jpg',
+        'faces.jsonl',
+        'none.jpg',
+        'one.jpg',
+        'sub/two.jpg',
+    ]
+    assert len(lines((out / 'faces.jsonl').read_text())) == 3
+    drawn = read_image(out / 'sub' / 'two.jpg')
+    assert drawn.shape == (300, 600, 3) and drawn[100, 60, 1] > 120
+    assert read_image(out / 'crops' / 'one-0.jpg').shape == (160, 160, 3)
+
+
+def test_broken_photos_are_skipped(model, photos, tmp_path, capsys):
+    (photos / 'broken.jpg').write_bytes(b'\xff\xd8\xff')
+    arguments = [str(photos), str(photos / 'missing.png'), '--json', '--out', str(tmp_path / 'out')]
+    assert detect.main(model + arguments) == 1
+    out, err = capsys.readouterr()
+    errors = [entry for entry in lines(out) if 'error' in entry]
+    assert [entry['photo'] for entry in errors] == [str(photos / 'broken.jpg'), str(photos / 'missing.png')]
+    assert lines((tmp_path / 'out' / 'faces.jsonl').read_text()) == lines(out)
+    assert 'skipped: {}: no such file'.format(photos / 'missing.png') in err
+    assert '3 photos, 3 faces, 2 photos skipped' in err
+
+
+@pytest.mark.parametrize(
+    'arguments, reason',
+    [
+        (['--tile', '3', '.'], 'tile is 3'),
+        (['{}/empty'], 'no photo in this folder'),
+        (['{}/missing.mp4'], 'cannot be opened as a video'),
+        (['{}/one.jpg', '--out', '{}'], 'would overwrite'),
+        (['{}/one.jpg', '--out', '{}/one.jpg/x'], 'one.jpg'),
+    ],
+)
+def test_trouble(model, tmp_path, capsys, arguments, reason):
+    (tmp_path / 'empty').mkdir()
+    write_image(tmp_path / 'one.jpg', photo(30, 30))
+    before = (tmp_path / 'one.jpg').read_bytes()
+    assert detect.main(model + [argument.format(tmp_path) for argument in arguments]) == 2
+    err = capsys.readouterr().err
+    assert err.splitlines()[-1].startswith('detect: ') and reason in err
+    assert (tmp_path / 'one.jpg').read_bytes() == before
+
+
+def test_wrong_arguments(model, capsys):
+    for arguments in ([], ['a.jpg', '--crops'], ['a.jpg', '--max-faces', 'two']):
+        with pytest.raises(SystemExit) as left:
+            detect.main(model + arguments)
+        assert left.value.code == 2
+
+
+def test_video(model, tmp_path, capsys):
+    writer = cv2.VideoWriter(str(tmp_path / 'v.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10, (320, 240))
+    for number in range(12):
+        writer.write(photo(320, 240, (20 * number, 60, 20 * number + 60, 120)))
+    writer.release()
+    # The rectangles are red in an array of RGB; OpenCV writes BGR.
+    out = tmp_path / 'out'
+    arguments = [str(tmp_path / 'v.avi'), '--frames', '10', '--json', '--out', str(out), '--score', '0']
+    assert detect.main(model + arguments) == 0
+    entries = lines(capsys.readouterr().out)
+    assert [entry['frame'] for entry in entries] == list(range(10))
+    assert entries[3]['seconds'] == 0.3 and (entries[0]['width'], entries[0]['height']) == (320, 240)
+    assert sorted(path.name for path in out.iterdir()) == ['faces.jsonl', 'video.mp4']
+    capture = cv2.VideoCapture(str(out / 'video.mp4'))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 10
+    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    'inputs, source',
+    [
+        (['0'], 0),
+        (['12'], 12),
+        (['a.mp4'], 'a.mp4'),
+        (['a.MOV'], 'a.MOV'),
+        (['a.jpg'], None),
+        (['folder'], None),
+        (['a.mp4', 'b.mp4'], None),
+    ],
+)
+def test_what_is_a_video(inputs, source):
+    assert detect.video_source(inputs) == source
+
+
+def test_a_folder_called_0_is_no_camera(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / '0').mkdir()
+    assert detect.video_source(['0']) is None
+
+
+def test_exported_model(exported_model, photos, capsys):
+    arguments = ['--model', str(exported_model), '--score', '0.2', '--max-faces', '3', '--json', str(photos)]
+    assert detect.main(arguments) == 0
+    by_mxnet = lines(capsys.readouterr().out)
+    assert detect.main(arguments + ['--backend', 'onnx']) == 0
+    out, err = capsys.readouterr()
+    assert 'lite by onnx on cpu' in err
+    for first, second in zip(by_mxnet, lines(out)):
+        assert len(first['faces']) == len(second['faces'])
+        for a, b in zip(first['faces'], second['faces']):
+            np.testing.assert_allclose(a['box'], b['box'], atol=0.05)
+    assert detect.main(['--model', 'nowhere', str(photos)]) == 2
