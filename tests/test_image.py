@@ -171,5 +171,6 @@ def test_write_image(tmp_path):
     write_image(tmp_path / 'a.png', quarters())
     assert np.array_equal(read_image(tmp_path / 'a.png'), quarters())
     assert [path.name for path in tmp_path.iterdir()] == ['a.png']
-    with pytest.raises(ImageError, match='cannot be written'):
-        write_image(tmp_path / 'no such folder' / 'a.png', quarters())
+    for name in ('no such folder/a.png', 'a.unknown', 'a'):
+        with pytest.raises(ImageError, match='cannot be written'):
+            write_image(tmp_path / name, quarters())

@@ -89,6 +89,10 @@ def write_image(path: Union[str, os.PathLike], image: np.ndarray, quality: int =
     """Write an RGB (H, W, 3) uint8 image, in the format that the file's ending names, aside and renamed."""
     path = Path(path)
     aside = path.with_name('.' + path.stem + '.part' + path.suffix)
-    if not cv2.imwrite(str(aside), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]):
-        raise ImageError('{}: cannot be written'.format(path))
+    try:
+        done = cv2.imwrite(str(aside), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    except cv2.error:  # an ending that names no format
+        done = False
+    if not done:
+        raise ImageError('{}: cannot be written; name a folder that exists and an ending such as .jpg'.format(path))
     os.replace(aside, path)
