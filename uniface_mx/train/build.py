@@ -15,9 +15,9 @@ from mxnet.gluon import HybridBlock
 from mxnet.gluon.nn import BatchNorm
 
 from uniface_mx.config import Config, as_dict, to_yaml
-from uniface_mx.data.loader import Canvases, Loader, RecordShare
+from uniface_mx.data.loader import Canvases, Loader
 from uniface_mx.data.records import EMBEDDING, EMBEDDING_DIM, HAS_EMBEDDING, IGNORE, mean_embedding, require_teachers
-from uniface_mx.data.transforms import AugmentSettings
+from uniface_mx.data.transforms import AugmentSettings, RecordShare
 from uniface_mx.losses import Terms
 from uniface_mx.models import Uniface, get_model
 from uniface_mx.models.weights import load_weights, named_arrays

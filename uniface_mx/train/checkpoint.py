@@ -14,6 +14,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 import mxnet as mx
 
+from uniface_mx.errors import UnifaceError
 from uniface_mx.manifest import file_hash
 from uniface_mx.models.weights import load_arrays
 from uniface_mx.train.errors import TrainError
@@ -88,7 +89,7 @@ class Checkpoints:
             self._link(checkpoint.iteration, 'last.params')
             if best is not None and self.path(best).is_dir():
                 self._link(best, 'best.params')
-        except (OSError, mx.MXNetError, ValueError) as error:
+        except (OSError, mx.MXNetError, UnifaceError, ValueError) as error:
             shutil.rmtree(aside, ignore_errors=True)
             reason = str(error).strip().split('\n')[0]
             raise TrainError('{}: cannot write a checkpoint ({}); {}'.format(

@@ -1,0 +1,43 @@
+"""Record sets of drawn photos whose faces are squares of a colour, which says who it is."""
+import numpy as np
+
+from uniface_mx.data.records import (BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, LANDMARKS, OBJECT_WIDTH, Record,
+                                     RecordWriter)
+from uniface_mx.image import encode_jpeg
+from uniface_mx.targets import MEAN_LANDMARKS
+
+TEACHERS = {'embeddings': {'name': 'made up', 'version': '1', 'sha256': 'a' * 64, 'mirror': True}}
+
+
+def draw_photo(rng, faces, size=300):
+    """A photo of noise with a bright square, whose colour says who it is, for each face; boxes in pixels."""
+    image = rng.integers(0, 60, (size, size, 3), dtype=np.uint8)
+    boxes, colours = [], []
+    for number in range(faces):
+        side = rng.integers(60, 110)
+        x, y = rng.integers(0, size // 2 - 10) + (number % 2) * size // 2, rng.integers(0, size // 2 - 10) + (
+            number // 2 % 2) * size // 2
+        box = np.array([x, y, min(x + side, size), min(y + side * 1.2, size)])
+        colour = rng.integers(100, 255, 3)
+        image[int(box[1]):int(box[3]), int(box[0]):int(box[2])] = colour
+        boxes.append(box)
+        colours.append(colour)
+    return image, np.reshape(boxes, (-1, 4)), np.reshape(colours, (-1, 3))
+
+
+def write_records(path, faces, embeddings=True, seed=0, size=300, teachers=TEACHERS):
+    """A record set of a photo for each number of `faces`."""
+    rng = np.random.default_rng(seed)
+    with RecordWriter(path, [{'name': 'drawn', 'kind': 'folder', 'licence': ''}], teachers) as writer:
+        for index, count in enumerate(faces):
+            image, boxes, colours = draw_photo(rng, count, size)
+            rows = np.zeros((count, OBJECT_WIDTH), np.float32)
+            rows[:, BOX] = boxes / size
+            points = boxes[:, None, :2] + MEAN_LANDMARKS * (boxes[:, None, 2:] - boxes[:, None, :2])
+            rows[:, LANDMARKS] = points.reshape(-1, 10) / size
+            rows[:, HAS_LANDMARKS] = 1
+            rows[:, HAS_EMBEDDING] = embeddings
+            if embeddings:
+                rows[:, EMBEDDING] = np.repeat(colours / 255.0 - 0.5, 43, axis=1)[:, :128] * 0.2 + 0.05
+            writer.add(Record(encode_jpeg(image, 90), rows, size, size, 'drawn', 'photo%d' % index))
+    return str(path)

@@ -1,0 +1,164 @@
+"""The step: parts that add up to the whole, counts, clipping, losses that are not finite."""
+import math
+
+import numpy as np
+import pytest
+from drawn import write_records
+
+from uniface_mx.data.records import EMBEDDING, HAS_EMBEDDING
+from uniface_mx.train.build import build_trainer
+
+ITERATIONS = 20
+
+
+def follow(configure, tmp_path, name, *settings, iterations=ITERATIONS):
+    """Losses, last weights and outcomes of some iterations."""
+    trainer = build_trainer(configure('training.iterations={}'.format(iterations), *settings), tmp_path / name)
+    outcomes = []
+    step = trainer.step
+    trainer.step = lambda *args, **options: outcomes.append(step(*args, **options)) or outcomes[-1]
+    trainer.step.optimizer, trainer.step.scale = step.optimizer, step.scale
+    trainer.run()
+    trainer.log.close()
+    return outcomes, {name: array.asnumpy() for name, array in trainer.weights().items()}
+
+
+@pytest.fixture(scope='module')
+def uneven(tmp_path_factory):
+    """Twelve photos, faces crowded in some and none in others, so that halves of a batch differ widely."""
+    folder = tmp_path_factory.mktemp('uneven')
+    write_records(folder / 'faces', [4, 4, 0, 0, 4, 3, 0, 1, 4, 4, 0, 0], seed=3)
+    return folder
+
+
+SETTINGS = ('data.train=[{path: faces}]', 'augmentation.letterbox=1', 'augmentation.crop=0', 'augmentation.mosaic=0',
+            'training.freeze_batch_norm=true', 'losses.roi_source=ground_truth', 'optimizer.learning_rate=0.001')
+
+
+@pytest.fixture(scope='module')
+def whole():
+    """What the first test that asks computed with one device."""
+    return {}
+
+
+@pytest.mark.parametrize('way, settings', [
+    ('two devices', ('training.devices=[cpu(0), cpu(1)]',)),
+    ('two accumulated halves', ('training.accumulate=2',)),
+    ('both', ('training.devices=[cpu(0), cpu(1)]', 'training.accumulate=2'))])
+def test_parts_follow_the_whole_batch(configuration, uneven, tmp_path, whole, way, settings):
+    common = SETTINGS + ('data.root={}'.format(uneven),)
+    if not whole:
+        whole['run'] = follow(configuration, tmp_path, 'whole', *common)
+    (outcomes, weights), (others, other_weights) = whole['run'], follow(configuration, tmp_path, way, *common, *settings)
+    assert len(outcomes) == len(others) == ITERATIONS
+    for one, other in zip(outcomes, others):
+        assert one.counts == other.counts
+        assert other.loss == pytest.approx(one.loss, rel=1e-5)
+        assert other.terms == pytest.approx(one.terms, rel=1e-5, abs=1e-6)
+    assert outcomes[-1].loss < outcomes[0].loss
+    for name, array in weights.items():
+        np.testing.assert_allclose(other_weights[name], array, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_a_half_normalised_by_itself_would_not_follow(configuration, uneven, tmp_path):
+    """The test above can fail: these batches' halves have very different numbers of faces."""
+    trainer = build_trainer(configuration(*SETTINGS, 'data.root={}'.format(uneven)), tmp_path / 'run')
+    differences = []
+    for position in range(4):
+        batch = trainer.loader.make(position)
+        halves = [trainer.step.criteria.rois(half).mask.sum() for half in np.split(batch.label, 2)]
+        differences.append(abs(halves[0] - halves[1]))
+    trainer.log.close()
+    assert max(differences) >= 4
+
+
+def test_predicted_regions_follow_too(configuration, uneven, tmp_path):
+    common = tuple(one for one in SETTINGS if 'roi_source' not in one) + ('data.root={}'.format(uneven),)
+    (whole, _), (halves, _) = (follow(configuration, tmp_path, name, *common, *settings, iterations=6)
+                               for name, settings in (('whole', ()), ('halves', ('training.accumulate=2',))))
+    assert [one.loss for one in halves] == pytest.approx([one.loss for one in whole], rel=1e-5)
+
+
+def a_trainer(configuration, tmp_path, *settings):
+    trainer = build_trainer(configuration('data.train=[{path: faces}]', *settings), tmp_path / 'run')
+    return trainer, trainer.loader.make(0)
+
+
+def arrays(trainer):
+    return {name: array.asnumpy() for name, array in trainer.weights().items()}
+
+
+def test_a_loss_that_is_not_finite_changes_nothing(configuration, tmp_path):
+    trainer, batch = a_trainer(configuration, tmp_path)
+    before = arrays(trainer)
+    image, face = np.argwhere(batch.label[..., HAS_EMBEDDING] == 1)[0]
+    batch.label[image, face, EMBEDDING] = np.nan
+    outcome = trainer.step(batch, 0.1, False)
+    assert not outcome.finite and not outcome.updated and math.isnan(outcome.terms.mimic)
+    assert math.isfinite(outcome.terms.classification)
+    after = arrays(trainer)
+    assert all((before[name] == after[name]).all() for name in before)
+    trainer.log.close()
+
+
+def test_the_gradient_is_clipped_by_its_norm_over_all_parameters(configuration, tmp_path):
+    moves = []
+    for clip in (1e9, 0.5):
+        trainer, batch = a_trainer(configuration, tmp_path / str(clip), 'optimizer.clip_gradient={}'.format(clip),
+                                   'optimizer.weight_decay=0')
+        before = arrays(trainer)
+        outcome = trainer.step(batch, 0.01, False)
+        after = arrays(trainer)
+        moves.append((outcome.norm, math.sqrt(sum(float(((after[name] - before[name]) ** 2).sum())
+                                                  for name in before if name.startswith('arg:')))))
+        trainer.log.close()
+    (norm, free), (same, clipped) = moves
+    assert norm == pytest.approx(same, rel=1e-5) and norm > 0.5
+    assert free == pytest.approx(0.01 * norm, rel=1e-3) and clipped == pytest.approx(0.01 * 0.5, rel=1e-3)
+
+
+def test_weights_of_the_losses_multiply_the_terms(configuration, tmp_path):
+    trainer, batch = a_trainer(configuration, tmp_path)
+    one = trainer.step(batch, 0.0, False)
+    trainer.log.close()
+    trainer, batch = a_trainer(configuration, tmp_path / 'other', 'losses.box=3', 'losses.mimic=0.5')
+    other = trainer.step(batch, 0.0, False)
+    trainer.log.close()
+    assert other.terms.box == pytest.approx(3 * one.terms.box) and other.terms.mimic == pytest.approx(one.terms.mimic / 2)
+    assert other.loss == pytest.approx(one.loss + 2 * one.terms.box - one.terms.mimic / 2)
+
+
+def test_without_recognition_its_weights_rest(configuration, tmp_path):
+    trainer, batch = a_trainer(configuration, tmp_path, 'losses.mimic=0', 'losses.contrast=0')
+    before = arrays(trainer)
+    trainer.step(batch, 0.1, False)
+    after = arrays(trainer)
+    trainer.log.close()
+    rests = [name for name in before if name.startswith(('arg:recognition_', 'arg:topdown_'))]
+    assert rests and all((before[name] == after[name]).all() for name in rests)
+    assert (before['arg:heads_level0_weight'] != after['arg:heads_level0_weight']).any()
+
+
+def test_frozen_layers_keep_weights_and_statistics(configuration, tmp_path):
+    trainer, batch = a_trainer(configuration, tmp_path, 'optimizer.frozen=[trunk_conv_*]')
+    before = arrays(trainer)
+    trainer.step(batch, 0.1, False)
+    after = arrays(trainer)
+    trainer.log.close()
+    frozen = [name for name in before if 'trunk_conv_' in name]
+    assert any('running_mean' in name for name in frozen)
+    assert all((before[name] == after[name]).all() for name in frozen)
+    moved = [name for name in before if 'mixed_5b' in name and 'running_mean' in name]
+    assert moved and all((before[name] != after[name]).any() for name in moved)
+
+
+@pytest.mark.parametrize('dtype', ['bfloat16'])
+def test_lower_precision_stays_near_float32_with_float32_weights(configuration, tmp_path, dtype):
+    losses = []
+    for precision in ('float32', dtype):
+        trainer, batch = a_trainer(configuration, tmp_path / precision, 'training.precision={}'.format(precision))
+        losses.append(list(trainer.step(batch, 0.01, False).terms))
+        assert {array.dtype for array in trainer.weights().values()} == {np.float32}
+        assert {str(one.parameter.grad().dtype) for one in trainer.step.optimizer.learned} == {"<class 'numpy.float32'>"}
+        trainer.log.close()
+    assert losses[1] == pytest.approx(losses[0], rel=0.05) and losses[1] != losses[0]
