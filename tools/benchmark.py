@@ -16,7 +16,8 @@ from uniface_mx.errors import UnifaceError
 
 # A module has add_arguments(parser), and run(args), which prints a table and returns what --out stores.
 SUBJECTS = {
-    'data': ('uniface_mx.data.benchmark', 'reading, decoding, augmentation, beside ImageDetRecordIter')
+    'data': ('uniface_mx.data.benchmark', 'reading, decoding, augmentation, beside ImageDetRecordIter'),
+    'speed': ('uniface_mx.evaluation.speed', 'models on all backends, beside MTCNN and an embedding network'),
 }
 
 

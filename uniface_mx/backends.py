@@ -11,7 +11,7 @@ import contextlib
 import os
 import re
 from pathlib import Path
-from typing import Collection, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Collection, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 import mxnet as mx
 import numpy as np
@@ -36,15 +36,17 @@ def gpu_number(device: str) -> Optional[int]:
 
 
 @contextlib.contextmanager
-def _quiet():
-    """MXNet announces on stderr whenever it fuses a graph; not while the context lasts."""
-    before = os.environ.get('MXNET_SUBGRAPH_VERBOSE')
-    os.environ['MXNET_SUBGRAPH_VERBOSE'] = before or '0'
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ['MXNET_SUBGRAPH_VERBOSE']
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _mxnet_context(gpu: Optional[int]) -> mx.Context:
@@ -79,6 +81,8 @@ class MxnetBackend:
 
     name, export = 'mxnet', 'tools/export.py --split'
     suffix = ''
+    # How graphs are prepared: MXNet would announce each fused one on stderr.
+    environment = {'MXNET_SUBGRAPH_VERBOSE': '0'}
 
     def __init__(self, prefix: Union[str, os.PathLike], files: Collection[str], device: str = 'cpu'):
         self._prefix, self._files = Path(prefix), files
@@ -120,7 +124,7 @@ class MxnetBackend:
         if key not in self._executors:
             symbol, arguments, statistics = self._graph(part)
             inputs = {name: mx.nd.zeros(shape, ctx=self._context) for name, shape in shapes}
-            with _quiet():
+            with _environment(self.environment):
                 self._executors[key] = symbol.bind(
                     self._context, dict(arguments, **inputs), grad_req='null', aux_states=statistics
                 )

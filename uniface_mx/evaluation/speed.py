@@ -1,0 +1,307 @@
+"""Table II and the cost of faces: images a second of models on all backends, beside two networks in a row.
+
+The same photos for all, decoded beforehand, with a known number of faces: portraits side by side. Systems
+take turns, so that a machine that is busy for a while is busy for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import os
+import statistics
+import sys
+import tempfile
+import time
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from ..backends import BACKENDS, BackendError, MxnetBackend
+from ..command_line import find_photos
+from ..data.prepare.executor import open_executor
+from ..data.prepare.look import open_teachers
+from ..errors import UnifaceError
+from ..evaluation.subject import hash_model
+from ..geometry import letterbox_scale
+from ..image import ImageError, read_image
+from ..manifest import read_manifest
+from ..paths import data_root
+from ..predictor import Predictor
+from ..results import machine, write_result
+from ..teachers.base import embed_faces
+
+SIDE = 300
+NO_FACE = 2.0
+SIZES = ('300', 'own')
+
+
+def crowd(portraits: Sequence[np.ndarray], faces: int) -> np.ndarray:
+    """A photo of so many faces: portraits of the size of the first in a nearly square grid, the rest black.
+
+    Without faces it is the first portrait, of which only an 8x8 mosaic is left.
+    """
+    height, width = portraits[0].shape[:2]
+    if not faces:
+        return cv2.resize(cv2.resize(portraits[0], (8, 8)), (width, height), interpolation=cv2.INTER_NEAREST)
+    columns = math.ceil(math.sqrt(faces))
+    photo = np.zeros((math.ceil(faces / columns) * height, columns * width, 3), np.uint8)
+    for number, portrait in enumerate(portraits[:faces]):
+        top, left = number // columns * height, number % columns * width
+        photo[top : top + height, left : left + width] = cv2.resize(portrait, (width, height))
+    return photo
+
+
+def shrunk(photo: np.ndarray) -> np.ndarray:
+    """The photo with a longer side of 300 pixels."""
+    scale = letterbox_scale(*photo.shape[:2], SIDE)
+    height, width = (max(1, round(side * scale)) for side in photo.shape[:2])
+    return cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def read_portraits(folder: str, count: int) -> List[np.ndarray]:
+    """So many readable photos, spread over a folder; `UnifaceError` where there are fewer."""
+    files = find_photos([folder])
+    portraits: List[np.ndarray] = []
+    for file in files[:: max(1, len(files) // (2 * count))]:
+        if len(portraits) == count:
+            break
+        try:
+            portraits.append(read_image(file.path))
+        except ImageError:
+            continue
+    if len(portraits) < count:
+        raise UnifaceError('{}: {} portraits are needed, {} are there'.format(folder, count, len(portraits)))
+    return portraits
+
+
+def crowds(portraits: Sequence[np.ndarray], faces: int, count: int) -> List[np.ndarray]:
+    """Photos of so many faces each, every portrait used as evenly as can be."""
+    rows = [
+        [portraits[(n * max(faces, 1) + k) % len(portraits)] for k in range(max(faces, 1))]
+        for n in range(count)
+    ]
+    return [crowd(row, faces) for row in rows]
+
+
+class Unfused(MxnetBackend):
+    """MXNet's operators one by one, as a hybridized Gluon block runs them: what fusing is measured by."""
+
+    name = 'mxnet-unfused'
+    environment = {'MXNET_SUBGRAPH_BACKEND': 'NONE'}
+
+
+class Model:
+    """An exported model on one backend, given one photo or several at a time.
+
+    Of the faces that it finds, as many as a photo has are embedded, so that the cost is that of so many faces
+    even if its weights are random.
+    """
+
+    def __init__(self, backend, manifest: Mapping[str, Any], batch: int):
+        self._runner, self._manifest = backend, manifest
+        self.system, self.backend, self.batch = manifest['name'], backend.name, batch
+
+    def run(self, photos: Sequence[np.ndarray], paths: Sequence[str], faces: int) -> int:
+        """Look at all photos once; how many faces there were."""
+        options = {'max_faces': faces} if faces else {'score_threshold': NO_FACE}
+        predictor = Predictor(self._runner, self._manifest, batch=self.batch, **options)
+        return sum(
+            len(found)
+            for start in range(0, len(photos), self.batch)
+            for found in predictor(photos[start : start + self.batch])
+        )
+
+
+class TwoNetworks:
+    """Teachers, one after the other, in as many processes of one thread as there are cores."""
+
+    backend, batch = 'processes', None
+
+    def __init__(self, executor: Executor, specs: Sequence[str]):
+        self._executor, self._specs = executor, tuple(specs)
+        self.system = ' + '.join(specs)
+
+    def run(self, photos: Sequence[np.ndarray], paths: Sequence[str], faces: int) -> int:
+        """Look at all photos once; how many faces there were."""
+        return sum(self._executor.map(_teach, itertools.repeat(self._specs), paths))
+
+
+def _teach(specs: Tuple[str, ...], path: str) -> int:
+    """Find and embed the faces of a photo, as one who deploys the two networks would."""
+    cv2.setNumThreads(1)
+    landmarks, embeddings = open_teachers(specs)
+    image = np.load(path)
+    (found,) = landmarks.detect([image])
+    embed_faces(embeddings, image, found.landmarks, mirror=False)
+    return len(found.boxes)
+
+
+def measure(
+    systems: Sequence[Any], portraits: Sequence[np.ndarray], faces: int, size: str, count: int, rounds: int
+) -> List[Dict[str, Any]]:
+    """Rows of the result for photos of so many faces.
+
+    Parameters
+    ----------
+    systems : sequence
+        Objects with ``system``, ``backend``, ``batch`` and ``run(photos, paths, faces)``.
+    portraits : sequence of numpy.ndarray
+    faces : int
+        In a photo.
+    size : {'300', 'own'}
+        Of the photos: 300 pixels, or what the portraits make.
+    count : int
+        Photos in a round.
+    rounds : int
+        The median counts.
+    """
+    photos = crowds(portraits, faces, count)
+    if size == '300':
+        photos = [shrunk(photo) for photo in photos]
+    rates: List[List[float]] = [[] for _ in systems]
+    found = [0] * len(systems)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [os.path.join(folder, '{}.npy'.format(number)) for number in range(count)]
+        for path, photo in zip(paths, photos):
+            np.save(path, photo)
+        # The first round prepares executors and processes.
+        for turn in range(rounds + 1):
+            for number, system in enumerate(systems):
+                start = time.perf_counter()
+                found[number] = system.run(photos, paths, faces)
+                if turn:
+                    rates[number].append(count / (time.perf_counter() - start))
+    return [
+        {
+            'system': system.system,
+            'backend': system.backend,
+            'batch': system.batch,
+            'faces': faces,
+            'size': size,
+            'images_per_second': statistics.median(rate),
+            'rounds': rate,
+            'faces_found': total / count,
+        }
+        for system, rate, total in zip(systems, rates, found)
+    ]
+
+
+def open_models(
+    prefixes: Sequence[str], backends: Sequence[str], device: str, batches: Sequence[int]
+) -> List[Model]:
+    """Every model on every backend with every batch size; without named backends, on all that there are."""
+    models = []
+    for prefix in prefixes:
+        manifest = read_manifest(prefix)
+        for name in backends or BACKENDS:
+            try:
+                backend = (Unfused if name == Unfused.name else BACKENDS[name])(
+                    prefix, manifest['files'], device
+                )
+                Predictor(backend, manifest)
+            except BackendError as error:
+                if backends:
+                    raise
+                print('left out: {}'.format(error), file=sys.stderr)
+                continue
+            models += [Model(backend, manifest, batch) for batch in batches]
+    return models
+
+
+def table(rows: Sequence[Mapping[str, Any]], size: str) -> List[str]:
+    """Images a second of photos of one size: a line a system, a column a number of faces."""
+    rows = [row for row in rows if row['size'] == size]
+    numbers = sorted({row['faces'] for row in rows})
+    lines = [
+        '{:<40} {:>6}'.format(
+            'images a second, photos of {}'.format('300 px' if size == '300' else 'their own size'), 'batch'
+        )
+    ]
+    lines[0] += ''.join('{:>9}'.format('{} faces'.format(n)) for n in numbers)
+    cells: Dict[tuple, Dict[int, float]] = {}
+    for row in rows:
+        cells.setdefault((row['system'], row['backend'], row['batch']), {})[row['faces']] = row[
+            'images_per_second'
+        ]
+    for (system, backend, batch), rates in cells.items():
+        line = '{:<40} {:>6}'.format('{}, {}'.format(system, backend), batch or '')
+        lines.append(line + ''.join('{:>9.1f}'.format(rates[n]) for n in numbers))
+    return lines
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `tools/benchmark.py speed`."""
+    parser.add_argument('--models', nargs='*', default=[], metavar='PREFIX', help='exported models')
+    parser.add_argument(
+        '--backends',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help="all that the models were exported for; also 'mxnet-unfused'",
+    )
+    parser.add_argument('--device', default='cpu', help='of the models (%(default)s)')
+    parser.add_argument('--batches', nargs='+', type=int, default=[1, 32], metavar='N', help='(1 32)')
+    parser.add_argument(
+        '--faces', nargs='+', type=int, default=[0, 1, 2, 4, 8, 16], help='in a photo (0 1 2 4 8 16)'
+    )
+    parser.add_argument('--sizes', nargs='+', choices=SIZES, default=SIZES, help='of the photos (both)')
+    parser.add_argument('--portraits', metavar='DIR', help='photos of one face each (LFW)')
+    parser.add_argument(
+        '--teachers',
+        nargs='*',
+        default=['mtcnn_pypi', 'dlib'],
+        help='to run beside (%(default)s); none leaves them out',
+    )
+    parser.add_argument('--rounds', type=int, default=3, help='of which the median counts (%(default)s)')
+    parser.add_argument(
+        '--results', metavar='DIR', help='write DIR/NAME/speed.json for each; experiments/results by custom'
+    )
+
+
+def run(args: argparse.Namespace) -> dict:
+    """Measure, print tables, write result files, and return the rows."""
+    if min(args.batches + [args.rounds]) < 1 or min(args.faces) < 0 or not (args.models or args.teachers):
+        raise UnifaceError(
+            'batches and rounds start at 1, faces at 0, and a model or the teachers are needed'
+        )
+    count = max(args.batches)
+    portraits = read_portraits(args.portraits or str(data_root() / 'lfw'), max(16, count))
+    systems: List[Any] = open_models(args.models, args.backends, args.device, args.batches)
+    cases = list(itertools.product(args.sizes, args.faces))
+    rows: List[Dict[str, Any]] = []
+    with open_executor(machine()['cores'] if args.teachers else 0) as (executor, _):
+        if args.teachers:
+            systems.append(TwoNetworks(executor, args.teachers))
+        for size, faces in tqdm(cases, unit='case', disable=None):
+            rows += measure(systems, portraits, faces, size, count, args.rounds)
+    for size in args.sizes:
+        print('\n'.join(table(rows, size)))
+    if args.results:
+        write_results(args, rows)
+    return {'rows': rows, 'machine': machine()}
+
+
+def write_results(args: argparse.Namespace, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A result file for each model, and one for the teachers, with their own rows."""
+    data = {
+        'name': 'portraits side by side',
+        'photos': max(args.batches),
+        'rounds': args.rounds,
+        'decoding': 'not included',
+        'threads': os.environ.get('OMP_NUM_THREADS', 'all'),
+        'device': args.device,
+    }
+    subjects = {' + '.join(args.teachers): ('teachers', {'name': 'teachers'})} if args.teachers else {}
+    for prefix in args.models:
+        manifest = read_manifest(prefix, verify=False)
+        about = {key: manifest[key] for key in ('name', 'model', 'training') if key in manifest}
+        subjects[manifest['name']] = (Path(prefix).name, dict(about, sha256=hash_model(prefix)))
+    for system, (folder, about) in subjects.items():
+        own = [row for row in rows if row['system'] == system]
+        write_result(Path(args.results) / folder, 'speed', subject=about, data=data, metrics={'rows': own})
