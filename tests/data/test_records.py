@@ -1,4 +1,5 @@
 import json
+import random
 import struct
 
 import cv2
@@ -207,6 +208,26 @@ def test_a_damaged_record_is_named(tmp_path, name, offset, message):
     edit(tmp_path / 'set.rec', damage)
     with pytest.raises(RecordError, match=message):
         RecordReader(name)[0]
+
+
+def test_whatever_bytes_change_reading_ends_in_a_record_or_an_error(tmp_path, name):
+    path, chance = tmp_path / 'set.rec', random.Random(0)
+    good = path.read_bytes()
+    outcomes = set()
+    for _ in range(300):
+        data = bytearray(good)
+        for _ in range(chance.choice([1, 20])):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        path.write_bytes(bytes(data))
+        reader = RecordReader(name)
+        for i in range(3):
+            try:
+                outcomes.add(bool(record_problems(reader[i])))
+            except RecordError as error:
+                assert 'record %d' % i in str(error)
+                outcomes.add('error')
+        reader.close()
+    assert outcomes == {True, False, 'error'}
 
 
 def test_a_wrong_index_is_an_error(tmp_path, name):
