@@ -90,6 +90,11 @@ def portraits(tmp_path):
     return tmp_path
 
 
+@pytest.fixture
+def one_process(monkeypatch):
+    monkeypatch.setattr(speed, 'machine', lambda: {'cores': 0})
+
+
 def test_models_by_command(exported_model, portraits, tmp_path, capsys):
     arguments = ['--portraits', str(portraits), '--faces', '0', '2', '--batches', '1', '2', '--rounds', '1']
     arguments += [
@@ -115,12 +120,9 @@ def test_models_by_command(exported_model, portraits, tmp_path, capsys):
     assert result['metrics']['rows'] == rows and result['subject']['name'] == 'lite'
 
 
-def test_teachers_beside(portraits, tmp_path, monkeypatch):
+def test_teachers_beside(portraits, tmp_path, one_process):
     pytest.importorskip('onnxruntime')
     pytest.importorskip('face_recognition_models')
-    monkeypatch.setattr(speed, 'open_executor', lambda workers: speed_executor(0))
-    from uniface_mx.data.prepare.executor import open_executor as speed_executor
-
     arguments = [
         '--portraits',
         str(portraits),
@@ -145,11 +147,11 @@ def test_teachers_beside(portraits, tmp_path, monkeypatch):
         (['--batches', '0'], 'start at 1'),
         (['--faces', '-1'], 'faces at 0'),
         (['--batches', '30'], '30 portraits are needed, 16 are there'),
-        (['--models', 'nowhere'], 'no such manifest'),
-        (['--teachers', 'mtcnn_pypi'], 'teacher'),
+        (['--batches', '1', '--models', 'nowhere'], 'no such manifest'),
+        (['--batches', '1', '--teachers', 'mtcnn_pypi'], 'an embedding teacher'),
     ],
 )
-def test_bad_input(portraits, capsys, arguments, reason):
+def test_bad_input(portraits, capsys, one_process, arguments, reason):
     assert benchmark.main(['speed', '--portraits', str(portraits), *arguments]) == 1
     assert reason in capsys.readouterr().err
 
