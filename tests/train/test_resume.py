@@ -1,0 +1,91 @@
+"""Runs that are killed, stopped, or not finite, as processes of their own."""
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# Everything of a row but the clock.
+TIMED = {'canvases_per_second', 'faces_per_second', 'waiting'}
+
+
+def start(configuration, run, *settings, resume=False):
+    command = [sys.executable, str(ROOT / 'tools' / 'train.py'), '--config', str(configuration.path), '--out', str(run)]
+    command += ['--resume'] * resume
+    for setting in settings:
+        command += ['--set', setting]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True,
+                            env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
+
+
+def finish(process, code=0):
+    _, told = process.communicate(timeout=400)
+    assert process.returncode == code, told
+    return told
+
+
+def rows(run):
+    found = [json.loads(line) for line in (run / 'metrics.jsonl').read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key not in TIMED} for row in found]
+
+
+def wait_for_rows(process, run, count):
+    """Until the process has written so many rows; False if it ended before."""
+    path = run / 'metrics.jsonl'
+    while process.poll() is None:
+        if path.exists() and path.read_text().count('\n') >= count:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+SETTINGS = ('training.iterations=14', 'training.batch_size=2', 'training.checkpoint_every=2', 'validation.every=4',
+            'data.validation=[{path: faces}]', 'validation.images=2', 'validation.batch_size=2', 'schedule.name=plateau',
+            'schedule.window=2', 'schedule.patience=1', 'schedule.improvement=0.2', 'losses.roi_warmup=3')
+
+
+def test_five_kills_change_not_a_bit(configuration, tmp_path):
+    finish(start(configuration, tmp_path / 'whole', *SETTINGS))
+    expected = rows(tmp_path / 'whole')
+    assert [row['iteration'] for row in expected if row['kind'] == 'train'] == list(range(1, 15))
+    assert len({row['rate'] for row in expected if row['kind'] == 'train'}) > 1
+
+    moments, run = random.Random(time.time()), tmp_path / 'killed'
+    kills, threshold = 0, 0
+    while kills < 5:
+        threshold += moments.choice((1, 2, 3))
+        process = start(configuration, run, *SETTINGS, resume=True)
+        if not wait_for_rows(process, run, threshold):
+            break
+        time.sleep(moments.random() * 0.5)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        kills += 1
+        # What the next one goes on from.
+        threshold = max([int(path.name) for path in (run / 'checkpoints').glob('0*')], default=0)
+    finish(start(configuration, run, *SETTINGS, resume=True))
+    assert rows(run) == expected
+    whole, killed = (run_folder / 'checkpoints' / '00000014' for run_folder in (tmp_path / 'whole', run))
+    for name in ('weights.params', 'optimizer.params'):
+        assert (whole / name).read_bytes() == (killed / name).read_bytes()
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_leaves(configuration, tmp_path, number):
+    run = tmp_path / 'run'
+    process = start(configuration, run, 'training.iterations=100000', 'training.batch_size=2', 'training.checkpoint_every=100000')
+    assert wait_for_rows(process, run, 2)
+    process.send_signal(number)
+    told = finish(process, 3)
+    line, = [line for line in told.splitlines() if '--resume' in line]
+    assert signal.Signals(number).name in line and 'saved at iteration' in line
+    iteration = int(line.split('iteration ')[1].split()[0])
+    assert rows(run)[-1]['iteration'] == iteration
+    assert (run / 'checkpoints' / '{:08d}'.format(iteration) / 'state.json').is_file()
+    assert 'Traceback' not in told
