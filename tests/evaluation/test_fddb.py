@@ -261,10 +261,8 @@ def test_the_official_program_s_curves_without_any_image(official):
         assert (apart > bound).sum() <= 4
 
 
-def test_with_two_more_right_borders_the_discrete_curve_is_the_official_one(official):
-    """In two photos a face is cut by a right border that lies before the 450 pixels assumed without
-    images.
-    """
+def test_with_two_inferred_right_borders_the_discrete_curve_is_the_official_one(official):
+    """The photos' real sizes are unknown; these borders are where the detections of two cut faces end."""
     annotations, detections, discrete, continuous = official
     sizes = dict.fromkeys(annotations, fddb.LARGEST)
     sizes.update({'2003/01/15/big/img_335': (325, 450), '2003/01/15/big/img_425': (338, 450)})
