@@ -13,6 +13,9 @@ from PIL import Image
 
 from uniface_mx.image import write_image
 
+pytest.importorskip('faiss')
+pytest.importorskip('onnxruntime')
+
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r'^```(sh|python)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
@@ -57,8 +60,10 @@ def run(folder, language, code):
     return done.stdout
 
 
-def blocks(document):
-    found = BLOCK.findall((ROOT / document).read_text())
+def blocks(document, section=''):
+    """Language and code of a document's blocks, or of one section's."""
+    text = (ROOT / document).read_text()
+    found = BLOCK.findall(text[text.index(section) :].split('\n## ')[0] if section else text)
     assert found
     return found
 
@@ -108,3 +113,17 @@ def test_deployment(folder):
         detections = np.fromfile(str(folder / 'outputs.f32'), np.float32)[: 16 * 15].reshape(16, 15)
         scores = detections[detections[:, 0] >= 0.5, 0]
         np.testing.assert_allclose(np.sort(scores), np.sort(expected[:, 0]), atol=1e-3)
+
+
+def test_readme(folder):
+    if not (folder / 'model').exists():
+        run(folder, *blocks('docs/deployment.md', '## Export')[0])
+    commands, example = (
+        run(folder, language, code.replace('runs/demo/model/uniface_a_lite', 'model/lite'))
+        for language, code in blocks('README.md', '## Use it on your photos')
+    )
+    assert 'photo.jpg: ' in commands and 'same person' in commands and 'second.jpg: Ann' in commands
+    assert (folder / 'faces' / 'second.jpg').is_file() and (
+        folder / 'faces' / 'crops' / 'second-0.jpg'
+    ).is_file()
+    assert '(128,)' in example
