@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ..data.sources.base import image_size
 from ..errors import UnifaceError
-from ..geometry import xyxy_to_xywh
+from ..geometry import ellipse_to_box, iou, xywh_to_xyxy, xyxy_to_xywh
 from ..image import read_image
 from .photos import batches
 from .regions import ellipse_region, overlaps, rectangle_region
@@ -29,6 +29,7 @@ FOLDS = 10
 MATCH = 0.5
 AT_FALSE_POSITIVES = (100, 500, 1000, 2000)
 LARGEST = (450, 450)  # no photo of FDDB is larger
+CUT, AGREE, SAME_FACE = 0.3, 0.25, 0.3
 NEVER = sys.float_info.max
 
 Annotations = Dict[str, np.ndarray]
@@ -297,6 +298,37 @@ def merge_counts(counts: Iterable[Counts], faces: int) -> Curve:
     )
 
 
+def estimate_size(ellipses: np.ndarray, detections: np.ndarray) -> Tuple[int, int]:
+    """Width and height of a photo that is not at hand, as far as its faces tell.
+
+    Annotators complete a face that the border cuts, detectors end at the border. Where a face (the upright box of its
+    ellipse) reaches beyond its detection (Jaccard 0.3) by more than 0.3 of its own side, though the near borders of the two
+    agree to a quarter, and no detection of the photo reaches further, the photo ends with the detection; otherwise at
+    450 pixels, FDDB's largest.
+
+    Parameters
+    ----------
+    ellipses : (n, 5) array
+    detections : (m, 5 or 6) array
+        Left, top, width, height, score. Ellipses with a score tell nothing.
+    """
+    size = list(LARGEST)
+    if detections.shape[1] != 5 or not len(detections) or not len(ellipses):
+        return size[0], size[1]
+    faces = np.clip(ellipse_to_box(ellipses), 0, max(LARGEST))
+    found = xywh_to_xyxy(detections[:, :4])
+    sides = np.maximum(faces[:, 2:] - faces[:, :2], 1)[:, None]
+    near = np.abs(found[:, :2] - faces[:, None, :2]) < AGREE * sides
+    beyond = (faces[:, None, 2:] - found[:, 2:]) > CUT * sides
+    last = found[:, 2:] >= found[:, 2:].max(axis=0)
+    same = (iou(faces, found) >= SAME_FACE) & near.all(axis=2)
+    for axis in (0, 1):
+        _, cut = np.nonzero(same & beyond[:, :, axis] & last[:, axis])
+        if len(cut):
+            size[axis] = int(found[cut[0], 2 + axis]) + 1
+    return size[0], size[1]
+
+
 def evaluate(
     annotations: Annotations,
     detections: Dict[str, np.ndarray],
@@ -314,7 +346,7 @@ def evaluate(
         found.
     sizes : dict of str to (int, int), optional
         Images' widths and heights, from which the official program knows where the right and bottom borders
-        cut. Without them they are taken to lie at 450 pixels.
+        cut. Without them they are estimated, see :func:`estimate_size`.
     ignored : dict of str to (n,) bool array, optional
         Faces of each image that do not count; see :func:`count_image`.
 
@@ -340,7 +372,7 @@ def evaluate(
     def counted() -> Iterable[Counts]:
         for name, ellipses in annotations.items():
             rows = detections[name]
-            size = LARGEST if sizes is None else sizes[name]
+            size = estimate_size(ellipses, rows) if sizes is None else sizes[name]
             region = ellipse_region if rows.shape[1] == 6 else rectangle_region
             yield count_image(
                 overlaps(
