@@ -117,7 +117,7 @@ class Report:
         if self._file:
             print(line, file=self._file)
         if self._arguments.json:
-            print(line)
+            print(line, flush=True)
         elif 'faces' in entry:
             where = '{photo}: '.format(**entry) if 'frame' not in entry else 'frame {frame}: '.format(**entry)
             boxes = ', '.join(
