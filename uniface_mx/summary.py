@@ -34,9 +34,9 @@ def count(symbol: mx.sym.Symbol, inputs: Dict[str, Tuple[int, ...]]) -> Cost:
     Cost
         Batch-norm statistics and constants (the anchors) are not counted as parameters.
     """
-    shapes = _shapes(symbol, inputs)
+    shapes, attributes = _shapes(symbol, inputs), symbol.attr_dict()
     learned = [name for name in symbol.list_arguments()
-               if name not in inputs and symbol.attr_dict().get(name, {}).get('__lr_mult__') != '0.0']
+               if name not in inputs and attributes.get(name, {}).get('__lr_mult__') != '0.0']
     nodes = json.loads(symbol.tojson())['nodes']
     return Cost(int(sum(np.prod(shapes[name]) for name in learned)),
                 int(sum(_multiply_adds(node, nodes, shapes) for node in nodes)))

@@ -156,10 +156,13 @@ def test_module_training_leaves_the_anchors_alone():
     arrays = {name.split(':')[1]: array for name, array in named_arrays(net).items()}
     module = mx.mod.Module(loss, data_names=['data'], label_names=None)
     data = np.random.RandomState(0).uniform(0, 255, (1, 3, 300, 300))
-    module.fit(mx.io.NDArrayIter(data, batch_size=1), num_epoch=1, eval_metric=mx.metric.Loss(), optimizer='sgd',
-               optimizer_params={'learning_rate': 1e-6, 'wd': 1000.0, 'momentum': 0.9},
-               arg_params={name: arrays[name] for name in loss.list_arguments() if name != 'data'},
-               aux_params={name: arrays[name] for name in loss.list_auxiliary_states()})
+    module.bind(data_shapes=[('data', data.shape)])
+    module.set_params({name: arrays[name] for name in loss.list_arguments() if name != 'data'},
+                      {name: arrays[name] for name in loss.list_auxiliary_states()})
+    module.init_optimizer(optimizer='sgd', optimizer_params={'learning_rate': 1e-6, 'wd': 1000.0, 'momentum': 0.9})
+    for _ in range(2):
+        module.forward_backward(mx.io.DataBatch([mx.nd.array(data)]))
+        module.update()
     arguments, _ = module.get_params()
     assert np.array_equal(arguments['decoder_anchors'].asnumpy(), arrays['decoder_anchors'].asnumpy())
     weight = 'heads_level0_weight'

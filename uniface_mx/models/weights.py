@@ -12,8 +12,8 @@ from mxnet.gluon.parameter import Constant
 
 from uniface_mx.errors import UnifaceError
 
-# Offsets of order one would move the largest anchors by 30 pixels, and as much would rounding grow.
-HEAD_SCALE = 0.1
+# Offsets of order one would move the largest anchors by 30 pixels, and rounding errors with them.
+HEAD_SCALE = 0.05
 STATISTICS = ('running_mean', 'running_var')
 
 
@@ -101,7 +101,7 @@ def randomize(net: HybridBlock, seed: int) -> None:
     norms = _batch_norms(net)
     momentum = norms[0]._kwargs['momentum']
     for norm in norms:
-        norm.gamma.set_data(mx.nd.array(random.uniform(0.3, 0.6, norm.gamma.shape)))
+        norm.gamma.set_data(mx.nd.array(random.uniform(0.2, 0.4, norm.gamma.shape)))
         norm.beta.set_data(mx.nd.array(random.normal(1, 0.3, norm.beta.shape)))
         norm._kwargs['momentum'] = 0.0
     with mx.autograd.record():

@@ -130,6 +130,8 @@ class Decoder(HybridBlock):
             self.anchors = self.params.get_constant('anchors', anchors[None])
         # Module updates what Gluon calls a constant; these two make its optimizer leave it alone.
         self.anchors.lr_mult = self.anchors.wd_mult = 0.0
+        # Gluon calls a constant's initializer by its address in memory, which would make every exported graph another.
+        self.anchors.var()._set_attr(__init__=self.anchors.name)
 
     def hybrid_forward(self, F, box_offsets, landmark_offsets, anchors):
         anchors = F.BlockGrad(anchors)

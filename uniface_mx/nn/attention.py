@@ -15,9 +15,10 @@ ROI_OPS = ('pool', 'align')
 class RoiRegions(HybridBlock):
     """Cut the face and the surroundings of its landmarks out of a map.
 
-    The landmarks' windows lie on the left eye, the right eye, the nose and the middle of the mouth, and have 14/48 of the
-    face box's sides, so that all regions are sampled equally densely. Windows keep their shape at the border; what lies
-    outside the map is 0. They are held within half a frame beyond the border, and the image's number within the batch.
+    The landmarks' windows lie on the left eye, the right eye, the nose and the middle of the mouth, and have 14/48
+    of the face box's sides, so that all regions are sampled equally densely. Windows keep their shape at the border;
+    what lies outside the map is 0 (a 9x9 map has no cell beyond 281.5 pixels). They are held within half a frame
+    beyond the border, and the image's number within the batch.
 
     Parameters
     ----------
