@@ -8,7 +8,7 @@ from typing import Union
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from uniface_mx.errors import UnifaceError
 
@@ -60,6 +60,8 @@ def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIX
         The file is missing, is no image, is damaged, or is larger than ``max_pixels``.
     """
     name = 'image of {} bytes'.format(len(source)) if isinstance(source, bytes) else os.fspath(source)
+    # Importing gluoncv.data makes Pillow accept files that end too early, in the whole process.
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
             width, height = image.size

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from fakes import MAGENTA, PATTERN, TEACHERS, FakeEmbedding, files_of, paint, points_of, write_photos
 
+from PIL import ImageFile
+
 from uniface_mx.data.prepare import PrepareError
 from uniface_mx.data.prepare.cache import Cache
 from uniface_mx.data.prepare.executor import SerialExecutor, open_executor
@@ -223,7 +225,9 @@ def test_dask_with_a_killed_worker(tmp_path, prepared, photos, job):
     assert files_of(tmp_path / 'dask') == files_of(prepared)
 
 
-def test_bad_photos_are_skipped_counted_and_listed(tmp_path, photos, job):
+def test_bad_photos_are_skipped_counted_and_listed(tmp_path, photos, job, monkeypatch):
+    # As gluoncv.data does.
+    monkeypatch.setattr(ImageFile, 'LOAD_TRUNCATED_IMAGES', True)
     (photos / 'a.jpg').write_bytes(b'no image')
     data = (photos / '00_000.jpg').read_bytes()
     (photos / 'b.jpg').write_bytes(data[: len(data) // 2])
