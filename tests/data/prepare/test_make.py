@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import pytest
 from fakes import MAGENTA, PATTERN, TEACHERS, FakeEmbedding, files_of, paint, points_of, write_photos
-
 from PIL import ImageFile
 
 from uniface_mx.data.prepare import PrepareError
