@@ -17,8 +17,7 @@ train-demo: .venv/ready
 	$(RUN) tools/prepare_data.py make --source "folder:$(DEMO)/photos?complete=1" --out $(DEMO)/records \
 		--teacher "mtcnn_pypi?thresholds=[0.6,0.7,0.6]" dlib --cache $(DEMO)/teachers.cache --size 800
 	$(RUN) tools/train.py --config experiments/demo.yaml --out $(DEMO)/run --resume
-	$(RUN) tools/export.py --model uniface_a_lite --params $(DEMO)/run/last.params --out $(DEMO)/model --split \
-		--roi-op align --max-faces 32
+	$(RUN) tools/export.py --run $(DEMO)/run --out $(DEMO)/model --split
 	$(RUN) tools/detect.py --model $(DEMO)/model/uniface_a_lite $(DEMO)/photos --out $(DEMO)/faces --embeddings
 	$(RUN) tools/demo.py compare --records $(DEMO)/records $(DEMO)/records-negatives --faces $(DEMO)/faces/faces.jsonl
 

@@ -1,4 +1,5 @@
 """Export a model: symbol and params, ONNX, manifest; or count what it costs."""
+
 from __future__ import annotations
 
 import argparse
@@ -13,13 +14,22 @@ def summary() -> str:
     from uniface_mx.models import PRESETS, get_model
     from uniface_mx.summary import count
 
-    rows = ['| model | parameters | of them recognition | multiply-adds an image | a face |', '| --- | --- | --- | --- | --- |']
+    rows = [
+        '| model | parameters | of them recognition | multiply-adds an image | a face |',
+        '| --- | --- | --- | --- | --- |',
+    ]
     for name in sorted(PRESETS):
         graphs = inference_graphs(get_model(name))
         image, face = (count(*graphs[part]) for part in ('trunk', 'faces'))
-        rows.append('| {} | {:.2f} M | {:.3f} M | {:.2f} G | {:.3f} G |'.format(
-            name, (image.parameters + face.parameters) / 1e6, face.parameters / 1e6, image.multiply_adds / 1e9,
-            face.multiply_adds / 1e9))
+        rows.append(
+            '| {} | {:.2f} M | {:.3f} M | {:.2f} G | {:.3f} G |'.format(
+                name,
+                (image.parameters + face.parameters) / 1e6,
+                face.parameters / 1e6,
+                image.multiply_adds / 1e9,
+                face.multiply_adds / 1e9,
+            )
+        )
     return '\n'.join(rows)
 
 
@@ -36,23 +46,32 @@ def write_symbols(out: str) -> None:
         print('{}/{}-symbol.json'.format(out, name))
 
 
-def export(arguments: argparse.Namespace) -> None:
-    """Write one model and print how far what was written is from Gluon."""
-    from uniface_mx.export import export_model
+def chosen_model(arguments: argparse.Namespace):
+    """Network, name, mean embedding and the manifest's entries on where they come from."""
     from uniface_mx.models import get_model
     from uniface_mx.models.weights import load_weights, randomize
+    from uniface_mx.train.result import TrainedModel, load_run
 
     overrides = {'roi_op': arguments.roi_op, 'max_faces': arguments.max_faces}
     overrides = {key: value for key, value in overrides.items() if value is not None}
+    if arguments.run:
+        return load_run(arguments.run, arguments.checkpoint, **overrides)
     net = get_model(arguments.model, **overrides)
     if arguments.params:
         load_weights(net, arguments.params)
     else:
         randomize(net, arguments.random)
     weights = {'params': arguments.params} if arguments.params else {'random': arguments.random}
-    details = {'model': dict(name=arguments.model, overrides=overrides, **weights)}
-    differences = export_model(net, arguments.name or arguments.model, arguments.out, arguments.split, arguments.onnx,
-                               details=details)
+    return TrainedModel(net, arguments.model, None, {'model': dict(name=arguments.model, overrides=overrides, **weights)})
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """Write one model and print how far what was written is from Gluon."""
+    from uniface_mx.export import export_model
+
+    model = chosen_model(arguments)
+    differences = export_model(model.net, arguments.name or model.name, arguments.out, arguments.split, arguments.onnx,
+                               model.mean, model.details)
     for what, difference in differences.items():
         print('{}: largest difference from Gluon {:.1e}'.format(what, difference))
 
@@ -60,7 +79,7 @@ def export(arguments: argparse.Namespace) -> None:
 def seed(text: str) -> int:
     """A seed as NumPy and MXNet take it."""
     value = int(text)
-    if not 0 <= value < 2 ** 31:
+    if not 0 <= value < 2**31:
         raise ValueError(text)
     return value
 
@@ -70,14 +89,20 @@ def main(argv=None) -> int:
     parser.add_argument('--model', help='uniface_a ... uniface_d, uniface_a_lite ... uniface_d_lite')
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument('--params', help='file of weights')
+    weights.add_argument('--run', metavar='DIR', help='a folder of tools/train.py: its model, weights and mean embedding')
     weights.add_argument('--random', type=seed, metavar='SEED', help='random weights instead')
+    parser.add_argument('--checkpoint', choices=('best', 'last'), default='best', help='of --run (%(default)s)')
     parser.add_argument('--out', help='folder to write into')
     parser.add_argument('--name', help='name of the files; by default the model\'s')
-    parser.add_argument('--split', action='store_true', help='also write the two halves, NAME-trunk and NAME-faces')
+    parser.add_argument(
+        '--split', action='store_true', help='also write the two halves, NAME-trunk and NAME-faces'
+    )
     parser.add_argument('--onnx', action='store_true', help='also write ONNX files')
     parser.add_argument('--max-faces', type=int, metavar='K', help='rows of the output (16)')
     parser.add_argument('--roi-op', choices=('pool', 'align'), help='how regions are cut (pool)')
-    parser.add_argument('--summary', action='store_true', help='print parameters and multiply-adds of all models')
+    parser.add_argument(
+        '--summary', action='store_true', help='print parameters and multiply-adds of all models'
+    )
     parser.add_argument('--symbols', metavar='DIR', help='write the graphs of all models, without weights')
     arguments = parser.parse_args(argv)
     try:
@@ -85,8 +110,10 @@ def main(argv=None) -> int:
             print(summary())
         elif arguments.symbols:
             write_symbols(arguments.symbols)
-        elif not (arguments.model and arguments.out and (arguments.params or arguments.random is not None)):
-            parser.error('give --model, --out and one of --params and --random (or --summary, or --symbols DIR)')
+        elif not arguments.out or not (arguments.run or arguments.model and (
+                arguments.params or arguments.random is not None)):
+            parser.error('give --out and --run, or --out, --model and one of --params and --random (or --summary, or '
+                         '--symbols DIR)')
         else:
             export(arguments)
     except (UnifaceError, OSError) as error:

@@ -114,27 +114,31 @@ class Comparison(NamedTuple):
     different: np.ndarray
 
 
-def read_faces(path: Union[str, os.PathLike]) -> Dict[str, List[dict]]:
-    """Faces by the photo's file name, out of the JSON lines that ``detect --embeddings`` writes."""
+def read_faces(path: Union[str, os.PathLike]) -> Dict[str, dict]:
+    """``width``, ``height`` and ``faces`` by the photo's file name, out of the JSON lines that ``detect --embeddings`` writes."""
     try:
         lines = [json.loads(line) for line in Path(path).read_text(encoding='utf-8').splitlines()]
-        return {Path(line['photo']).name: line['faces'] for line in lines if 'faces' in line}
+        return {Path(line['photo']).name: {key: line[key] for key in ('width', 'height', 'faces')}
+                for line in lines if 'faces' in line}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnifaceError('{}: not the JSON lines that detect writes ({})'.format(path, error)) from None
 
 
-def compare(records: Sequence[Record], faces: Dict[str, List[dict]]) -> Comparison:
+def compare(records: Sequence[Record], photos_found: Dict[str, dict]) -> Comparison:
     """Set found faces beside labelled ones, one to one, from an overlap of 0.5.
 
     A photo that no record shows has no labelled face. A found face that lies on one to be ignored counts neither as found nor as extra. Two faces are the same person where the
-    teacher's vectors are closer than 0.6. Landmark errors are means over the five points, over the distance of the eyes.
+    teacher's vectors are closer than 0.6. Records may hold smaller copies of the photos. Landmark errors are means over the five points, over the distance of the eyes.
     """
     photos, teacher, own = [], [], []
     for record in records:
-        size = np.array([record.width, record.height], dtype=np.float64)
+        name = Path(record.key).name
+        if name not in photos_found:
+            raise UnifaceError('{}: labelled, but no face was looked for in it'.format(record.key))
+        size = np.array([photos_found[name]['width'], photos_found[name]['height']], dtype=np.float64)
         boxes = record.objects[:, BOX] * np.tile(size, 2)
         ignored = record.objects[:, IGNORE] > 0
-        found = faces.get(Path(record.key).name, [])
+        found = photos_found[name]['faces']
         overlaps = iou(boxes, np.array([face['box'] for face in found]).reshape(-1, 4))
         pairs = [(row, column) for row, column in zip(*linear_sum_assignment(-overlaps * ~ignored[:, None]))
                  if overlaps[row, column] >= FOUND and not ignored[row]]
@@ -153,8 +157,8 @@ def compare(records: Sequence[Record], faces: Dict[str, List[dict]]) -> Comparis
         photos.append(PhotoComparison(record.key, int((~ignored).sum()), len(pairs),
                                       len(set(range(len(found))) - matched - spared), np.array(errors)))
     labelled = {Path(record.key).name for record in records}
-    photos += [PhotoComparison(name, 0, 0, len(found), np.zeros(0)) for name, found in sorted(faces.items())
-               if name not in labelled]
+    photos += [PhotoComparison(name, 0, 0, len(photo['faces']), np.zeros(0))
+               for name, photo in sorted(photos_found.items()) if name not in labelled]
     first, second = np.triu_indices(len(own), 1)
     vectors, ours = np.array(teacher).reshape(-1, 128), np.array(own).reshape(-1, 128)
     same = np.linalg.norm(vectors[first] - vectors[second], axis=1) < SAME_PERSON

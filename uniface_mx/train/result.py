@@ -1,0 +1,57 @@
+"""What a run has trained, ready to be used or exported."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Optional
+
+import numpy as np
+
+from uniface_mx.models import Uniface, get_model
+from uniface_mx.models.weights import load_weights
+from uniface_mx.train.checkpoint import WEIGHTS, Checkpoints
+from uniface_mx.train.errors import TrainError
+
+
+class TrainedModel(NamedTuple):
+    """A network with a run's weights; `mean` is the mean teacher embedding (128,), if embeddings were taught; `details` are a
+    manifest's entries on where it comes from."""
+    net: Uniface
+    name: str
+    mean: Optional[np.ndarray]
+    details: Dict[str, Any]
+
+
+def load_run(run, which: str = 'best', **overrides) -> TrainedModel:
+    """Load the network that a run has trained.
+
+    Parameters
+    ----------
+    run : path
+        The run's folder.
+    which : {'best', 'last'}
+        The best checkpoint by the run's validation, or the last; without validation they are the same.
+    **overrides
+        Arguments of `get_model` beside those of the run's configuration.
+
+    Raises
+    ------
+    TrainError
+        The folder has no checkpoint that can be read.
+    """
+    checkpoints = Checkpoints(run)
+    if not checkpoints.numbers():
+        raise TrainError('{}: no checkpoint in this folder; give --out of tools/train.py'.format(Path(run)))
+    checkpoint = checkpoints.load()
+    best = checkpoint.state['best']['iteration']
+    if which == 'best' and best is not None:
+        checkpoint = checkpoints.load(best)
+    state = checkpoint.state
+    given = {key: value for key, value in state['config']['model'].items() if key != 'name' and value is not None}
+    given.update(overrides)
+    net = get_model(state['model'], **given)
+    load_weights(net, checkpoints.path(checkpoint.iteration) / WEIGHTS)
+    mean = np.array(state['mean_embedding'], np.float32) if state['mean_embedding'] else None
+    details = {'model': {'name': state['model'], 'overrides': given},
+               'training': {'iteration': checkpoint.iteration, 'config': state['config'], 'teachers': state['teachers'],
+                            'records': state['records']}}
+    return TrainedModel(net, state['model'], mean, details)
