@@ -23,9 +23,25 @@ def folder(tmp_path_factory):
     """What the tool writes for a model, by a process of its own; nobody may change it."""
     folder = tmp_path_factory.mktemp('export')
     printed = subprocess.run(
-        [sys.executable, 'tools/export.py', '--model', NAME, '--random', '3', '--out', str(folder), '--split', '--onnx'],
-        cwd=str(ROOT), env=dict(os.environ, PYTHONPATH=str(ROOT), PYTHONHASHSEED='7'), check=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+        [
+            sys.executable,
+            'tools/export.py',
+            '--model',
+            NAME,
+            '--random',
+            '3',
+            '--out',
+            str(folder),
+            '--split',
+            '--onnx',
+        ],
+        cwd=str(ROOT),
+        env=dict(os.environ, PYTHONPATH=str(ROOT), PYTHONHASHSEED='7'),
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    )
     assert printed.stderr == ''
     assert len(printed.stdout.strip().split('\n')) == 6
     return folder
@@ -69,12 +85,16 @@ def test_the_same_files_in_another_process_after_other_models(folder, tmp_path):
 
 def test_manifest(folder):
     manifest = read_manifest(folder / NAME)
-    assert sorted(manifest['files']) == sorted(path.name for path in folder.iterdir() if path.name != NAME + '.json')
+    assert sorted(manifest['files']) == sorted(
+        path.name for path in folder.iterdir() if path.name != NAME + '.json'
+    )
     assert len(manifest['files']) == 9
     whole = manifest['graphs']['whole']
     assert whole['inputs'] == [{'name': 'data', 'shape': ['N', 3, 300, 300], 'dtype': 'float32'}]
     assert [(row['name'], row['shape']) for row in whole['outputs']] == [
-        ('detections', ['N', 16, 15]), ('embeddings', ['N', 16, 128])]
+        ('detections', ['N', 16, 15]),
+        ('embeddings', ['N', 16, 128]),
+    ]
     assert [row['name'] for row in manifest['graphs']['faces']['inputs']] == ['features', 'faces']
     assert manifest['model'] == {'name': NAME, 'overrides': {}, 'random': 3}
     assert manifest['max_faces'] == 16 and manifest['mean_embedding'] is None
@@ -112,10 +132,19 @@ def test_a_missing_file_and_a_missing_manifest(copy):
         read_manifest(copy / 'other')
 
 
-@pytest.mark.parametrize('text, message', [
-    ('{"nodes": []}', 'not a manifest of format 1'), ('[1, 2]', 'not a manifest'), ('', 'cannot be read'),
-    ('{"format": 1', 'cannot be read'), ('{"format": 99, "files": {}}', 'not a manifest of format 1'),
-    ('{"format": 1, "files": [1]}', 'not a manifest'), ('{"format": 1, "files": {"../x": "0"}}', 'missing'), ('\udcff', 'cannot')])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('{"nodes": []}', 'not a manifest of format 1'),
+        ('[1, 2]', 'not a manifest'),
+        ('', 'cannot be read'),
+        ('{"format": 1', 'cannot be read'),
+        ('{"format": 99, "files": {}}', 'not a manifest of format 1'),
+        ('{"format": 1, "files": [1]}', 'not a manifest'),
+        ('{"format": 1, "files": {"../x": "0"}}', 'missing'),
+        ('\udcff', 'cannot'),
+    ],
+)
 def test_foreign_json(tmp_path, text, message):
     (tmp_path / 'm.json').write_bytes(text.encode('utf-8', 'surrogateescape'))
     with pytest.raises(ManifestError, match=message):
@@ -134,16 +163,39 @@ def test_the_mean_embedding_is_subtracted(tmp_path):
     features = mx.nd.random.normal(shape=(1, 256, 9, 9))
     faces = mx.nd.array([[0, 60, 60, 200, 220, 100, 110, 160, 110, 130, 150, 105, 180, 155, 180]])
     expected = net.recognition(features, faces).asnumpy() - mean
-    actual, = run_symbol(tmp_path / 'centred-faces', {'features': features.asnumpy(), 'faces': faces.asnumpy()})
+    (actual,) = run_symbol(
+        tmp_path / 'centred-faces', {'features': features.asnumpy(), 'faces': faces.asnumpy()}
+    )
     assert np.allclose(actual, expected / np.linalg.norm(expected), atol=1e-5)
 
 
 def test_overrides_and_other_names(tmp_path, capsys):
-    assert tool.main(['--model', NAME, '--random', '0', '--out', str(tmp_path), '--name', 'mine', '--max-faces', '3',
-                      '--roi-op', 'align']) == 0
+    assert (
+        tool.main(
+            [
+                '--model',
+                NAME,
+                '--random',
+                '0',
+                '--out',
+                str(tmp_path),
+                '--name',
+                'mine',
+                '--max-faces',
+                '3',
+                '--roi-op',
+                'align',
+            ]
+        )
+        == 0
+    )
     assert 'mine, symbol: largest difference from Gluon' in capsys.readouterr().out
     assert read_manifest(tmp_path / 'mine')['model']['overrides'] == {'max_faces': 3, 'roi_op': 'align'}
-    assert mx.sym.load(str(tmp_path / 'mine-symbol.json')).infer_shape(data=(1, 3, 300, 300))[1][0] == (1, 3, 15)
+    assert mx.sym.load(str(tmp_path / 'mine-symbol.json')).infer_shape(data=(1, 3, 300, 300))[1][0] == (
+        1,
+        3,
+        15,
+    )
 
 
 def test_params_in_every_dress(folder, tmp_path):
@@ -156,7 +208,9 @@ def test_params_in_every_dress(folder, tmp_path):
     other = get_model(NAME)
     load_weights(other, tmp_path / 'gluon.params')
     assert np.array_equal(other(data)[0].asnumpy(), expected)
-    assert tool.main(['--model', NAME, '--params', str(tmp_path / 'gluon.params'), '--out', str(tmp_path)]) == 0
+    assert (
+        tool.main(['--model', NAME, '--params', str(tmp_path / 'gluon.params'), '--out', str(tmp_path)]) == 0
+    )
     assert file_hash(tmp_path / (NAME + '-0000.params')) == file_hash(folder / (NAME + '-0000.params'))
 
 
@@ -164,22 +218,31 @@ def bad_params(folder, tmp_path):
     good = folder / (NAME + '-0000.params')
     arrays = load_arrays(good)
     content = good.read_bytes()
-    (tmp_path / 'cut.params').write_bytes(content[:len(content) // 2])
+    (tmp_path / 'cut.params').write_bytes(content[: len(content) // 2])
     (tmp_path / 'empty.params').write_bytes(b'')
     (tmp_path / 'text.params').write_text('these are no weights')
     mx.nd.save(str(tmp_path / 'nameless.params'), [mx.nd.ones((2, 2))])
     name = 'arg:coarse_map_weight'
     save_arrays(tmp_path / 'shape.params', dict(arrays, **{name: mx.nd.ones((256, 99, 1, 1))}))
     save_arrays(tmp_path / 'axes.params', dict(arrays, **{name: mx.nd.ones((256, 512))}))
-    save_arrays(tmp_path / 'anchors.params', dict(arrays, **{'arg:decoder_anchors': arrays['arg:decoder_anchors'] + 1}))
+    save_arrays(
+        tmp_path / 'anchors.params',
+        dict(arrays, **{'arg:decoder_anchors': arrays['arg:decoder_anchors'] + 1}),
+    )
     save_arrays(tmp_path / 'lacking.params', {key: value for key, value in arrays.items() if key != name})
     save_arrays(tmp_path / 'more.params', dict(arrays, **{'arg:stranger': mx.nd.ones((1,))}))
-    return {'cut': 'cannot be read as weights', 'empty': 'cannot be read', 'text': 'cannot be read',
-            'nameless': 'arrays without names', 'absent': 'no such file',
-            'shape': r'coarse_map_weight has shape \(256, 99, 1, 1\), the model wants \(256, 512, 1, 1\)',
-            'axes': r'coarse_map_weight has shape \(256, 512\)', 'anchors': 'made for other decoder_anchors',
-            'lacking': r'made for another model: 1 weights missing \(coarse_map_weight\), 0 left over',
-            'more': r'0 weights missing \(-\), 1 left over \(stranger\)'}
+    return {
+        'cut': 'cannot be read as weights',
+        'empty': 'cannot be read',
+        'text': 'cannot be read',
+        'nameless': 'arrays without names',
+        'absent': 'no such file',
+        'shape': r'coarse_map_weight has shape \(256, 99, 1, 1\), the model wants \(256, 512, 1, 1\)',
+        'axes': r'coarse_map_weight has shape \(256, 512\)',
+        'anchors': 'made for other decoder_anchors',
+        'lacking': r'made for another model: 1 weights missing \(coarse_map_weight\), 0 left over',
+        'more': r'0 weights missing \(-\), 1 left over \(stranger\)',
+    }
 
 
 def test_bad_params(folder, tmp_path, capsys):
@@ -196,7 +259,12 @@ def test_bad_params(folder, tmp_path, capsys):
 
 @pytest.mark.parametrize('other', ['uniface_d_lite', 'uniface_c'])
 def test_params_of_another_model(folder, other, capsys, tmp_path):
-    assert tool.main(['--model', other, '--params', str(folder / (NAME + '-0000.params')), '--out', str(tmp_path)]) == 1
+    assert (
+        tool.main(
+            ['--model', other, '--params', str(folder / (NAME + '-0000.params')), '--out', str(tmp_path)]
+        )
+        == 1
+    )
     assert capsys.readouterr().err.count('\n') == 1
 
 
@@ -204,14 +272,20 @@ def test_bad_arguments(tmp_path, capsys):
     (tmp_path / 'file').write_text('')
     out = ['--out', str(tmp_path / 'out')]
     for arguments, message in (
-            (['--model', 'uniface_z', '--random', '0'] + out, "unknown model 'uniface_z'"),
-            (['--model', NAME, '--random', '0', '--max-faces', '0'] + out, 'max_faces is 0'),
-            (['--model', NAME, '--random', '0', '--out', str(tmp_path / 'file')], 'file')):
+        (['--model', 'uniface_z', '--random', '0'] + out, "unknown model 'uniface_z'"),
+        (['--model', NAME, '--random', '0', '--max-faces', '0'] + out, 'max_faces is 0'),
+        (['--model', NAME, '--random', '0', '--out', str(tmp_path / 'file')], 'file'),
+    ):
         assert tool.main(arguments) == 1
         captured = capsys.readouterr()
         assert message in captured.err and captured.err.count('\n') == 1
-    for arguments in ([], ['--model', NAME] + out, ['--model', NAME, '--random', '-1'] + out,
-                      ['--model', NAME, '--random', '0', '--params', 'x'] + out, ['--model', NAME, '--random', '0']):
+    for arguments in (
+        [],
+        ['--model', NAME] + out,
+        ['--model', NAME, '--random', '-1'] + out,
+        ['--model', NAME, '--random', '0', '--params', 'x'] + out,
+        ['--model', NAME, '--random', '0'],
+    ):
         with pytest.raises(SystemExit) as ended:
             tool.main(arguments)
         assert ended.value.code == 2
@@ -234,8 +308,10 @@ def test_stock_names():
     randomize(net, 0)
     names = set(named_arrays(net))
     symbol = inference_graphs(net)[''].symbol
-    assert names == ({'arg:' + name for name in symbol.list_arguments() if name != 'data'}
-                     | {'aux:' + name for name in symbol.list_auxiliary_states()})
+    assert names == (
+        {'arg:' + name for name in symbol.list_arguments() if name != 'data'}
+        | {'aux:' + name for name in symbol.list_auxiliary_states()}
+    )
 
 
 def test_randomize_is_the_same_for_a_seed():
@@ -245,4 +321,6 @@ def test_randomize_is_the_same_for_a_seed():
         randomize(net, seed)
         arrays.append({name: array.asnumpy() for name, array in named_arrays(net).items()})
     assert all(np.array_equal(arrays[0][name], arrays[1][name]) for name in arrays[0])
-    assert not np.array_equal(arrays[0]['aux:trunk_conv_1a_bn_running_mean'], arrays[2]['aux:trunk_conv_1a_bn_running_mean'])
+    assert not np.array_equal(
+        arrays[0]['aux:trunk_conv_1a_bn_running_mean'], arrays[2]['aux:trunk_conv_1a_bn_running_mean']
+    )

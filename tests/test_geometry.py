@@ -6,8 +6,11 @@ from hypothesis import strategies as st
 from uniface_mx import geometry
 
 coordinate = st.floats(-1000, 1000, allow_nan=False, width=32)
-boxes = st.lists(st.tuples(coordinate, coordinate, st.floats(0, 500, width=32), st.floats(0, 500, width=32)),
-                 min_size=1, max_size=6).map(lambda rows: np.array(rows, dtype=np.float64))
+boxes = st.lists(
+    st.tuples(coordinate, coordinate, st.floats(0, 500, width=32), st.floats(0, 500, width=32)),
+    min_size=1,
+    max_size=6,
+).map(lambda rows: np.array(rows, dtype=np.float64))
 
 
 def test_iou_by_hand():
@@ -75,15 +78,22 @@ def test_flipped_twice(width, rows):
     assert np.allclose(geometry.flip_landmarks(geometry.flip_landmarks(points, width), width), points)
 
 
-@pytest.mark.parametrize('height, width, scale, inner', [
-    (600, 300, 0.5, (300, 150)), (150, 300, 1.0, (150, 300)), (100, 100, 3.0, (300, 300)), (1, 1, 300.0, (300, 300)),
-    (1, 3000, 0.1, (1, 300))])
+@pytest.mark.parametrize(
+    'height, width, scale, inner',
+    [
+        (600, 300, 0.5, (300, 150)),
+        (150, 300, 1.0, (150, 300)),
+        (100, 100, 3.0, (300, 300)),
+        (1, 1, 300.0, (300, 300)),
+        (1, 3000, 0.1, (1, 300)),
+    ],
+)
 def test_letterbox_pads_right_or_bottom(height, width, scale, inner):
     canvas, got = geometry.letterbox(np.full((height, width, 3), 200, np.uint8), 300)
     assert canvas.shape == (300, 300, 3) and canvas.dtype == np.uint8
     assert got == pytest.approx(scale)
-    assert np.all(canvas[:inner[0], :inner[1]] == 200)
-    assert not canvas[inner[0]:].any() and not canvas[:, inner[1]:].any()
+    assert np.all(canvas[: inner[0], : inner[1]] == 200)
+    assert not canvas[inner[0] :].any() and not canvas[:, inner[1] :].any()
 
 
 @pytest.mark.parametrize('height, width', [(480, 640), (97, 211), (1200, 431)])
@@ -113,7 +123,9 @@ def test_similarity_transform_finds_what_was_done(angle, scale, x, y):
     points = np.array([[1, 2], [30, 4], [5, 60], [70, 80], [9, 10]], dtype=float)
     target = geometry.transform_points(points, matrix)
     assert np.allclose(geometry.similarity_transform(points, target), matrix, atol=1e-6)
-    assert np.allclose(geometry.transform_points(target, geometry.invert_transform(matrix)), points, atol=1e-6)
+    assert np.allclose(
+        geometry.transform_points(target, geometry.invert_transform(matrix)), points, atol=1e-6
+    )
 
 
 def test_similarity_transform_never_reflects():
@@ -135,4 +147,6 @@ def test_warp_keeps_the_coordinate_rule():
     x = (doubled.sum(axis=0) * (np.arange(16) + 0.5)).sum() / doubled.sum()
     y = (doubled.sum(axis=1) * (np.arange(16) + 0.5)).sum() / doubled.sum()
     assert (x, y) == (pytest.approx(7, abs=0.01), pytest.approx(5, abs=0.01))
-    assert np.array_equal(geometry.warp(image, np.array([[1.0, 0, 2], [0, 1.0, 1]]), 8, 8)[3], np.roll(image[2], 2))
+    assert np.array_equal(
+        geometry.warp(image, np.array([[1.0, 0, 2], [0, 1.0, 1]]), 8, 8)[3], np.roll(image[2], 2)
+    )

@@ -28,10 +28,16 @@ def quarters():
 
 def png(width, height, body=b''):
     """A PNG of any claimed size."""
+
     def chunk(kind, data):
         return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
-    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0))
-            + chunk(b'IDAT', zlib.compress(body)) + chunk(b'IEND', b''))
+
+    return (
+        b'\x89PNG\r\n\x1a\n'
+        + chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0))
+        + chunk(b'IDAT', zlib.compress(body))
+        + chunk(b'IEND', b'')
+    )
 
 
 def test_rgb_from_bytes_and_path(tmp_path):
@@ -44,10 +50,19 @@ def test_rgb_from_bytes_and_path(tmp_path):
         assert np.array_equal(read, quarters())
 
 
-@pytest.mark.parametrize('orientation, undo', [
-    (1, lambda p: p), (2, lambda p: p[:, ::-1]), (3, lambda p: p[::-1, ::-1]), (4, lambda p: p[::-1]),
-    (5, lambda p: p.transpose(1, 0, 2)), (6, lambda p: np.rot90(p, -1)),
-    (7, lambda p: p.transpose(1, 0, 2)[::-1, ::-1]), (8, lambda p: np.rot90(p))])
+@pytest.mark.parametrize(
+    'orientation, undo',
+    [
+        (1, lambda p: p),
+        (2, lambda p: p[:, ::-1]),
+        (3, lambda p: p[::-1, ::-1]),
+        (4, lambda p: p[::-1]),
+        (5, lambda p: p.transpose(1, 0, 2)),
+        (6, lambda p: np.rot90(p, -1)),
+        (7, lambda p: p.transpose(1, 0, 2)[::-1, ::-1]),
+        (8, lambda p: np.rot90(p)),
+    ],
+)
 def test_exif_orientation(orientation, undo):
     picture = np.repeat(np.repeat(quarters(), 16, axis=0), 16, axis=1)
     exif = Image.Exif()
@@ -59,7 +74,9 @@ def test_exif_orientation(orientation, undo):
 
 
 @pytest.mark.filterwarnings('ignore:Corrupt EXIF')
-@pytest.mark.parametrize('exif', [b'Exif\0\0garbage', b'Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\xff\xff', b'Exif\0\0'])
+@pytest.mark.parametrize(
+    'exif', [b'Exif\0\0garbage', b'Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\xff\xff', b'Exif\0\0']
+)
 def test_broken_exif_does_not_cost_the_photo(exif):
     assert read_image(encoded(Image.fromarray(quarters()), 'JPEG', exif=exif)).shape == (4, 6, 3)
 
@@ -79,7 +96,7 @@ def test_16_bit_grey_is_scaled(kind, levels):
 
 
 def test_16_bit_colour():
-    done, data = cv2.imencode('.png', np.full((2, 2, 3), (0, 0x8080, 0xffff), np.uint16))
+    done, data = cv2.imencode('.png', np.full((2, 2, 3), (0, 0x8080, 0xFFFF), np.uint16))
     assert done and read_image(data.tobytes())[0, 0].tolist() == [255, 128, 0]
 
 
@@ -108,7 +125,9 @@ def test_cmyk_jpeg():
 
 def test_of_an_animation_the_first_picture():
     frames = [Image.new('RGB', (5, 4), tuple(colour)) for colour in (RED, [0, 0, 255])]
-    assert read_image(encoded(frames[0], 'GIF', save_all=True, append_images=frames[1:]))[0, 0].tolist() == RED
+    assert (
+        read_image(encoded(frames[0], 'GIF', save_all=True, append_images=frames[1:]))[0, 0].tolist() == RED
+    )
 
 
 @pytest.mark.parametrize('kind', ['PNG', 'BMP', 'GIF', 'TIFF', 'WEBP', 'PPM'])
@@ -120,7 +139,7 @@ def test_one_pixel(kind):
 def test_a_huge_header_is_refused_before_decoding(monkeypatch):
     monkeypatch.setattr(Image.Image, 'load', lambda *args: pytest.fail('decoded'))
     monkeypatch.setattr(image_module, '_to_rgb', lambda *args: pytest.fail('decoded'))
-    for side in (20000, 2 ** 30):
+    for side in (20000, 2**30):
         with pytest.raises(ImageError, match='reduce'):
             read_image(png(side, side))
 
@@ -136,10 +155,16 @@ def test_the_limit_is_the_callers(tmp_path):
 def damaged():
     whole = encoded(Image.fromarray(np.random.RandomState(0).randint(0, 255, (64, 64, 3), np.uint8)), 'JPEG')
     picture = encoded(Image.fromarray(quarters()))
-    return {'empty.jpg': b'', 'truncated.jpg': whole[:len(whole) // 2], 'header.jpg': whole[:20],
-            'truncated.png': picture[:len(picture) // 2], 'no rows.png': png(40, 40), 'text.jpg': b'no image at all',
-            'script.eps': b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n',
-            'picture.svg': b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'}
+    return {
+        'empty.jpg': b'',
+        'truncated.jpg': whole[: len(whole) // 2],
+        'header.jpg': whole[:20],
+        'truncated.png': picture[: len(picture) // 2],
+        'no rows.png': png(40, 40),
+        'text.jpg': b'no image at all',
+        'script.eps': b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n',
+        'picture.svg': b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+    }
 
 
 @pytest.mark.parametrize('name', sorted(damaged()))

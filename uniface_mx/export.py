@@ -1,4 +1,5 @@
 """Export: symbol and params for any MXNet front end, ONNX, and the manifest that says how to use them."""
+
 from __future__ import annotations
 
 import os
@@ -21,6 +22,7 @@ EPOCH = 0
 
 class Graph(NamedTuple):
     """A symbolic graph and the shapes of its inputs for one image or face."""
+
     symbol: mx.sym.Symbol
     inputs: Dict[str, Tuple[int, ...]]
 
@@ -32,9 +34,9 @@ def _named(symbol: mx.sym.Symbol, name: str) -> mx.sym.Symbol:
 def inference_graphs(net: Uniface) -> Dict[str, Graph]:
     """The graphs of a model: the whole under ``''``, and its halves ``trunk`` and ``faces``.
 
-    The whole takes ``data`` (N, 3, 300, 300) to ``detections`` (N, K, 15) and ``embeddings`` (N, K, 128). The trunk gives
-    ``detections`` and ``features`` (F_r); the faces' graph takes ``features`` and ``faces`` (R, 15), a row an image number,
-    a box and five landmarks in input pixels, to ``embeddings`` (R, 128).
+    The whole takes ``data`` (N, 3, 300, 300) to ``detections`` (N, K, 15) and ``embeddings`` (N, K, 128). The
+    trunk gives ``detections`` and ``features`` (F_r); the faces' graph takes ``features`` and ``faces`` (R,
+    15), a row an image number, a box and five landmarks in input pixels, to ``embeddings`` (R, 128).
     """
     image = {'data': (1, 3, net.size, net.size)}
     with mx.name.NameManager():
@@ -46,13 +48,18 @@ def inference_graphs(net: Uniface) -> Dict[str, Graph]:
     with mx.name.NameManager():
         faces = _named(net.embedder(mx.sym.var('features'), mx.sym.var('faces')), 'embeddings')
     features_shape = trunk.infer_shape(**image)[1][1]
-    return {'': Graph(whole, image), 'trunk': Graph(trunk, image),
-            'faces': Graph(faces, {'features': features_shape, 'faces': (1, FACE_ROW)})}
+    return {
+        '': Graph(whole, image),
+        'trunk': Graph(trunk, image),
+        'faces': Graph(faces, {'features': features_shape, 'faces': (1, FACE_ROW)}),
+    }
 
 
 def graph_arrays(symbol: mx.sym.Symbol, arrays: Mapping[str, mx.nd.NDArray]) -> Dict[str, mx.nd.NDArray]:
     """The arrays that a graph needs, out of all of a model's."""
-    wanted = ['arg:' + name for name in symbol.list_arguments()] + ['aux:' + name for name in symbol.list_auxiliary_states()]
+    wanted = ['arg:' + name for name in symbol.list_arguments()] + [
+        'aux:' + name for name in symbol.list_auxiliary_states()
+    ]
     return {name: arrays[name] for name in wanted if name in arrays}
 
 
@@ -65,13 +72,17 @@ def part_prefix(prefix: Union[str, os.PathLike], part: str) -> Path:
 def run_symbol(prefix: Union[str, os.PathLike], inputs: Mapping[str, np.ndarray]) -> Tuple[np.ndarray, ...]:
     """Outputs of an exported graph for one set of inputs, by MXNet's symbolic executor alone."""
     symbol, arguments, statistics = mx.model.load_checkpoint(str(prefix), EPOCH)
-    executor = symbol.simple_bind(mx.cpu(), grad_req='null', **{name: array.shape for name, array in inputs.items()})
+    executor = symbol.simple_bind(
+        mx.cpu(), grad_req='null', **{name: array.shape for name, array in inputs.items()}
+    )
     executor.copy_params_from(arguments, statistics)
     return tuple(output.asnumpy() for output in executor.forward(is_train=False, **inputs))
 
 
 def _relative_difference(expected, actual) -> float:
-    return max(float(np.max(np.abs(a - b) / np.maximum(np.abs(a), 1), initial=0)) for a, b in zip(expected, actual))
+    return max(
+        float(np.max(np.abs(a - b) / np.maximum(np.abs(a), 1), initial=0)) for a, b in zip(expected, actual)
+    )
 
 
 def _check(net: Uniface, prefix: Path, parts, onnx: bool) -> Dict[str, float]:
@@ -82,8 +93,14 @@ def _check(net: Uniface, prefix: Path, parts, onnx: bool) -> Dict[str, float]:
     detections, features = net.detector(gluon)
     image = mx.nd.array(np.repeat(np.arange(2), net.max_faces)).reshape((-1, 1))
     faces = mx.nd.concat(image, detections[:, :, 1:].reshape((-1, FACE_ROW - 1)), dim=1)
-    cases = {'': ({'data': data}, net(gluon)), 'trunk': ({'data': data}, (detections, features)),
-             'faces': ({'features': features.asnumpy(), 'faces': faces.asnumpy()}, (net.embedder(features, faces),))}
+    cases = {
+        '': ({'data': data}, net(gluon)),
+        'trunk': ({'data': data}, (detections, features)),
+        'faces': (
+            {'features': features.asnumpy(), 'faces': faces.asnumpy()},
+            (net.embedder(features, faces),),
+        ),
+    }
     differences = {}
     for part in parts:
         inputs, expected = cases[part]
@@ -98,15 +115,25 @@ def _check(net: Uniface, prefix: Path, parts, onnx: bool) -> Dict[str, float]:
 
 def _interface(graph: Graph) -> dict:
     outputs = graph.symbol.infer_shape(**graph.inputs)[1]
-    names = [name[:-len('_output')] for name in graph.symbol.list_outputs()]
+    names = [name[: -len('_output')] for name in graph.symbol.list_outputs()]
 
     def rows(shapes):
-        return [{'name': name, 'shape': ['N'] + list(shape[1:]), 'dtype': 'float32'} for name, shape in shapes]
+        return [
+            {'name': name, 'shape': ['N'] + list(shape[1:]), 'dtype': 'float32'} for name, shape in shapes
+        ]
+
     return {'inputs': rows(graph.inputs.items()), 'outputs': rows(zip(names, outputs))}
 
 
-def export_model(net: Uniface, name: str, out: Union[str, os.PathLike], split: bool = False, onnx: bool = False,
-                 mean_embedding: Optional[np.ndarray] = None, details: Optional[Mapping] = None) -> Dict[str, float]:
+def export_model(
+    net: Uniface,
+    name: str,
+    out: Union[str, os.PathLike],
+    split: bool = False,
+    onnx: bool = False,
+    mean_embedding: Optional[np.ndarray] = None,
+    details: Optional[Mapping] = None,
+) -> Dict[str, float]:
     """Write a model's graphs, weights and manifest, and check what was written against Gluon.
 
     Parameters
@@ -114,20 +141,21 @@ def export_model(net: Uniface, name: str, out: Union[str, os.PathLike], split: b
     net : Uniface
         With weights.
     name : str
-        Files are called ``NAME-symbol.json``, ``NAME-0000.params``, ``NAME.json``; with `split` also ``NAME-trunk-*`` and
-        ``NAME-faces-*``; with `onnx` each graph as ``.onnx``, too.
+        Files are called ``NAME-symbol.json``, ``NAME-0000.params``, ``NAME.json``; with `split` also
+        ``NAME-trunk-*`` and ``NAME-faces-*``; with `onnx` each graph as ``.onnx``, too.
     out : path
         Folder; made where it is missing.
     mean_embedding : numpy.ndarray, optional
-        (128,) mean of the teacher's embeddings of the training set. It is subtracted from the last layer's bias, so that
-        embeddings of strangers are near 0 in cosine.
+        (128,) mean of the teacher's embeddings of the training set. It is subtracted from the last layer's
+        bias, so that embeddings of strangers are near 0 in cosine.
     details : mapping, optional
         More entries of the manifest: model, training, thresholds, licence.
 
     Returns
     -------
     dict
-        Largest difference of each written graph from Gluon, relative to the value or to 1, whichever is larger.
+        Largest difference of each written graph from Gluon, relative to the value or to 1, whichever is
+        larger.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -155,16 +183,29 @@ def export_model(net: Uniface, name: str, out: Union[str, os.PathLike], split: b
     manifest = {
         'name': name,
         'graphs': {part or 'whole': _interface(graph) for part, graph in graphs.items()},
-        'input': {'size': net.size, 'layout': 'NCHW', 'channels': 'RGB', 'range': [0, 255],
-                  'preparation': 'pad with 0 at the right or bottom to a square, resize to the input size'},
-        'coordinates': 'pixels of the input, pixel i covers [i, i + 1); boxes x1 y1 x2 y2, right and bottom exclusive; '
-                       'landmarks x y of image-left eye, image-right eye, nose, image-left and image-right mouth corner',
+        'input': {
+            'size': net.size,
+            'layout': 'NCHW',
+            'channels': 'RGB',
+            'range': [0, 255],
+            'preparation': 'pad with 0 at the right or bottom to a square, resize to the input size',
+        },
+        'coordinates': 'pixels of the input, pixel i covers [i, i + 1); boxes x1 y1 x2 y2, right and bottom '
+        'exclusive; landmarks x y of image-left eye, image-right eye, nose, image-left and image-right mouth '
+        'corner',
         'max_faces': net.max_faces,
-        'thresholds': {'graph_score': net.score_threshold, 'graph_iou': net.iou_threshold, 'score': SCORE_THRESHOLD,
-                       'verification': None},
+        'thresholds': {
+            'graph_score': net.score_threshold,
+            'graph_iou': net.iou_threshold,
+            'score': SCORE_THRESHOLD,
+            'verification': None,
+        },
         'mean_embedding': None if mean_embedding is None else [float(value) for value in mean_embedding],
         'embedding': {'dimension': EMBEDDING_DIM, 'unit_length': True, 'centred': mean_embedding is not None},
-        'versions': versions(), 'revision': git_revision(), 'files': files}
+        'versions': versions(),
+        'revision': git_revision(),
+        'files': files,
+    }
     if onnx:
         manifest['onnx_opset'] = OPSET
     write_manifest(prefix, _merged(manifest, details or {}))

@@ -1,9 +1,10 @@
 """Boxes, landmarks, letterbox and their inverses, in NumPy.
 
-The one coordinate rule of the package: a point (x, y) is continuous, in pixels of the image at hand, and pixel ``i``
-covers [i, i + 1). Boxes are ``xyxy``, right and bottom exclusive. Landmarks are five points, ordered image-left eye,
-image-right eye, nose, image-left mouth corner, image-right mouth corner.
+The one coordinate rule of the package: a point (x, y) is continuous, in pixels of the image at hand, and
+pixel ``i`` covers [i, i + 1). Boxes are ``xyxy``, right and bottom exclusive. Landmarks are five points,
+ordered image-left eye, image-right eye, nose, image-left mouth corner, image-right mouth corner.
 """
+
 from __future__ import annotations
 
 from typing import Tuple
@@ -39,7 +40,9 @@ def iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
 
 def clip_boxes(boxes: np.ndarray, width: float, height: float) -> np.ndarray:
     """Boxes (..., 4) cut at the borders of an image of ``width`` x ``height`` pixels."""
-    return np.clip(boxes, 0, np.array([width, height, width, height], dtype=np.float64)).astype(np.result_type(boxes, np.float32))
+    return np.clip(boxes, 0, np.array([width, height, width, height], dtype=np.float64)).astype(
+        np.result_type(boxes, np.float32)
+    )
 
 
 def xywh_to_xyxy(boxes: np.ndarray) -> np.ndarray:
@@ -57,7 +60,8 @@ def xyxy_to_xywh(boxes: np.ndarray) -> np.ndarray:
 def ellipse_to_box(ellipses: np.ndarray) -> np.ndarray:
     """The upright boxes (..., 4) that just hold ellipses (..., 5).
 
-    An ellipse is FDDB's: major radius, minor radius, angle of the major axis to the x axis in radians, centre x, centre y.
+    An ellipse is FDDB's: major radius, minor radius, angle of the major axis to the x axis in radians, centre
+    x, centre y.
     """
     a, b, angle, x, y = np.moveaxis(np.asarray(ellipses, dtype=np.float64), -1, 0)
     half_width = np.hypot(a * np.cos(angle), b * np.sin(angle))
@@ -72,7 +76,7 @@ def flip_boxes(boxes: np.ndarray, width: float) -> np.ndarray:
 
 
 def flip_landmarks(landmarks: np.ndarray, width: float) -> np.ndarray:
-    """Landmarks (..., 5, 2) in the mirror image of an image ``width`` pixels wide; left and right change places."""
+    """Landmarks (..., 5, 2) in the mirror image of an image ``width`` wide; left and right change places."""
     landmarks = np.asarray(landmarks)[..., list(MIRRORED_LANDMARKS), :]
     return np.stack([width - landmarks[..., 0], landmarks[..., 1]], axis=-1)
 
@@ -95,8 +99,8 @@ def letterbox(image: np.ndarray, size: int) -> Tuple[np.ndarray, float]:
     Returns
     -------
     (numpy.ndarray, float)
-        The (size, size, 3) image, and the scale by which points and boxes are multiplied on the way in and divided on
-        the way out: padding moves nothing.
+        The (size, size, 3) image, and the scale by which points and boxes are multiplied on the way in and
+        divided on the way out: padding moves nothing.
     """
     height, width = image.shape[:2]
     scale = letterbox_scale(height, width, size)
@@ -108,7 +112,7 @@ def letterbox(image: np.ndarray, size: int) -> Tuple[np.ndarray, float]:
 
 
 def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The rotation, scale and shift that brings one set of points nearest to another (Umeyama, no reflection).
+    """The rotation, scale and shift that brings points nearest to others (Umeyama, no reflection).
 
     Parameters
     ----------
@@ -148,7 +152,9 @@ def invert_transform(matrix: np.ndarray) -> np.ndarray:
     return np.hstack([linear, -(linear @ matrix[:, 2:])])
 
 
-def warp(image: np.ndarray, matrix: np.ndarray, width: int, height: int, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+def warp(
+    image: np.ndarray, matrix: np.ndarray, width: int, height: int, border: int = cv2.BORDER_CONSTANT
+) -> np.ndarray:
     """Draw an image through an affine matrix given in continuous coordinates (pixel i covers [i, i + 1)).
 
     OpenCV's own matrices speak of pixel centres at whole numbers; the half pixel is accounted for here.

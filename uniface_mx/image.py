@@ -1,4 +1,5 @@
 """Reading and writing photos: whatever the file, an RGB image the right way up comes out."""
+
 from __future__ import annotations
 
 import io
@@ -13,7 +14,8 @@ from PIL import Image, ImageFile, ImageOps
 from uniface_mx.errors import UnifaceError
 
 MAX_PIXELS = 100_000_000
-# Formats of photos (JPEG includes MPO). Pillow knows many more, and hands some of them (EPS) to other programs.
+# Formats of photos (JPEG includes MPO). Pillow knows many more, and hands some of them (EPS) to other
+# programs.
 FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
 
 
@@ -38,9 +40,9 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
 def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode a photo.
 
-    EXIF orientation is applied; grey, palette, CMYK and 16-bit images become 8-bit RGB; what is transparent lies on
-    white; of an animation the first picture counts. The size is read from the header and checked before anything is
-    decoded, so that a small file cannot claim much memory.
+    EXIF orientation is applied; grey, palette, CMYK and 16-bit images become 8-bit RGB; what is transparent
+    lies on white; of an animation the first picture counts. The size is read from the header and checked
+    before anything is decoded, so that a small file cannot claim much memory.
 
     Parameters
     ----------
@@ -63,11 +65,16 @@ def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIX
     # Importing gluoncv.data makes Pillow accept files that end too early, in the whole process.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
+        with Image.open(
+            io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS
+        ) as image:
             width, height = image.size
             if width * height > max_pixels:
-                raise ImageError('{}: {}x{} pixels are more than the limit of {}; reduce the image or raise the limit'.format(
-                    name, width, height, max_pixels))
+                raise ImageError(
+                    '{}: {}x{} pixels are more than the limit of {}; reduce it or raise the limit'.format(
+                        name, width, height, max_pixels
+                    )
+                )
             return np.ascontiguousarray(_to_rgb(ImageOps.exif_transpose(image)))
     except ImageError:
         raise
@@ -76,12 +83,16 @@ def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIX
     except Image.DecompressionBombError:
         raise ImageError('{}: the image is too large; reduce it'.format(name)) from None
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise ImageError('{}: cannot be read as an image ({})'.format(name, error or type(error).__name__)) from None
+        raise ImageError(
+            '{}: cannot be read as an image ({})'.format(name, error or type(error).__name__)
+        ) from None
 
 
 def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
     """An RGB (H, W, 3) uint8 image as a JPEG file without EXIF."""
-    done, data = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    done, data = cv2.imencode(
+        '.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
     if not done:
         raise ImageError('an image of shape {} cannot be written as JPEG'.format(image.shape))
     return data.tobytes()
@@ -92,9 +103,13 @@ def write_image(path: Union[str, os.PathLike], image: np.ndarray, quality: int =
     path = Path(path)
     aside = path.with_name('.' + path.stem + '.part' + path.suffix)
     try:
-        done = cv2.imwrite(str(aside), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+        done = cv2.imwrite(
+            str(aside), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+        )
     except cv2.error:  # an ending that names no format
         done = False
     if not done:
-        raise ImageError('{}: cannot be written; name a folder that exists and an ending such as .jpg'.format(path))
+        raise ImageError(
+            '{}: cannot be written; name a folder that exists and an ending such as .jpg'.format(path)
+        )
     os.replace(aside, path)

@@ -1,4 +1,5 @@
 """The manifest beside an exported model: what goes in, what comes out, and the checksums of its files."""
+
 from __future__ import annotations
 
 import hashlib
@@ -42,7 +43,9 @@ def write_manifest(prefix: Union[str, os.PathLike], manifest: dict) -> None:
         ``files`` is a list of file names; it becomes their checksums.
     """
     path = manifest_path(prefix)
-    content = dict(manifest, format=FORMAT, files={name: file_hash(path.parent / name) for name in manifest['files']})
+    content = dict(
+        manifest, format=FORMAT, files={name: file_hash(path.parent / name) for name in manifest['files']}
+    )
     aside = path.with_name(path.name + '.part')
     aside.write_text(json.dumps(content, indent=1, sort_keys=True) + '\n')
     os.replace(aside, path)
@@ -60,17 +63,25 @@ def read_manifest(prefix: Union[str, os.PathLike], verify: bool = True) -> dict:
     try:
         manifest = json.loads(path.read_text())
     except FileNotFoundError:
-        raise ManifestError('{}: no such manifest; give the prefix of an exported model, as DIR/NAME'.format(
-            path)) from None
+        raise ManifestError(
+            '{}: no such manifest; give the prefix of an exported model, as DIR/NAME'.format(path)
+        ) from None
     except (OSError, ValueError) as error:
         raise ManifestError('{}: cannot be read as a manifest ({})'.format(path, error)) from None
-    if not isinstance(manifest, dict) or manifest.get('format') != FORMAT or not isinstance(manifest.get('files'), dict):
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get('format') != FORMAT
+        or not isinstance(manifest.get('files'), dict)
+    ):
         raise ManifestError('{}: not a manifest of format {}; export the model anew'.format(path, FORMAT))
     for name, digest in manifest['files'].items() if verify else ():
         file = path.parent / name
         if Path(name).name != name or not file.is_file():
             raise ManifestError('{}: missing, but {} names it'.format(file, path.name))
         if file_hash(file) != digest:
-            raise ManifestError('{}: damaged or changed: its sha256 differs from the one in {}; copy or export it anew'.format(
-                file, path.name))
+            raise ManifestError(
+                '{}: damaged or changed: not the sha256 that {} names; copy or export it anew'.format(
+                    file, path.name
+                )
+            )
     return manifest

@@ -1,4 +1,5 @@
 """A symbolic graph as ONNX."""
+
 from __future__ import annotations
 
 import contextlib
@@ -19,8 +20,8 @@ IR_VERSION = 8
 def _mended_converter():
     """MXNet's converter without two of its habits, while the context lasts.
 
-    It checks its graph against the newest opset that onnx knows, whatever it wrote; and it takes weights through Python
-    lists, which costs a minute for a model of full size.
+    It checks its graph against the newest opset that onnx knows, whatever it wrote; and it takes weights
+    through Python lists, which costs a minute for a model of full size.
     """
     import onnx
     from mxnet.onnx.mx2onnx._export_onnx import MXNetGraph
@@ -42,8 +43,12 @@ def _mended_converter():
         converters['null'], context.opset_imports = convert_slowly, newest
 
 
-def export_onnx(path: Union[str, os.PathLike], symbol: mx.sym.Symbol, arrays: Dict[str, mx.nd.NDArray],
-                inputs: Dict[str, Tuple[int, ...]]) -> None:
+def export_onnx(
+    path: Union[str, os.PathLike],
+    symbol: mx.sym.Symbol,
+    arrays: Dict[str, mx.nd.NDArray],
+    inputs: Dict[str, Tuple[int, ...]],
+) -> None:
     """Write a graph as ONNX, opset 13, with a free first axis of every input.
 
     Initializers are left out of the graph's inputs: ONNX Runtime fuses only what nobody can feed.
@@ -70,8 +75,14 @@ def export_onnx(path: Union[str, os.PathLike], symbol: mx.sym.Symbol, arrays: Di
     shapes = list(inputs.values())
     with _mended_converter() as converter:
         graph = converter.create_onnx_graph_proto(
-            symbol, parameters, shapes, [onnx.TensorProto.FLOAT] * len(shapes), opset_version=OPSET, dynamic=True,
-            dynamic_input_shapes=[('{}_batch'.format(name),) + shape[1:] for name, shape in inputs.items()])
+            symbol,
+            parameters,
+            shapes,
+            [onnx.TensorProto.FLOAT] * len(shapes),
+            opset_version=OPSET,
+            dynamic=True,
+            dynamic_input_shapes=[('{}_batch'.format(name),) + shape[1:] for name, shape in inputs.items()],
+        )
     initializers = {entry.name for entry in graph.initializer}
     fed = [entry for entry in graph.input if entry.name not in initializers]
     used = {name for node in graph.node for name in node.input}

@@ -9,7 +9,9 @@ from uniface_mx.models import PRESETS, get_model
 from uniface_mx.models.weights import randomize
 from uniface_mx.summary import count
 
-FULL, LITE = ['uniface_' + letter for letter in 'abcd'], ['uniface_{}_lite'.format(letter) for letter in 'abcd']
+FULL, LITE = ['uniface_' + letter for letter in 'abcd'], [
+    'uniface_{}_lite'.format(letter) for letter in 'abcd'
+]
 
 
 @pytest.fixture(scope='module')
@@ -60,8 +62,11 @@ def test_lite_is_small(costs, graphs):
 
 
 def learned_by(symbol):
-    return {name for name in symbol.list_arguments() + symbol.list_auxiliary_states()
-            if name not in ('data', 'decoder_anchors')}
+    return {
+        name
+        for name in symbol.list_arguments() + symbol.list_auxiliary_states()
+        if name not in ('data', 'decoder_anchors')
+    }
 
 
 @pytest.mark.parametrize('name', sorted(PRESETS))
@@ -79,14 +84,18 @@ def test_overrides():
     assert inference_graphs(net)[''].symbol.infer_shape(data=(2, 3, 300, 300))[1] == [(2, 3, 15), (2, 3, 128)]
 
 
-@pytest.mark.parametrize('name, overrides, message', [
-    ('uniface_e', {}, "unknown model 'uniface_e'.*valid names: uniface_a, uniface_a_lite"),
-    ('', {}, 'valid names'),
-    ('uniface_a', {'roi_opp': 'pool'}, "no argument 'roi_opp', did you mean 'roi_op'"),
-    ('uniface_a', {'roi_op': 'crop'}, "roi_op is 'crop'; choose one of align, pool"),
-    ('uniface_a', {'normalization': 'none'}, "normalization is 'none'; choose one of channel, image"),
-    ('uniface_a', {'max_faces': 0}, 'max_faces is 0; choose a number from 1 to 400'),
-    ('uniface_a', {'max_faces': 401}, 'max_faces is 401')])
+@pytest.mark.parametrize(
+    'name, overrides, message',
+    [
+        ('uniface_e', {}, "unknown model 'uniface_e'.*valid names: uniface_a, uniface_a_lite"),
+        ('', {}, 'valid names'),
+        ('uniface_a', {'roi_opp': 'pool'}, "no argument 'roi_opp', did you mean 'roi_op'"),
+        ('uniface_a', {'roi_op': 'crop'}, "roi_op is 'crop'; choose one of align, pool"),
+        ('uniface_a', {'normalization': 'none'}, "normalization is 'none'; choose one of channel, image"),
+        ('uniface_a', {'max_faces': 0}, 'max_faces is 0; choose a number from 1 to 400'),
+        ('uniface_a', {'max_faces': 401}, 'max_faces is 401'),
+    ],
+)
 def test_errors(name, overrides, message):
     with pytest.raises(UnifaceError, match=message):
         get_model(name, **overrides)
@@ -106,15 +115,23 @@ def test_gradient_reaches_every_weight(lite):
     with mx.autograd.record():
         *outputs, features = lite.network(mx.nd.random.uniform(0, 255, (1, 3, 300, 300)))
         outputs.append(lite.recognition(features, faces))
-        loss = sum((output ** 2).sum() for output in outputs)
+        loss = sum((output**2).sum() for output in outputs)
     loss.backward()
-    trainable = {name: parameter for name, parameter in lite.collect_params().items() if parameter.grad_req != 'null'}
+    trainable = {
+        name: parameter for name, parameter in lite.collect_params().items() if parameter.grad_req != 'null'
+    }
     assert len(trainable) > 280
-    assert [name for name, parameter in trainable.items() if not parameter.grad().abs().max().asscalar() > 0] == []
+    assert [
+        name for name, parameter in trainable.items() if not parameter.grad().abs().max().asscalar() > 0
+    ] == []
 
 
 def test_finite_whatever_the_picture(lite):
-    for data in (mx.nd.zeros((1, 3, 300, 300)), mx.nd.full((1, 3, 300, 300), 255), mx.nd.full((1, 3, 300, 300), 1e6)):
+    for data in (
+        mx.nd.zeros((1, 3, 300, 300)),
+        mx.nd.full((1, 3, 300, 300), 255),
+        mx.nd.full((1, 3, 300, 300), 1e6),
+    ):
         detections, embeddings = (output.asnumpy() for output in lite(data))
         assert np.isfinite(detections).all() and np.isfinite(embeddings).all()
 
@@ -132,7 +149,7 @@ def test_no_face_and_more_faces_than_rows():
 
 
 def test_one_cell_answers_with_its_anchor():
-    """A bias of one anchor of the coarsest level: the graph's face is that anchor, and its landmarks are in its middle."""
+    """One anchor of the coarsest level is biased: it is the face, and its landmarks are in its middle."""
     net = get_model('uniface_a_lite')
     randomize(net, seed=1)
     for head in net.network.heads.heads:
@@ -157,9 +174,13 @@ def test_module_training_leaves_the_anchors_alone():
     module = mx.mod.Module(loss, data_names=['data'], label_names=None)
     data = np.random.RandomState(0).uniform(0, 255, (1, 3, 300, 300))
     module.bind(data_shapes=[('data', data.shape)])
-    module.set_params({name: arrays[name] for name in loss.list_arguments() if name != 'data'},
-                      {name: arrays[name] for name in loss.list_auxiliary_states()})
-    module.init_optimizer(optimizer='sgd', optimizer_params={'learning_rate': 1e-6, 'wd': 1000.0, 'momentum': 0.9})
+    module.set_params(
+        {name: arrays[name] for name in loss.list_arguments() if name != 'data'},
+        {name: arrays[name] for name in loss.list_auxiliary_states()},
+    )
+    module.init_optimizer(
+        optimizer='sgd', optimizer_params={'learning_rate': 1e-6, 'wd': 1000.0, 'momentum': 0.9}
+    )
     for _ in range(2):
         module.forward_backward(mx.io.DataBatch([mx.nd.array(data)]))
         module.update()

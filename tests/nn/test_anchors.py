@@ -5,7 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uniface_mx.nn import anchors
-from uniface_mx.nn.anchors import Decoder, anchor_grid, anchor_shapes, centre_to_corner, level_centres, map_frame
+from uniface_mx.nn.anchors import (
+    Decoder,
+    anchor_grid,
+    anchor_shapes,
+    centre_to_corner,
+    level_centres,
+    map_frame,
+)
 from uniface_mx.targets import decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
 
 
@@ -45,7 +52,7 @@ def test_centres_of_the_levels():
 
 
 def test_coarse_levels_see_what_their_pools_read():
-    """The finest cells that a coarse cell depends on, by pushing one cell at a time through four pools of 3, 2, 1."""
+    """The finest cells that a coarse cell depends on, found by pushing cells through pools of 3, 2, 1."""
     seen = np.eye(36, dtype=bool)
     for level, centres in enumerate(level_centres(7)[1:], 1):
         padded = np.pad(seen, ((0, 0), (1, 1)))
@@ -65,7 +72,9 @@ def test_5220_anchors_in_the_order_of_the_heads(grid):
     assert grid.shape == (5220, 4) and grid.dtype == np.float32
     assert np.allclose(grid[:3, :2], [9.5, 9.5]) and np.allclose(grid[3, :2], [17.5, 9.5])
     assert np.allclose(grid[36 * 3, :2], [9.5, 17.5])
-    assert np.allclose(grid[36 * 36 * 3, :2], [9.5, 9.5]) and np.allclose(grid[36 * 36 * 3 + 3, :2], [25.5, 9.5])
+    assert np.allclose(grid[36 * 36 * 3, :2], [9.5, 9.5]) and np.allclose(
+        grid[36 * 36 * 3 + 3, :2], [25.5, 9.5]
+    )
     assert np.allclose(grid[1::3][:2, 2:], [[19.2, 24], [19.2, 24]])
     assert np.allclose(grid[-2], [149.5, 149.5, 230.4, 288])
 
@@ -82,7 +91,9 @@ def test_two_scales_a_level(grid):
     assert double.shape == (10440, 4)
     assert np.allclose(double.reshape(-1, 2, 3, 4)[:, 0].reshape(-1, 4), grid)
     heights = double.reshape(-1, 2, 3, 4)[:, 1, 1, 3]
-    assert heights[0] == pytest.approx(np.sqrt(24 * 48)) and heights[-1] == pytest.approx(288 * np.sqrt(288 / 246))
+    assert heights[0] == pytest.approx(np.sqrt(24 * 48)) and heights[-1] == pytest.approx(
+        288 * np.sqrt(288 / 246)
+    )
 
 
 def test_centre_to_corner():

@@ -40,7 +40,12 @@ def test_windows_by_hand():
     assert np.allclose(face[0, 0, 7], 120 + 96 * (np.arange(48) + 0.5) / 48, atol=1e-2)
     assert np.allclose(face[0, 1, :, 7], 80 + 128 * (np.arange(48) + 0.5) / 48, atol=1e-2)
     # 14/48 of a face of 96 x 128 is 28 x 37.33.
-    for region, (x, y) in ((left_eye, (144, 120)), (right_eye, (192, 120)), (nose, (168, 144)), (mouth, (168, 176))):
+    for region, (x, y) in (
+        (left_eye, (144, 120)),
+        (right_eye, (192, 120)),
+        (nose, (168, 144)),
+        (mouth, (168, 176)),
+    ):
         assert np.allclose(region[0, 0, 3], x - 14 + 28 * (np.arange(14) + 0.5) / 14, atol=1e-2)
         assert np.allclose(region[0, 1, :, 3], y - 56 / 3 + 112 / 3 * (np.arange(14) + 0.5) / 14, atol=1e-2)
 
@@ -55,8 +60,10 @@ def test_pooling_reads_the_cells_of_its_box_and_no_more():
 
 def test_pool_and_align_look_at_the_same_place():
     for frame, side, margin in ((FINE, 144, 3), (COARSE, 9, 48)):
-        for pooled, aligned in zip(cut(ramp(frame, side), faces(FACES), frame, 'pool'),
-                                   cut(ramp(frame, side), faces(FACES), frame, 'align')):
+        for pooled, aligned in zip(
+            cut(ramp(frame, side), faces(FACES), frame, 'pool'),
+            cut(ramp(frame, side), faces(FACES), frame, 'align'),
+        ):
             assert np.abs(pooled.mean(axis=(2, 3)) - aligned.mean(axis=(2, 3))).max() < margin
 
 
@@ -72,7 +79,9 @@ def test_mouth_is_the_middle_of_its_corners():
     box, points = FACES
     shifted = points.copy()
     shifted[3], shifted[4] = (140, 166), (196, 186)
-    assert np.allclose(cut(ramp(FINE, 144), faces((box, shifted)))[4], cut(ramp(FINE, 144), faces(FACES))[4], atol=1e-3)
+    assert np.allclose(
+        cut(ramp(FINE, 144), faces((box, shifted)))[4], cut(ramp(FINE, 144), faces(FACES))[4], atol=1e-3
+    )
 
 
 @pytest.mark.parametrize('roi_op', ['pool', 'align'])
@@ -81,7 +90,10 @@ def test_what_lies_outside_is_0_and_finite(roi_op):
     half_out = faces(([-60, 100, 60, 220], np.full((5, 2), 160)))
     region = cut(features, half_out, roi_op=roi_op)[0][0, 0]
     assert np.all(region[:, :20] == 0) and np.all(region[:, 28:] == 1)
-    for rows in (faces(([-250, -200, -160, -100], np.full((5, 2), -200))), faces(([310, 320, 400, 420], np.full((5, 2), 500)))):
+    for rows in (
+        faces(([-250, -200, -160, -100], np.full((5, 2), -200))),
+        faces(([310, 320, 400, 420], np.full((5, 2), 500))),
+    ):
         assert all(np.all(region == 0) for region in cut(features, rows, roi_op=roi_op))
 
 
@@ -90,7 +102,12 @@ def test_what_lies_outside_is_0_and_finite(roi_op):
 @pytest.mark.parametrize('value', [1e9, -1e9, 3e38, -1.0, 0.0])
 def test_no_coordinate_breaks_it(roi_op, frame, side, value):
     features = mx.nd.ones((1, 2, side, side))
-    boxes = [[value] * 4, [-value] * 4, [-abs(value), -abs(value), abs(value), abs(value)], [value, value, -value, -value]]
+    boxes = [
+        [value] * 4,
+        [-value] * 4,
+        [-abs(value), -abs(value), abs(value), abs(value)],
+        [value, value, -value, -value],
+    ]
     rows = faces(*[(box, np.full((5, 2), value)) for box in boxes])
     for region in cut(features, rows, frame, roi_op):
         assert np.isfinite(region).all() and region.min() >= 0 and region.max() <= 1.001
@@ -124,11 +141,13 @@ def test_a_face_at_nine_places_gives_the_same_regions(roi_op, frame, side, step,
         for column in range(3):
             canvas = np.zeros((1, 4, side, side))
             top, left = 1 + row * step_cells, 1 + column * step_cells
-            canvas[:, :, top:top + face_cells, left:left + face_cells] = pattern
+            canvas[:, :, top : top + face_cells, left : left + face_cells] = pattern
             for offset, found in ((0, regions), (1, shifted)):
                 corner = frame.origin + frame.stride * (np.array([left, top]) + offset)
                 size = frame.stride * face_cells
-                points = corner + size * np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
+                points = corner + size * np.array(
+                    [[0.3, 0.35], [0.7, 0.35], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]]
+                )
                 rows = faces((np.concatenate([corner, corner + size]), points))
                 found.append(cut(mx.nd.array(canvas), rows, frame, roi_op))
     same = max(spread(regions[0], other) for other in regions[1:])

@@ -21,8 +21,10 @@ def suppress(probabilities, boxes, max_faces=4, score=0.05, iou=0.45, **options)
 
 
 @pytest.mark.parametrize('scales', [1, 2])
-@pytest.mark.parametrize('level, row, column, anchor', [
-    (0, 0, 0, 0), (0, 0, 35, 2), (0, 35, 1, 1), (1, 3, 4, 2), (2, 8, 0, 0), (3, 2, 1, 1), (6, 0, 0, 2)])
+@pytest.mark.parametrize(
+    'level, row, column, anchor',
+    [(0, 0, 0, 0), (0, 0, 35, 2), (0, 35, 1, 1), (1, 3, 4, 2), (2, 8, 0, 0), (3, 2, 1, 1), (6, 0, 0, 2)],
+)
 def test_outputs_stand_in_the_order_of_the_anchors(level, row, column, anchor, scales):
     """One cell of one level is lit, and a filter of one anchor sees it: that anchor alone answers."""
     heads = DetectionHeads(7, 3 * scales)
@@ -30,27 +32,34 @@ def test_outputs_stand_in_the_order_of_the_anchors(level, row, column, anchor, s
     maps = [mx.nd.zeros((2, 1, side, side)) for side in SIDES]
     heads(*maps)
     weight = np.zeros((3 * scales * 16, 1, 3, 3), np.float32)
-    weight[anchor * 16:anchor * 16 + 16, 0, 1, 1] = np.arange(1, 17)
+    weight[anchor * 16 : anchor * 16 + 16, 0, 1, 1] = np.arange(1, 17)
     heads.heads[level].weight.set_data(mx.nd.array(weight))
     maps[level][1, 0, row, column] = 1
     classes, boxes, landmarks = (output.asnumpy() for output in heads(*maps))
-    found, = np.nonzero(classes[1, :, 0])
+    (found,) = np.nonzero(classes[1, :, 0])
     assert not classes[0].any() and len(found) == 1
     assert classes[1, found[0]].tolist() == [1, 2]
     assert boxes[1, found[0]].tolist() == [3, 4, 5, 6]
     assert landmarks[1, found[0]].tolist() == list(range(7, 17))
     grid = anchor_grid(scales_per_level=scales)
     assert len(grid) == classes.shape[1]
-    step = 8 * 2 ** level
+    step = 8 * 2**level
     if level < 3:
         assert grid[found[0], :2].tolist() == [9.5 + step * column, 9.5 + step * row]
-    cell = grid[found[0] - anchor:found[0] - anchor + 3 * scales]
+    cell = grid[found[0] - anchor : found[0] - anchor + 3 * scales]
     assert np.all(cell[:, :2] == cell[0, :2])
     assert grid[found[0], 2] / grid[found[0], 3] == pytest.approx((0.95, 0.8, 0.65)[anchor], rel=1e-4)
 
 
 def test_suppression_by_hand():
-    boxes = [[0, 0, 10, 10], [1, 0, 11, 10], [0, 0, 10, 4.4], [50, 50, 60, 60], [0, 5, 10, 15], [80, 0, 90, 10]]
+    boxes = [
+        [0, 0, 10, 10],
+        [1, 0, 11, 10],
+        [0, 0, 10, 4.4],
+        [50, 50, 60, 60],
+        [0, 5, 10, 15],
+        [80, 0, 90, 10],
+    ]
     # The second overlaps the first by 9/11, the third by 0.44, the fifth by 1/3; the last scores too little.
     rows = suppress([0.9, 0.8, 0.7, 0.95, 0.6, 0.04], boxes, max_faces=6)
     assert np.allclose(rows[:4, 0], [0.95, 0.9, 0.7, 0.6])
@@ -87,7 +96,9 @@ def test_only_candidates_are_faces():
 
 
 def test_boxes_beyond_the_border():
-    rows = suppress([0.9, 0.8, 0.7, 0.6], [[-300, -300, -10, -20], [590, 0, 600, 600], [5, 5, 5, 5], [9, 9, 3, 3]])
+    rows = suppress(
+        [0.9, 0.8, 0.7, 0.6], [[-300, -300, -10, -20], [590, 0, 600, 600], [5, 5, 5, 5], [9, 9, 3, 3]]
+    )
     assert np.isfinite(rows).all() and np.all(rows[:2, 0] > 0)
 
 

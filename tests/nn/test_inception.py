@@ -18,27 +18,42 @@ def images():
     return mx.nd.array(np.random.RandomState(0).uniform(-2, 2, (1, 3, 75, 75)))
 
 
-@pytest.mark.parametrize('options, side, expected', [
-    ({}, 300, [(1, 288, 36, 36), (1, 768, 18, 18), (1, 2048, 9, 9)]),
-    ({'same_padding': False}, 300, [(1, 288, 35, 35), (1, 768, 17, 17), (1, 2048, 8, 8)]),
-    ({'same_padding': False}, 299, [(1, 288, 35, 35), (1, 768, 17, 17), (1, 2048, 8, 8)]),
-    ({'width': 0.25}, 300, [(1, 72, 36, 36), (1, 192, 18, 18), (1, 512, 9, 9)])])
+@pytest.mark.parametrize(
+    'options, side, expected',
+    [
+        ({}, 300, [(1, 288, 36, 36), (1, 768, 18, 18), (1, 2048, 9, 9)]),
+        ({'same_padding': False}, 300, [(1, 288, 35, 35), (1, 768, 17, 17), (1, 2048, 8, 8)]),
+        ({'same_padding': False}, 299, [(1, 288, 35, 35), (1, 768, 17, 17), (1, 2048, 8, 8)]),
+        ({'width': 0.25}, 300, [(1, 72, 36, 36), (1, 192, 18, 18), (1, 512, 9, 9)]),
+    ],
+)
 def test_shapes(options, side, expected):
     assert shapes(InceptionTrunk(**options), side) == expected
 
 
 def test_channels_are_multiples_of_8_and_not_below_16():
     assert [scale_channels(channels, 0.25) for channels in (32, 64, 80, 96, 192, 320, 448)] == [
-        16, 16, 24, 24, 48, 80, 112]
+        16,
+        16,
+        24,
+        24,
+        48,
+        80,
+        112,
+    ]
     assert [scale_channels(channels, 1) for channels in (32, 80, 448)] == [32, 80, 448]
 
 
 def test_padding_and_pooling_rule_change_no_weight():
-    blocks = [InceptionTrunk(prefix='trunk_', **options)
-              for options in ({}, {'same_padding': False}, {'count_include_pad': False})]
+    blocks = [
+        InceptionTrunk(prefix='trunk_', **options)
+        for options in ({}, {'same_padding': False}, {'count_include_pad': False})
+    ]
     for block in blocks:
         block.infer_shape(mx.nd.zeros((1, 3, 300, 300)))
-    first, *others = [{name: parameter.shape for name, parameter in block.collect_params().items()} for block in blocks]
+    first, *others = [
+        {name: parameter.shape for name, parameter in block.collect_params().items()} for block in blocks
+    ]
     assert len(first) == 94 * 5
     assert all(other == first for other in others)
 
@@ -50,12 +65,19 @@ def test_weights_are_those_of_gluons_inception():
         block.infer_shape(mx.nd.zeros((1, 3, side, side)))
 
     def kernels(block):
-        return [parameter.shape for parameter in block.collect_params('.*weight').values() if len(parameter.shape) == 4]
+        return [
+            parameter.shape
+            for parameter in block.collect_params('.*weight').values()
+            if len(parameter.shape) == 4
+        ]
+
     assert kernels(trunk) == kernels(stock)
 
 
 def test_pooling_rules_differ_only_at_the_border(images):
-    counted, uncounted = (InceptionTrunk(0.1, count_include_pad=rule, prefix='trunk_') for rule in (True, False))
+    counted, uncounted = (
+        InceptionTrunk(0.1, count_include_pad=rule, prefix='trunk_') for rule in (True, False)
+    )
     counted.initialize(mx.init.Xavier())
     expected = counted.stem(images)
     pool = [block._step('0', 'average pool')(expected).asnumpy() for block in (counted, uncounted)]
@@ -67,7 +89,14 @@ def test_pooling_rules_differ_only_at_the_border(images):
 def test_seven_levels():
     net = BottomUp(InceptionTrunk(0.25), (128, 64, 64, 64))
     assert [shape[1:] for shape in shapes(net, 300)] == [
-        (72, 36, 36), (192, 18, 18), (512, 9, 9), (128, 5, 5), (64, 3, 3), (64, 2, 2), (64, 1, 1)]
+        (72, 36, 36),
+        (192, 18, 18),
+        (512, 9, 9),
+        (128, 5, 5),
+        (64, 3, 3),
+        (64, 2, 2),
+        (64, 1, 1),
+    ]
 
 
 @pytest.fixture(scope='module')
@@ -77,7 +106,7 @@ def levels():
 
 
 def test_equation_1_by_numpy(levels):
-    """Without the deconvolutions: every level, brought to 36x36 by repeated doubling and cutting, is added once."""
+    """Without the deconvolutions: every level, doubled and cut to 36x36, is added once."""
     net = TopDown(7, 3, ())
     net.initialize(mx.init.Normal(1))
     output = net(*levels).asnumpy()

@@ -1,4 +1,5 @@
 """A face pasted at nine places of a canvas, through the trunk: its regions are the same."""
+
 import cv2
 import mxnet as mx
 import numpy as np
@@ -11,8 +12,8 @@ from uniface_mx.nn.normalize import CHANNEL_MEAN
 
 FACE = 96
 POINTS = FACE * np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
-# Steps are whole cells of the 9x9 level. That level sees so far that a canvas of 300 pixels would be all border: Model C's
-# map is cut out of a larger one.
+# Steps are whole cells of the 9x9 level. That level sees so far that a canvas of 300 pixels would be all
+# border: Model C's map is cut out of a larger one.
 CASES = {'uniface_a_lite': (300, 70), 'uniface_c_lite': (723, 262)}
 
 
@@ -29,7 +30,7 @@ def maps(request):
     found = []
     for x, y in places:
         canvas = np.ones((side, side, 3)) * CHANNEL_MEAN
-        canvas[y:y + FACE, x:x + FACE] = face
+        canvas[y : y + FACE, x : x + FACE] = face
         found.append(net.network(mx.nd.array(canvas.transpose(2, 0, 1)[None]))[3])
     return net.recognition.regions._frame, mx.nd.concat(*found, dim=0), side, places
 
@@ -50,6 +51,7 @@ def test_a_face_at_nine_places_gives_the_same_regions(maps, roi_op):
 
     def distances(shift_x, shift_y):
         return np.array([np.abs(region - mean).mean() for region, mean in zip(cut(shift_x, shift_y), means)])
+
     same = distances(0, 0)
     for shift in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         assert np.all(distances(*shift) > 5 * same), (same, distances(*shift))

@@ -1,4 +1,5 @@
 """Where cells look: measured on the real network, by the gradient of cells with respect to the image."""
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -6,8 +7,9 @@ import pytest
 from uniface_mx.models import get_model
 from uniface_mx.nn.anchors import REDUCTION, STEM_LAYERS, map_frame, receptive_centre
 
-# Larger than the network's own input, so that the field of a cell of the third level ends before the border; and such that
-# a cell of each level lies in the middle: with an image goes its mirror image, where max-pools choose the other way.
+# Larger than the network's own input, so that the field of a cell of the third level ends before the border;
+# and such that a cell of each level lies in the middle: with an image goes its mirror image, where max-pools
+# choose the other way.
 SIDE, IMAGES = 723, 2
 
 
@@ -15,8 +17,9 @@ SIDE, IMAGES = 723, 2
 def gradients():
     """Centre of mass (x, y) of the gradient of blocks of cells, and where the blocks' middle should lie.
 
-    Weights are not negative and sum to 1 in every filter, batch norm does nothing: so nothing cancels. Max-pools choose
-    by chance; it is averaged over random images, their mirror images, and the cells of a block.
+    Weights are not negative and sum to 1 in every filter, batch norm does nothing: so nothing cancels.
+    Max-pools choose by chance; it is averaged over random images, their mirror images, and the cells of a
+    block.
     """
     net = get_model('uniface_a_lite').network
     net.initialize(mx.init.MSRAPrelu(slope=0))
@@ -27,7 +30,9 @@ def gradients():
         # Coarser levels reach F_r by nearest-neighbour upsampling, which says nothing about places.
         silent = 'lateral' in name and 'lateral0' not in name
         parameter.set_data(weight * 0 if silent else weight / weight.sum() * len(weight))
-    net.apply(lambda block: block._kwargs.update(use_global_stats=True) if hasattr(block, 'running_mean') else None)
+    net.apply(
+        lambda block: block._kwargs.update(use_global_stats=True) if hasattr(block, 'running_mean') else None
+    )
 
     blocks = {}
     for level in range(3):
@@ -47,16 +52,23 @@ def gradients():
         with mx.autograd.record():
             levels = net.bottom_up(image)
             maps = {0: levels[0], 1: levels[1], 2: levels[2], 'F_r': net.recognition_map(*levels)}
-            answers = {key: maps[key][:, :, first:first + count, first:first + count].sum()
-                       for key, (first, count, _) in blocks.items()}
+            answers = {
+                key: maps[key][:, :, first : first + count, first : first + count].sum()
+                for key, (first, count, _) in blocks.items()
+            }
         for key, answer in answers.items():
             answer.backward(retain_graph=True)
             gradient = image.grad.asnumpy().sum(axis=(0, 1)).astype(np.float64)
             assert gradient.min() >= 0
             sums[key] = sums[key] + gradient
     places = np.arange(SIDE) + 0.5
-    return {key: (np.array([(sums[key].sum(axis=axis) * places).sum() for axis in (0, 1)]) / sums[key].sum(), middle)
-            for key, (_, _, middle) in blocks.items()}
+    return {
+        key: (
+            np.array([(sums[key].sum(axis=axis) * places).sum() for axis in (0, 1)]) / sums[key].sum(),
+            middle,
+        )
+        for key, (_, _, middle) in blocks.items()
+    }
 
 
 @pytest.mark.parametrize('key', [0, 1, 2, 'F_r'])
@@ -69,7 +81,7 @@ def test_cells_look_where_their_anchors_lie(gradients, key):
 def test_the_usual_formula_would_be_off(gradients, key):
     """(k + 0.5) of the map's share of the input is what SSD says."""
     centre, expected = gradients[key]
-    cells = 36 // 2 ** key
-    cell = (expected - 9.5) / (8 * 2 ** key)
+    cells = 36 // 2**key
+    cell = (expected - 9.5) / (8 * 2**key)
     usual = (cell + 0.5) * 300 / cells
     assert np.abs(centre - usual).min() > 2

@@ -1,4 +1,5 @@
 """The paper's models by name."""
+
 from __future__ import annotations
 
 import inspect
@@ -27,8 +28,11 @@ def get_model(name: str, **overrides) -> Uniface:
         There is no such model or argument.
     """
     if name not in PRESETS:
-        raise UnifaceError('unknown model {!r}{}; valid names: {}'.format(
-            name, suggestion(name, PRESETS), ', '.join(sorted(PRESETS))))
+        raise UnifaceError(
+            'unknown model {!r}{}; valid names: {}'.format(
+                name, suggestion(name, PRESETS), ', '.join(sorted(PRESETS))
+            )
+        )
     arguments = inspect.signature(build_uniface).parameters
     for key in overrides:
         if key not in arguments:

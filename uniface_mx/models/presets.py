@@ -1,4 +1,5 @@
 """The paper's four models at its size, and the same four for CPUs."""
+
 from __future__ import annotations
 
 from typing import Sequence
@@ -18,13 +19,27 @@ INPUT_SIZE = 300
 COARSE_LEVEL = 2
 
 
-def build_uniface(separate: bool = False, fused: bool = True, landmarks: bool = True, width: float = 1.0,
-                  extra_channels: Sequence[int] = (512, 256, 256, 256), fusion_channels: int = 256,
-                  deconv_channels: Sequence[int] = (128, 64), coarse_channels: int = 1024, face_hidden: int = 64,
-                  landmark_hidden: int = 128, anchor_heights: Sequence[float] = ANCHOR_HEIGHTS,
-                  aspect_ratios: Sequence[float] = ASPECT_RATIOS, scales_per_level: int = 1, roi_op: str = 'pool',
-                  normalization: str = 'channel', count_include_pad: bool = True, max_faces: int = 16,
-                  score_threshold: float = 0.05, iou_threshold: float = 0.45) -> Uniface:
+def build_uniface(
+    separate: bool = False,
+    fused: bool = True,
+    landmarks: bool = True,
+    width: float = 1.0,
+    extra_channels: Sequence[int] = (512, 256, 256, 256),
+    fusion_channels: int = 256,
+    deconv_channels: Sequence[int] = (128, 64),
+    coarse_channels: int = 1024,
+    face_hidden: int = 64,
+    landmark_hidden: int = 128,
+    anchor_heights: Sequence[float] = ANCHOR_HEIGHTS,
+    aspect_ratios: Sequence[float] = ASPECT_RATIOS,
+    scales_per_level: int = 1,
+    roi_op: str = 'pool',
+    normalization: str = 'channel',
+    count_include_pad: bool = True,
+    max_faces: int = 16,
+    score_threshold: float = 0.05,
+    iou_threshold: float = 0.45,
+) -> Uniface:
     """Build a model of the family; the defaults are the paper's Model A.
 
     Parameters
@@ -58,9 +73,14 @@ def build_uniface(separate: bool = False, fused: bool = True, landmarks: bool = 
     UnifaceError
         ``roi_op`` or ``normalization`` is none of the choices, or ``max_faces`` is out of range.
     """
-    for argument, value, choices in (('roi_op', roi_op, ROI_OPS), ('normalization', normalization, NORMALIZATIONS)):
+    for argument, value, choices in (
+        ('roi_op', roi_op, ROI_OPS),
+        ('normalization', normalization, NORMALIZATIONS),
+    ):
         if value not in choices:
-            raise UnifaceError('{} is {!r}; choose one of {}'.format(argument, value, ', '.join(sorted(choices))))
+            raise UnifaceError(
+                '{} is {!r}; choose one of {}'.format(argument, value, ', '.join(sorted(choices)))
+            )
     if not 1 <= max_faces <= CANDIDATES:
         raise UnifaceError('max_faces is {!r}; choose a number from 1 to {}'.format(max_faces, CANDIDATES))
     num_levels = len(anchor_heights)
@@ -78,19 +98,41 @@ def build_uniface(separate: bool = False, fused: bool = True, landmarks: bool = 
         recognition_map = CoarseMap(COARSE_LEVEL, coarse_channels, prefix='coarse_')
         frame = map_frame(COARSE_LEVEL)
     if separate:
-        network = SeparateNetworks(normalize, bottom_up('detection_'), heads, bottom_up('recognition_'), recognition_map,
-                                   prefix='network_')
+        network = SeparateNetworks(
+            normalize,
+            bottom_up('detection_'),
+            heads,
+            bottom_up('recognition_'),
+            recognition_map,
+            prefix='network_',
+        )
     else:
         network = SharedNetwork(normalize, bottom_up(''), heads, recognition_map, prefix='network_')
-    recognition = Recognition(frame, INPUT_SIZE, roi_op, face_hidden, landmark_hidden if landmarks else 0,
-                              prefix='recognition_')
+    recognition = Recognition(
+        frame, INPUT_SIZE, roi_op, face_hidden, landmark_hidden if landmarks else 0, prefix='recognition_'
+    )
     anchors = anchor_grid(anchor_heights, aspect_ratios, scales_per_level)
-    return Uniface(network, recognition, anchors, INPUT_SIZE, max_faces, score_threshold, iou_threshold,
-                   prefix='uniface_')
+    return Uniface(
+        network,
+        recognition,
+        anchors,
+        INPUT_SIZE,
+        max_faces,
+        score_threshold,
+        iou_threshold,
+        prefix='uniface_',
+    )
 
 
-LITE = dict(width=0.25, extra_channels=(128, 64, 64, 64), fusion_channels=64, deconv_channels=(32, 16),
-            coarse_channels=256, face_hidden=16, landmark_hidden=32)
+LITE = dict(
+    width=0.25,
+    extra_channels=(128, 64, 64, 64),
+    fusion_channels=64,
+    deconv_channels=(32, 16),
+    coarse_channels=256,
+    face_hidden=16,
+    landmark_hidden=32,
+)
 PRESETS = {
     'uniface_a': dict(),
     'uniface_b': dict(separate=True),

@@ -1,4 +1,5 @@
 """Model B: detection and recognition as two networks that share nothing (section IV.D.1)."""
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock
@@ -18,8 +19,15 @@ class SeparateNetworks(HybridBlock):
     recognition_map : HybridBlock
     """
 
-    def __init__(self, normalize: HybridBlock, detection_bottom_up: HybridBlock, heads: DetectionHeads,
-                 recognition_bottom_up: HybridBlock, recognition_map: HybridBlock, **kwargs):
+    def __init__(
+        self,
+        normalize: HybridBlock,
+        detection_bottom_up: HybridBlock,
+        heads: DetectionHeads,
+        recognition_bottom_up: HybridBlock,
+        recognition_map: HybridBlock,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.normalize = normalize
         self.detection_bottom_up, self.heads = detection_bottom_up, heads

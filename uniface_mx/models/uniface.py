@@ -1,4 +1,5 @@
 """The unified network: Models A, C and D of the paper, by what is left out; Model B is in `separate`."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -23,10 +24,21 @@ class SharedNetwork(HybridBlock):
     Class logits (N, M, 2), box offsets (N, M, 4), landmark offsets (N, M, 10), and F_r.
     """
 
-    def __init__(self, normalize: HybridBlock, bottom_up: HybridBlock, heads: DetectionHeads,
-                 recognition_map: HybridBlock, **kwargs):
+    def __init__(
+        self,
+        normalize: HybridBlock,
+        bottom_up: HybridBlock,
+        heads: DetectionHeads,
+        recognition_map: HybridBlock,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        self.normalize, self.bottom_up, self.heads, self.recognition_map = normalize, bottom_up, heads, recognition_map
+        self.normalize, self.bottom_up, self.heads, self.recognition_map = (
+            normalize,
+            bottom_up,
+            heads,
+            recognition_map,
+        )
 
     def hybrid_forward(self, F, data):
         levels = self.bottom_up(self.normalize(data))
@@ -69,13 +81,13 @@ class Uniface(HybridBlock):
 
     Called on ``data`` (N, 3, 300, 300), RGB, 0..255, it gives
 
-    - ``detections`` (N, K, 15): score, box ``xyxy``, five landmarks, in input pixels, best first; rows of -1 where there is
-      no further face. A box or landmark may lie up to one frame outside the image.
+    - ``detections`` (N, K, 15): score, box ``xyxy``, five landmarks, in input pixels, best first; rows of -1
+      where there is no further face. A box or landmark may lie up to one frame outside the image.
     - ``embeddings`` (N, K, 128) of unit length; rows of 0 where there is no face.
 
-    Training takes two other doors to the same weights: `network`, which gives the detection module's raw outputs and F_r,
-    and `recognition`, which gives raw embeddings of faces that the trainer chooses. Deployment may take the two halves,
-    `detector` and `embedder`.
+    Training takes two other doors to the same weights: `network`, which gives the detection module's raw
+    outputs and F_r, and `recognition`, which gives raw embeddings of faces that the trainer chooses.
+    Deployment may take the two halves, `detector` and `embedder`.
 
     Parameters
     ----------
@@ -92,15 +104,27 @@ class Uniface(HybridBlock):
         See `Suppression`.
     """
 
-    def __init__(self, network: HybridBlock, recognition: Recognition, anchors: np.ndarray, size: int,
-                 max_faces: int, score_threshold: float, iou_threshold: float, **kwargs):
+    def __init__(
+        self,
+        network: HybridBlock,
+        recognition: Recognition,
+        anchors: np.ndarray,
+        size: int,
+        max_faces: int,
+        score_threshold: float,
+        iou_threshold: float,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.size, self.max_faces = size, max_faces
         self.score_threshold, self.iou_threshold = score_threshold, iou_threshold
         self._anchors = anchors
-        self.detector = Detector(network, Decoder(anchors, size, prefix='decoder_'),
-                                 Suppression(max_faces, score_threshold, iou_threshold, prefix='suppression_'),
-                                 prefix='detector_')
+        self.detector = Detector(
+            network,
+            Decoder(anchors, size, prefix='decoder_'),
+            Suppression(max_faces, score_threshold, iou_threshold, prefix='suppression_'),
+            prefix='detector_',
+        )
         self.embedder = Embedder(recognition, prefix='embedder_')
 
     @property

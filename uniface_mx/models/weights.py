@@ -1,4 +1,5 @@
 """Weights in files that every MXNet front end reads, and weights for trials."""
+
 from __future__ import annotations
 
 import os
@@ -18,9 +19,11 @@ STATISTICS = ('running_mean', 'running_var')
 
 
 def named_arrays(net: HybridBlock) -> Dict[str, mx.nd.NDArray]:
-    """A block's parameters under MXNet's stock names: ``arg:`` for arguments, ``aux:`` for running statistics."""
-    return {('aux:' if name.endswith(STATISTICS) else 'arg:') + name: parameter.data(parameter.list_ctx()[0])
-            for name, parameter in net.collect_params().items()}
+    """Parameters under MXNet's stock names: ``arg:`` for arguments, ``aux:`` for running statistics."""
+    return {
+        ('aux:' if name.endswith(STATISTICS) else 'arg:') + name: parameter.data(parameter.list_ctx()[0])
+        for name, parameter in net.collect_params().items()
+    }
 
 
 def save_arrays(path: Union[str, os.PathLike], arrays: Dict[str, mx.nd.NDArray]) -> None:
@@ -44,20 +47,22 @@ def load_arrays(path: Union[str, os.PathLike]) -> Dict[str, mx.nd.NDArray]:
     try:
         arrays = mx.nd.load(str(path))
     except (mx.MXNetError, ValueError) as error:
-        raise UnifaceError('{}: cannot be read as weights ({})'.format(path, str(error).strip().split('\n')[-1])) from None
+        raise UnifaceError(
+            '{}: cannot be read as weights ({})'.format(path, str(error).strip().split('\n')[-1])
+        ) from None
     if not isinstance(arrays, dict):
         raise UnifaceError('{}: holds arrays without names'.format(path))
     return arrays
 
 
 def load_weights(net: HybridBlock, path: Union[str, os.PathLike], ctx=None) -> None:
-    """Fill an uninitialized or initialized block from a file that `save_weights`, the exporter or Gluon wrote.
+    """Fill an uninitialized or initialized block from a file of `save_weights`, the exporter or Gluon.
 
     Raises
     ------
     UnifaceError
-        The file is damaged or was made for another model: a weight is missing, left over, of another shape, or the anchors
-        differ.
+        The file is damaged or was made for another model: a weight is missing, left over, of another shape,
+        or the anchors differ.
     """
     arrays = load_arrays(path)
     net.infer_shape(mx.nd.zeros((1, 3, net.size, net.size)))
@@ -66,11 +71,16 @@ def load_weights(net: HybridBlock, path: Union[str, os.PathLike], ctx=None) -> N
         arrays = {name.split(':', 1)[1]: array for name, array in arrays.items()}
     else:
         structural = net._collect_params_with_prefix()
-        arrays = {structural[name].name if name in structural else name: array for name, array in arrays.items()}
+        arrays = {
+            structural[name].name if name in structural else name: array for name, array in arrays.items()
+        }
     missing, left = sorted(set(parameters) - set(arrays)), sorted(set(arrays) - set(parameters))
     if missing or left:
-        raise UnifaceError('{}: made for another model: {} weights missing ({}), {} left over ({})'.format(
-            path, len(missing), ', '.join(missing[:3]) or '-', len(left), ', '.join(left[:3]) or '-'))
+        raise UnifaceError(
+            '{}: made for another model: {} weights missing ({}), {} left over ({})'.format(
+                path, len(missing), ', '.join(missing[:3]) or '-', len(left), ', '.join(left[:3]) or '-'
+            )
+        )
     for name, parameter in parameters.items():
         value = arrays[name]
         if isinstance(parameter, Constant):
@@ -78,8 +88,9 @@ def load_weights(net: HybridBlock, path: Union[str, os.PathLike], ctx=None) -> N
             if expected.shape != value.shape or np.abs(expected - value.asnumpy()).max() > 1e-4:
                 raise UnifaceError('{}: made for other {} than the model has'.format(path, name))
         elif parameter.shape != value.shape:
-            raise UnifaceError('{}: {} has shape {}, the model wants {}'.format(
-                path, name, value.shape, parameter.shape))
+            raise UnifaceError(
+                '{}: {} has shape {}, the model wants {}'.format(path, name, value.shape, parameter.shape)
+            )
     for name, parameter in parameters.items():
         if isinstance(parameter, Constant):
             parameter.initialize(ctx=ctx, force_reinit=True)
@@ -88,9 +99,10 @@ def load_weights(net: HybridBlock, path: Union[str, os.PathLike], ctx=None) -> N
 
 
 def randomize(net: HybridBlock, seed: int) -> None:
-    """Random weights and random batch-norm statistics, the same for a seed, that keep activations of order one.
+    """Random weights and batch-norm statistics, the same for a seed; activations are of order one.
 
-    For trials of what does not depend on training: parity, speed, export. The statistics are those of noise, shaken.
+    For trials of what does not depend on training: parity, speed, export. The statistics are those of noise,
+    shaken.
     """
     mx.random.seed(seed)
     random = np.random.RandomState(seed)

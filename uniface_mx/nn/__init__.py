@@ -1,1 +1,1 @@
-"""The network's parts as HybridBlocks: explicit arguments, explicit prefixes, no files and no configuration."""
+"""The network's parts as HybridBlocks: explicit arguments and prefixes, no files, no configuration."""

@@ -1,4 +1,5 @@
-"""Where a cell of a map lies in the image, the anchors, and the decoding of offsets (sections III.B and III.C)."""
+"""Where a cell of a map lies in the image, the anchors, and the decoding of offsets (III.B, III.C)."""
+
 from __future__ import annotations
 
 from typing import NamedTuple, Sequence, Tuple
@@ -13,12 +14,14 @@ MAX_LOG_SIZE = 4.0
 
 
 class MapFrame(NamedTuple):
-    """The straight line between image pixels and a map's cells: cell m covers ``origin + stride * [m, m + 1)``."""
+    """Between image pixels and a map's cells: cell m covers ``origin + stride * [m, m + 1)``."""
+
     origin: float
     stride: float
 
 
-# Kernel, stride and padding of the layers of the trunk's stem that move or widen a cell's view, image to 36x36.
+# Kernel, stride and padding of the layers of the trunk's stem that move or widen a cell's view, image to
+# 36x36.
 STEM_LAYERS = ((3, 2, 0), (3, 1, 0), (3, 1, 1), (3, 2, 0), (3, 1, 1), (3, 2, 0))
 REDUCTION = (3, 2, 1)
 
@@ -41,9 +44,9 @@ def receptive_centre(layers: Sequence[Tuple[int, int, int]]) -> Tuple[float, int
 def level_centres(num_levels: int, size: int = 36, trunk_levels: int = 3) -> list:
     """Centres of the cells of each level along one axis, in input pixels, finest level first.
 
-    On the trunk's levels that is the centre of the receptive field, 9.5 + 8k on the finest. A cell of a coarser level
-    sees the border of the image from so many sides that its field is cut; there it is the mean centre of the finest
-    cells that it sees.
+    On the trunk's levels that is the centre of the receptive field, 9.5 + 8k on the finest. A cell of a
+    coarser level sees the border of the image from so many sides that its field is cut; there it is the mean
+    centre of the finest cells that it sees.
     """
     finest, step = receptive_centre(STEM_LAYERS)
     kernel, stride, padding = REDUCTION
@@ -63,7 +66,7 @@ def level_centres(num_levels: int, size: int = 36, trunk_levels: int = 3) -> lis
 
 
 def map_frame(level: int = 0, upsampling: int = 1) -> MapFrame:
-    """Frame of a trunk level (0 is 36x36, 2 is 9x9), or of a map deconvolved from it ``upsampling`` times finer."""
+    """Frame of a trunk level (0 is 36x36, 2 is 9x9), or of a map ``upsampling`` times finer made from it."""
     centre, step = receptive_centre(STEM_LAYERS + (REDUCTION,) * level)
     return MapFrame(centre - step / 2, step / upsampling)
 
@@ -75,8 +78,11 @@ def anchor_shapes(height: float, ratios: Sequence[float] = ASPECT_RATIOS) -> np.
     return np.stack([ratios * heights, heights], axis=1)
 
 
-def anchor_grid(heights: Sequence[float] = ANCHOR_HEIGHTS, ratios: Sequence[float] = ASPECT_RATIOS,
-                scales_per_level: int = 1) -> np.ndarray:
+def anchor_grid(
+    heights: Sequence[float] = ANCHOR_HEIGHTS,
+    ratios: Sequence[float] = ASPECT_RATIOS,
+    scales_per_level: int = 1,
+) -> np.ndarray:
     """All anchors: level by level from the finest, row by row, in a cell scale by scale and ratio by ratio.
 
     Parameters
@@ -100,7 +106,9 @@ def anchor_grid(heights: Sequence[float] = ANCHOR_HEIGHTS, ratios: Sequence[floa
         sizes = (height, np.sqrt(height * next_height))[:scales_per_level]
         shapes = np.concatenate([anchor_shapes(size, ratios) for size in sizes])
         y, x, index = np.meshgrid(centres, centres, np.arange(len(shapes)), indexing='ij')
-        levels.append(np.stack([x.ravel(), y.ravel(), shapes[index.ravel(), 0], shapes[index.ravel(), 1]], axis=1))
+        levels.append(
+            np.stack([x.ravel(), y.ravel(), shapes[index.ravel(), 0], shapes[index.ravel(), 1]], axis=1)
+        )
     return np.concatenate(levels).astype(np.float32)
 
 
@@ -130,7 +138,8 @@ class Decoder(HybridBlock):
             self.anchors = self.params.get_constant('anchors', anchors[None])
         # Module updates what Gluon calls a constant; these two make its optimizer leave it alone.
         self.anchors.lr_mult = self.anchors.wd_mult = 0.0
-        # Gluon calls a constant's initializer by its address in memory, which would make every exported graph another.
+        # Gluon calls a constant's initializer by its address in memory, which would make every exported graph
+        # another.
         self.anchors.var()._set_attr(__init__=self.anchors.name)
 
     def hybrid_forward(self, F, box_offsets, landmark_offsets, anchors):

@@ -1,4 +1,5 @@
 """Landmark attention: from F_r and detected faces to embeddings (section III.D)."""
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -15,10 +16,10 @@ ROI_OPS = ('pool', 'align')
 class RoiRegions(HybridBlock):
     """Cut the face and the surroundings of its landmarks out of a map.
 
-    The landmarks' windows lie on the left eye, the right eye, the nose and the middle of the mouth, and have 14/48
-    of the face box's sides, so that all regions are sampled equally densely. Windows keep their shape at the border;
-    what lies outside the map is 0 (a 9x9 map has no cell beyond 281.5 pixels). They are held within half a frame
-    beyond the border, and the image's number within the batch.
+    The landmarks' windows lie on the left eye, the right eye, the nose and the middle of the mouth, and have
+    14/48 of the face box's sides, so that all regions are sampled equally densely. Windows keep their shape
+    at the border; what lies outside the map is 0 (a 9x9 map has no cell beyond 281.5 pixels). They are held
+    within half a frame beyond the border, and the image's number within the batch.
 
     Parameters
     ----------
@@ -33,8 +34,8 @@ class RoiRegions(HybridBlock):
 
     Inputs
     ------
-    The map (N, C, H, W), and faces (R, 15): number of the image in the batch, box ``xyxy`` and five landmarks in input
-    pixels.
+    The map (N, C, H, W), and faces (R, 15): number of the image in the batch, box ``xyxy`` and five landmarks
+    in input pixels.
 
     Outputs
     -------
@@ -56,7 +57,9 @@ class RoiRegions(HybridBlock):
             low, high = middle - half, middle + half
             # It takes a cell's centre for its corner.
             rois = F.concat(index, low - 0.5, high - 0.5, dim=1)
-            return F.contrib.ROIAlign(features, rois, pooled_size=(side, side), spatial_scale=1.0, sample_ratio=2)
+            return F.contrib.ROIAlign(
+                features, rois, pooled_size=(side, side), spatial_scale=1.0, sample_ratio=2
+            )
         # The operator's right and bottom are inclusive.
         rois = F.concat(index, low, high - 1.0, dim=1)
         return F.ROIPooling(features, rois, pooled_size=(side, side), spatial_scale=1.0)
@@ -69,32 +72,36 @@ class RoiRegions(HybridBlock):
         box = F.slice_axis(held, axis=1, begin=0, end=4)
         regions = [self._pool(F, features, index, box, FACE_POOL)]
         if self._landmarks:
-            half = (F.slice_axis(box, axis=1, begin=2, end=4) - F.slice_axis(box, axis=1, begin=0, end=2))
+            half = F.slice_axis(box, axis=1, begin=2, end=4) - F.slice_axis(box, axis=1, begin=0, end=2)
             half = F.maximum(half, 1.0) * (0.5 * LANDMARK_POOL / FACE_POOL)
             points = [F.slice_axis(held, axis=1, begin=begin, end=begin + 2) for begin in range(4, 14, 2)]
             left_eye, right_eye, nose, left_mouth, right_mouth = points
             for point in (left_eye, right_eye, nose, (left_mouth + right_mouth) * 0.5):
-                regions.append(self._pool(F, features, index, F.concat(point - half, point + half, dim=1),
-                                          LANDMARK_POOL))
+                regions.append(
+                    self._pool(F, features, index, F.concat(point - half, point + half, dim=1), LANDMARK_POOL)
+                )
         return tuple(regions)
 
 
 def _branch(name: str, hidden: int, features: int) -> nn.HybridSequential:
-    """Two conv-relu-pooling layers, the second pooling over all that is left: (R, C, h, w) to (R, features)."""
+    """Two conv-relu-pooling layers, the second pooling over all: (R, C, h, w) to (R, features)."""
     branch = nn.HybridSequential(prefix=name + '_')
     with branch.name_scope():
-        branch.add(nn.Conv2D(hidden, 3, padding=1, activation='relu', prefix='conv1_'),
-                   nn.MaxPool2D(2, 2, prefix='pool1_'),
-                   nn.Conv2D(features, 3, padding=1, activation='relu', prefix='conv2_'),
-                   nn.GlobalAvgPool2D(prefix='pool2_'), nn.Flatten())
+        branch.add(
+            nn.Conv2D(hidden, 3, padding=1, activation='relu', prefix='conv1_'),
+            nn.MaxPool2D(2, 2, prefix='pool1_'),
+            nn.Conv2D(features, 3, padding=1, activation='relu', prefix='conv2_'),
+            nn.GlobalAvgPool2D(prefix='pool2_'),
+            nn.Flatten(),
+        )
     return branch
 
 
 class Recognition(HybridBlock):
     """The recognition module: regions of F_r to 128-D embeddings, as the teacher writes them.
 
-    With landmarks (Models A, B, C) the face gives 512 features and each landmark window, by a branch of its own, 128; without
-    (Model D) the face gives 1024. A fully-connected layer follows.
+    With landmarks (Models A, B, C) the face gives 512 features and each landmark window, by a branch of its
+    own, 128; without (Model D) the face gives 1024. A fully-connected layer follows.
 
     Parameters
     ----------
@@ -114,7 +121,9 @@ class Recognition(HybridBlock):
     (R, 128) raw embeddings: neither centred nor of unit length.
     """
 
-    def __init__(self, frame: MapFrame, size: int, roi_op: str, face_hidden: int, landmark_hidden: int, **kwargs):
+    def __init__(
+        self, frame: MapFrame, size: int, roi_op: str, face_hidden: int, landmark_hidden: int, **kwargs
+    ):
         super().__init__(**kwargs)
         with self.name_scope():
             self.regions = RoiRegions(frame, size, roi_op, landmarks=landmark_hidden > 0, prefix='regions_')

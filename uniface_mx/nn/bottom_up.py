@@ -1,4 +1,5 @@
 """The bottom-up pathway: the trunk and the extra levels on top of it (sections III.A and III.B)."""
+
 from __future__ import annotations
 
 from typing import Sequence
@@ -11,8 +12,8 @@ from uniface_mx.nn.conv import conv_unit
 class BottomUp(HybridBlock):
     """Maps of falling size, finest first: 36, 18, 9 from the trunk, then 5, 3, 2, 1.
 
-    An extra level is a 1x1 convolution to half its channels, a 3x3 convolution, and a max-pool of 3 with stride 2 and
-    padding 1: the paper's "extra convolutional layers" and "pooling layers with a stride of 2".
+    An extra level is a 1x1 convolution to half its channels, a 3x3 convolution, and a max-pool of 3 with
+    stride 2 and padding 1: the paper's "extra convolutional layers" and "pooling layers with a stride of 2".
 
     Parameters
     ----------
@@ -30,8 +31,11 @@ class BottomUp(HybridBlock):
             for number, channels in enumerate(extra_channels):
                 level = nn.HybridSequential(prefix='extra{}_'.format(number))
                 with level.name_scope():
-                    level.add(conv_unit('reduce', channels // 2, 1), conv_unit('conv', channels, 3),
-                              nn.MaxPool2D(3, 2, 1, prefix='pool_'))
+                    level.add(
+                        conv_unit('reduce', channels // 2, 1),
+                        conv_unit('conv', channels, 3),
+                        nn.MaxPool2D(3, 2, 1, prefix='pool_'),
+                    )
                 self.extra.add(level)
 
     def hybrid_forward(self, F, data):

@@ -1,4 +1,5 @@
 """The detection module: 16 outputs an anchor, then non-maximum suppression (section III.C)."""
+
 from __future__ import annotations
 
 from mxnet.gluon import HybridBlock, nn
@@ -8,7 +9,7 @@ CANDIDATES = 400
 
 
 class DetectionHeads(HybridBlock):
-    """One 3x3 convolution a level: 2 class logits, 4 box offsets and 10 landmark offsets for each anchor of a cell.
+    """One 3x3 convolution a level: 2 class logits, 4 box and 10 landmark offsets for each anchor of a cell.
 
     Parameters
     ----------
@@ -19,8 +20,8 @@ class DetectionHeads(HybridBlock):
 
     Outputs
     -------
-    Class logits (N, M, 2), background first; box offsets (N, M, 4); landmark offsets (N, M, 10), x and y by turns. Their
-    order along M is that of `anchors.anchor_grid`.
+    Class logits (N, M, 2), background first; box offsets (N, M, 4); landmark offsets (N, M, 10), x and y by
+    turns. Their order along M is that of `anchors.anchor_grid`.
     """
 
     def __init__(self, num_levels: int, anchors_per_cell: int, **kwargs):
@@ -28,13 +29,19 @@ class DetectionHeads(HybridBlock):
         with self.name_scope():
             self.heads = nn.HybridSequential(prefix='')
             for number in range(num_levels):
-                self.heads.add(nn.Conv2D(anchors_per_cell * OUTPUTS, 3, padding=1, prefix='level{}_'.format(number)))
+                self.heads.add(
+                    nn.Conv2D(anchors_per_cell * OUTPUTS, 3, padding=1, prefix='level{}_'.format(number))
+                )
 
     def hybrid_forward(self, F, *levels):
-        rows = [F.reshape(F.transpose(head(level), axes=(0, 2, 3, 1)), shape=(0, -1, OUTPUTS))
-                for head, level in zip(self.heads, levels)]
+        rows = [
+            F.reshape(F.transpose(head(level), axes=(0, 2, 3, 1)), shape=(0, -1, OUTPUTS))
+            for head, level in zip(self.heads, levels)
+        ]
         outputs = F.concat(*rows, dim=1)
-        return tuple(F.slice_axis(outputs, axis=2, begin=begin, end=end) for begin, end in ((0, 2), (2, 6), (6, 16)))
+        return tuple(
+            F.slice_axis(outputs, axis=2, begin=begin, end=end) for begin, end in ((0, 2), (2, 6), (6, 16))
+        )
 
 
 class Suppression(HybridBlock):
@@ -54,13 +61,28 @@ class Suppression(HybridBlock):
     (N, K, 15): score, box ``xyxy``, five landmarks, in input pixels; rows of -1 behind the last face.
     """
 
-    def __init__(self, max_faces: int, score_threshold: float, iou_threshold: float, candidates: int = CANDIDATES, **kwargs):
+    def __init__(
+        self,
+        max_faces: int,
+        score_threshold: float,
+        iou_threshold: float,
+        candidates: int = CANDIDATES,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self._max_faces = max_faces
         self._nms = dict(valid_thresh=score_threshold, overlap_thresh=iou_threshold, topk=candidates)
 
     def hybrid_forward(self, F, class_logits, boxes, landmarks):
         scores = F.slice_axis(F.softmax(class_logits, axis=2), axis=2, begin=1, end=2)
-        rows = F.contrib.box_nms(F.concat(scores, boxes, landmarks, dim=2), coord_start=1, score_index=0, id_index=-1,
-                                 force_suppress=True, in_format='corner', out_format='corner', **self._nms)
+        rows = F.contrib.box_nms(
+            F.concat(scores, boxes, landmarks, dim=2),
+            coord_start=1,
+            score_index=0,
+            id_index=-1,
+            force_suppress=True,
+            in_format='corner',
+            out_format='corner',
+            **self._nms,
+        )
         return F.slice_axis(rows, axis=1, begin=0, end=self._max_faces)

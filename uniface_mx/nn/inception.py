@@ -1,4 +1,5 @@
 """The Inception-v3 trunk (section III.A), cut before its classifier."""
+
 from __future__ import annotations
 
 from collections import namedtuple
@@ -14,37 +15,67 @@ AVERAGE_POOL, MAX_POOL = 'average pool', 'max pool'
 
 
 def _a(pool_channels):
-    return (('branch1x1', Unit(64, 1)),
-            ('branch5x5', Unit(48, 1), Unit(64, 5)),
-            ('branch3x3dbl', Unit(64, 1), Unit(96, 3), Unit(96, 3)),
-            ('branch_pool', AVERAGE_POOL, Unit(pool_channels, 1)))
+    return (
+        ('branch1x1', Unit(64, 1)),
+        ('branch5x5', Unit(48, 1), Unit(64, 5)),
+        ('branch3x3dbl', Unit(64, 1), Unit(96, 3), Unit(96, 3)),
+        ('branch_pool', AVERAGE_POOL, Unit(pool_channels, 1)),
+    )
 
 
 def _c(middle):
-    return (('branch1x1', Unit(192, 1)),
-            ('branch7x7', Unit(middle, 1), Unit(middle, (1, 7)), Unit(192, (7, 1))),
-            ('branch7x7dbl', Unit(middle, 1), Unit(middle, (7, 1)), Unit(middle, (1, 7)), Unit(middle, (7, 1)),
-             Unit(192, (1, 7))),
-            ('branch_pool', AVERAGE_POOL, Unit(192, 1)))
+    return (
+        ('branch1x1', Unit(192, 1)),
+        ('branch7x7', Unit(middle, 1), Unit(middle, (1, 7)), Unit(192, (7, 1))),
+        (
+            'branch7x7dbl',
+            Unit(middle, 1),
+            Unit(middle, (7, 1)),
+            Unit(middle, (1, 7)),
+            Unit(middle, (7, 1)),
+            Unit(192, (1, 7)),
+        ),
+        ('branch_pool', AVERAGE_POOL, Unit(192, 1)),
+    )
 
 
-_E = (('branch1x1', Unit(320, 1)),
-      ('branch3x3', Unit(384, 1), (Unit(384, (1, 3)), Unit(384, (3, 1)))),
-      ('branch3x3dbl', Unit(448, 1), Unit(384, 3), (Unit(384, (1, 3)), Unit(384, (3, 1)))),
-      ('branch_pool', AVERAGE_POOL, Unit(192, 1)))
+_E = (
+    ('branch1x1', Unit(320, 1)),
+    ('branch3x3', Unit(384, 1), (Unit(384, (1, 3)), Unit(384, (3, 1)))),
+    ('branch3x3dbl', Unit(448, 1), Unit(384, 3), (Unit(384, (1, 3)), Unit(384, (3, 1)))),
+    ('branch_pool', AVERAGE_POOL, Unit(192, 1)),
+)
 
-# A block is a tuple of branches that are concatenated. A branch is a name and its steps: a unit, a pool, or a tuple of
-# units that all see the step before and are concatenated.
+# A block is a tuple of branches that are concatenated. A branch is a name and its steps: a unit, a pool, or a
+# tuple of units that all see the step before and are concatenated.
 STAGES = (
     (('mixed_5b', _a(32)), ('mixed_5c', _a(64)), ('mixed_5d', _a(64))),
-    (('mixed_6a', (('branch3x3', Unit(384, 3, 2)),
-                   ('branch3x3dbl', Unit(64, 1), Unit(96, 3), Unit(96, 3, 2)),
-                   ('branch_pool', MAX_POOL))),
-     ('mixed_6b', _c(128)), ('mixed_6c', _c(160)), ('mixed_6d', _c(160)), ('mixed_6e', _c(192))),
-    (('mixed_7a', (('branch3x3', Unit(192, 1), Unit(320, 3, 2)),
-                   ('branch7x7x3', Unit(192, 1), Unit(192, (1, 7)), Unit(192, (7, 1)), Unit(192, 3, 2)),
-                   ('branch_pool', MAX_POOL))),
-     ('mixed_7b', _E), ('mixed_7c', _E)),
+    (
+        (
+            'mixed_6a',
+            (
+                ('branch3x3', Unit(384, 3, 2)),
+                ('branch3x3dbl', Unit(64, 1), Unit(96, 3), Unit(96, 3, 2)),
+                ('branch_pool', MAX_POOL),
+            ),
+        ),
+        ('mixed_6b', _c(128)),
+        ('mixed_6c', _c(160)),
+        ('mixed_6d', _c(160)),
+        ('mixed_6e', _c(192)),
+    ),
+    (
+        (
+            'mixed_7a',
+            (
+                ('branch3x3', Unit(192, 1), Unit(320, 3, 2)),
+                ('branch7x7x3', Unit(192, 1), Unit(192, (1, 7)), Unit(192, (7, 1)), Unit(192, 3, 2)),
+                ('branch_pool', MAX_POOL),
+            ),
+        ),
+        ('mixed_7b', _E),
+        ('mixed_7c', _E),
+    ),
 )
 MIN_CHANNELS = 16
 
@@ -57,32 +88,40 @@ def scale_channels(channels: int, width: float) -> int:
 class InceptionTrunk(HybridBlock):
     """Inception-v3 up to its last mixed block.
 
-    From (N, 3, 300, 300) to maps of 36x36, 18x18 and 9x9 cells with 288, 768 and 2048 channels (times ``width``): the
-    outputs of mixed_5d, mixed_6e and mixed_7c.
+    From (N, 3, 300, 300) to maps of 36x36, 18x18 and 9x9 cells with 288, 768 and 2048 channels (times
+    ``width``): the outputs of mixed_5d, mixed_6e and mixed_7c.
 
     Parameters
     ----------
     width : float
         Multiplier of every channel number.
     same_padding : bool
-        Pad the 192-filter convolution and both reductions by 1. Stock Inception-v3 does not, and gives 35, 17 and 8
-        cells (and from 299 pixels the shapes that its classifier knows). No weight's shape depends on it.
+        Pad the 192-filter convolution and both reductions by 1. Stock Inception-v3 does not, and gives 35, 17
+        and 8 cells (and from 299 pixels the shapes that its classifier knows). No weight's shape depends on
+        it.
     count_include_pad : bool
-        Whether average pooling counts its padding, as Gluon's and torchvision's Inception-v3 do and Keras' does not.
+        Whether average pooling counts its padding, as Gluon's and torchvision's Inception-v3 do and Keras'
+        does not.
     """
 
-    def __init__(self, width: float = 1.0, same_padding: bool = True, count_include_pad: bool = True, **kwargs):
+    def __init__(
+        self, width: float = 1.0, same_padding: bool = True, count_include_pad: bool = True, **kwargs
+    ):
         super().__init__(**kwargs)
         self._width = width
         self._reduction_padding = 1 if same_padding else 0
         self.count_include_pad = count_include_pad
         with self.name_scope():
             self.stem = nn.HybridSequential(prefix='')
-            self.stem.add(self._unit('conv_1a', Unit(32, 3, 2), padding=0), self._unit('conv_2a', Unit(32, 3), padding=0),
-                          self._unit('conv_2b', Unit(64, 3)), nn.MaxPool2D(3, 2, prefix='pool_1_'),
-                          self._unit('conv_3b', Unit(80, 1)),
-                          self._unit('conv_4a', Unit(192, 3), padding=self._reduction_padding),
-                          nn.MaxPool2D(3, 2, prefix='pool_2_'))
+            self.stem.add(
+                self._unit('conv_1a', Unit(32, 3, 2), padding=0),
+                self._unit('conv_2a', Unit(32, 3), padding=0),
+                self._unit('conv_2b', Unit(64, 3)),
+                nn.MaxPool2D(3, 2, prefix='pool_1_'),
+                self._unit('conv_3b', Unit(80, 1)),
+                self._unit('conv_4a', Unit(192, 3), padding=self._reduction_padding),
+                nn.MaxPool2D(3, 2, prefix='pool_2_'),
+            )
             for number, blocks in enumerate(STAGES):
                 stage = nn.HybridSequential(prefix='')
                 for name, branches in blocks:

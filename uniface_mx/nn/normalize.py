@@ -1,4 +1,5 @@
 """Scaling of the pixels, the graph's first step (section IV.A)."""
+
 from __future__ import annotations
 
 from typing import Tuple
@@ -12,17 +13,21 @@ CHANNEL_STD = (58.395, 57.12, 57.375)
 class ChannelNormalize(HybridBlock):
     """Subtract a fixed mean from each channel and divide by a fixed deviation.
 
-    Input and output are (N, 3, H, W); input RGB, 0..255. The numbers stand in the graph as scalars, so that there is no
-    parameter that a later training could change.
+    Input and output are (N, 3, H, W); input RGB, 0..255. The numbers stand in the graph as scalars, so that
+    there is no parameter that a later training could change.
     """
 
-    def __init__(self, mean: Tuple[float, ...] = CHANNEL_MEAN, std: Tuple[float, ...] = CHANNEL_STD, **kwargs):
+    def __init__(
+        self, mean: Tuple[float, ...] = CHANNEL_MEAN, std: Tuple[float, ...] = CHANNEL_STD, **kwargs
+    ):
         super().__init__(**kwargs)
         self._mean, self._std = mean, std
 
     def hybrid_forward(self, F, data):
-        channels = [(F.slice_axis(data, axis=1, begin=i, end=i + 1) - mean) / std
-                    for i, (mean, std) in enumerate(zip(self._mean, self._std))]
+        channels = [
+            (F.slice_axis(data, axis=1, begin=i, end=i + 1) - mean) / std
+            for i, (mean, std) in enumerate(zip(self._mean, self._std))
+        ]
         return F.concat(*channels, dim=1)
 
 

@@ -1,4 +1,5 @@
 """The top-down pathway and the recognition map F_r (section III.B, Eq. (1))."""
+
 from __future__ import annotations
 
 from typing import Sequence
@@ -11,9 +12,9 @@ from uniface_mx.nn.conv import deconv_unit
 class TopDown(HybridBlock):
     """Fuse all levels of the bottom-up pathway into F_r.
 
-    Eq. (1): ``F_td(i + 1) = upsample(F_td(i) + F_bu(i))`` from the coarsest level, where F_td is 0, to the finest; nearest
-    neighbour, cut to the next level's size where that is odd. The finest level is added too, then each deconvolution
-    doubles the size: 36 to 72 to 144.
+    Eq. (1): ``F_td(i + 1) = upsample(F_td(i) + F_bu(i))`` from the coarsest level, where F_td is 0, to the
+    finest; nearest neighbour, cut to the next level's size where that is odd. The finest level is added too,
+    then each deconvolution doubles the size: 36 to 72 to 144.
 
     Parameters
     ----------
