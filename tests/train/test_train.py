@@ -1,0 +1,215 @@
+"""tools/train.py in this process: errors of use, what a run leaves behind, losses that are not finite."""
+import json
+import re
+from dataclasses import replace
+
+import mxnet as mx
+import numpy as np
+import pytest
+import yaml
+from drawn import TEACHERS, write_records
+
+from tools.train import main
+from uniface_mx.config import load_config
+from uniface_mx.data.records import EMBEDDING
+from uniface_mx.train import step as step_module
+from uniface_mx.train.build import build_trainer
+from uniface_mx.train.errors import TrainError
+from uniface_mx.train.group import parse_devices
+from uniface_mx.train.log import Log
+
+
+def call(configuration, run, *arguments):
+    return main(['--config', str(configuration.path), '--out', str(run), *arguments])
+
+
+def settings(*values):
+    return [word for value in values for word in ('--set', value)]
+
+
+def rows(run):
+    return [json.loads(line) for line in (run / 'metrics.jsonl').read_text().splitlines()]
+
+
+def test_a_run_leaves_what_it_was_and_what_it_did(configuration, tmp_path, capsys):
+    run = tmp_path / 'run'
+    assert call(configuration, run, *settings('data.validation=[{path: faces}]', 'validation.images=4', 'validation.every=2',
+                                              'validation.batch_size=4', 'training.tensorboard=true')) == 0
+    train, validation = ([row for row in rows(run) if row['kind'] == kind] for kind in ('train', 'validation'))
+    assert [row['iteration'] for row in train] == [1, 2, 3, 4] and [row['iteration'] for row in validation] == [2, 4]
+    terms = ('classification', 'box', 'landmarks', 'mimic', 'contrast')
+    for row in train:
+        assert row['loss'] == pytest.approx(sum(row[name] for name in terms))
+        assert {'rate', 'gradient_norm', 'canvases_per_second', 'faces_per_second', 'waiting'} <= set(row)
+    assert train[-1]['canvases'] == 16 and train[-1]['faces'] > 0
+    assert {'average_precision', 'recall', 'cosine', *terms} <= set(validation[0])
+    assert load_config(run / 'config.yaml').training.tensorboard
+    sitting, = json.loads((run / 'run.json').read_text())['sittings']
+    assert sitting['seed'] == 0 and 'commit' in sitting['revision'] and sitting['versions']['mxnet']
+    assert set(sitting['records']) == {'faces', 'negatives'} and len(sitting['records']['faces']['sha256']) == 64
+    assert list((run / 'tensorboard').iterdir()) and (run / 'last.params').is_file() and (run / 'best.params').is_file()
+    state = json.loads((run / 'checkpoints' / '00000004' / 'state.json').read_text())['state']
+    assert state['teachers'] == TEACHERS and len(state['mean_embedding']) == 128
+    shown = capsys.readouterr().err
+    assert 'cls' in shown and 'rate 0.005' in shown and 'canvases/s' in shown and 'faces/s' in shown and 'waiting' in shown
+
+
+def test_going_on_does_what_was_left(configuration, tmp_path, capsys):
+    run = tmp_path / 'run'
+    assert call(configuration, run) == 0
+    assert call(configuration, run, '--resume', *settings('training.iterations=6')) == 0
+    assert [row['iteration'] for row in rows(run)] == [1, 2, 3, 4, 5, 6]
+    assert 'training.iterations: 4 -> 6' in capsys.readouterr().err
+    assert [sitting['from_iteration'] for sitting in json.loads((run / 'run.json').read_text())['sittings']] == [0, 4]
+
+
+@pytest.mark.parametrize('given, message', [
+    (['optimizer.learning_rat=1'], 'did you mean optimizer.learning_rate'),
+    (['training.iterations=many'], 'training.iterations must be a whole number'),
+    (['training.batch_size=3', 'training.accumulate=2'], 'training.batch_size: 3 is not a multiple of 2'),
+    (['training.devices=[tpu]'], "'tpu' is no device"),
+    (['training.devices=[gpu(7)]'], 'there is no gpu\\(7\\)'),
+    (['training.devices=[cpu, cpu(0)]'], 'each once'),
+    (['data.train=[]'], 'names no record set'),
+    (['data.train=[{path: no_such_set}]'], 'no_such_set'),
+    (['optimizer.frozen=[trunc_*]'], 'fits no parameter'),
+    (['model.name=uniface_e'], 'unknown model'),
+    (['training.init=no_such_weights'], 'no file, no exported model'),
+    (['training.backbone=no_such_file.params'], 'no such file'),
+    (['training.kvstore=dist_sync'], 'uniface_mx.train.launch')])
+def test_what_cannot_be_is_told_in_a_line(configuration, tmp_path, capsys, given, message):
+    assert call(configuration, tmp_path / 'run', *settings(*given)) == 1
+    told = capsys.readouterr().err
+    assert re.search(message, told) and 'Traceback' not in told and told.startswith('train: ')
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(configuration, tmp_path, capsys):
+    assert call(configuration, tmp_path / 'run', *settings('training.iterations=1')) == 0
+    assert call(configuration, tmp_path / 'run') == 1
+    assert '--resume' in capsys.readouterr().err
+
+
+def test_records_without_embeddings_teach_detection_alone(configuration, tmp_path, capsys):
+    write_records(tmp_path / 'plain', [1, 2, 1], embeddings=False, teachers={})
+    common = ['data.root={}'.format(tmp_path), 'data.train=[{path: plain}]', 'training.iterations=1']
+    assert call(configuration, tmp_path / 'run', *settings(*common)) == 1
+    assert 'no record set has embeddings' in capsys.readouterr().err
+    assert call(configuration, tmp_path / 'run', *settings(*common, 'losses.mimic=0', 'losses.contrast=0')) == 0
+
+
+def test_another_teacher_is_refused_when_going_on(configuration, tmp_path, capsys):
+    other = {'embeddings': dict(TEACHERS['embeddings'], sha256='b' * 64)}
+    write_records(tmp_path / 'faces', [1, 2, 1], teachers=other)
+    assert call(configuration, tmp_path / 'run', *settings('training.iterations=1')) == 0
+    assert call(configuration, tmp_path / 'run', '--resume', *settings(
+        'data.root={}'.format(tmp_path), 'data.train=[{path: faces}]')) == 1
+    assert 'cannot be mixed' in capsys.readouterr().err
+
+
+def test_print_config_prints_what_would_run(configuration, capsys):
+    assert call(configuration, 'unused', '--print-config', '--on-nan', 'skip', '--init', 'x.params') == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed['training']['on_nan'] == 'skip' and printed['training']['init'] == 'x.params'
+    assert printed['model']['name'] == 'uniface_a_lite' and printed['optimizer']['momentum'] == 0.9
+
+
+@pytest.fixture
+def poisoned(monkeypatch):
+    """Lets labels of given positions hold an embedding that is no number."""
+    positions, make = set(), step_module.Step.__call__
+    seen = [0]
+
+    def call_step(self, batch, rate, predicted):
+        if seen[0] in positions:
+            batch.label[..., EMBEDDING] = np.inf
+        seen[0] += 1
+        return make(self, batch, rate, predicted)
+
+    monkeypatch.setattr(step_module.Step, '__call__', call_step)
+    return positions
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(configuration, tmp_path, capsys, poisoned):
+    poisoned.add(2)
+    run = tmp_path / 'run'
+    assert call(configuration, run, *settings('data.train=[{path: faces}]', 'augmentation.mosaic=0')) == 1
+    told = capsys.readouterr().err
+    assert 'the loss of iteration 3 is not finite' in told and 'mimic' in told and 'classification' in told and 'record' in told
+    kept = json.loads((run / 'not_finite' / '00000003.0.json').read_text())
+    assert len(kept['keys']) == 4 and all('faces.rec, record' in key for keys in kept['keys'] for key in keys)
+    assert set(kept['terms']) == {'classification', 'box', 'landmarks', 'mimic', 'contrast'}
+    assert [row['iteration'] for row in rows(run)] == [1, 2]
+
+
+def test_skipping_counts_and_gives_up(configuration, tmp_path, capsys, poisoned):
+    poisoned.update((1, 3, 4))
+    run = tmp_path / 'run'
+    common = ('data.train=[{path: faces}]', 'augmentation.mosaic=0', 'training.nan_limit=2', 'training.iterations=8')
+    assert call(configuration, run, '--on-nan', 'skip', *settings(*common)) == 1
+    assert 'step 3 that was skipped, training.nan_limit is 2' in capsys.readouterr().err
+    found = rows(run)
+    assert [row['skipped'] for row in found] == [0, 1, 1, 2] and found[1]['loss'] is None and found[2]['loss'] is not None
+
+
+def test_training_begins_with_given_weights(configuration, tmp_path):
+    call(configuration, tmp_path / 'first', *settings('training.iterations=1'))
+    trainer = build_trainer(configuration('training.init={}'.format(tmp_path / 'first' / 'last.params')), tmp_path / 'second')
+    stored = mx.nd.load(str(tmp_path / 'first' / 'last.params'))
+    assert all((array.asnumpy() == stored[name].asnumpy()).all() for name, array in trainer.weights().items())
+    trainer.log.close()
+
+
+def test_the_embeddings_begin_at_their_mean(configuration, tmp_path, records):
+    trainer = build_trainer(configuration(), tmp_path / 'run')
+    mean = np.array(json.loads((records / 'faces.json').read_text())['mean_embedding'], np.float32)
+    weights = trainer.weights()
+    np.testing.assert_array_equal(weights['arg:recognition_embedding_bias'].asnumpy(), mean)
+    assert 0 < np.abs(weights['arg:recognition_embedding_weight'].asnumpy()).max() < 0.01
+    trainer.log.close()
+
+
+def test_equal_seeds_begin_equally_and_others_do_not(configuration, tmp_path):
+    weights, batches = [], []
+    for name, seed in (('a', 1), ('b', 1), ('c', 2)):
+        trainer = build_trainer(configuration('training.seed={}'.format(seed)), tmp_path / name)
+        weights.append(trainer.weights()['arg:heads_level0_weight'].asnumpy())
+        batches.append(trainer.loader.make(0))
+        trainer.log.close()
+    assert (weights[0] == weights[1]).all() and (weights[0] != weights[2]).any()
+    assert batches[0].keys == batches[1].keys and (batches[0].data == batches[1].data).all()
+    assert batches[0].keys != batches[2].keys
+
+
+def test_rows_behind_the_checkpoint_go_and_cut_lines_too(tmp_path):
+    (tmp_path / 'metrics.jsonl').write_text('{"kind": "train", "iteration": 1}\n{"kind": "train", "iteration": 2}\n'
+                                            '{"kind": "train", "iteration": 3}\n{"kind": "tra')
+    log = Log(tmp_path, 2, 5, tensorboard=False)
+    log.row('train', 3, {'loss': 0.5, 'nothing': None, 'infinite': float('inf')})
+    log.close()
+    assert rows(tmp_path) == [{'kind': 'train', 'iteration': 1}, {'kind': 'train', 'iteration': 2},
+                              {'kind': 'train', 'iteration': 3, 'loss': 0.5, 'nothing': None, 'infinite': None}]
+
+
+def test_devices_by_name():
+    assert parse_devices(['cpu', 'cpu(1)']) == [mx.cpu(0), mx.cpu(1)]
+    with pytest.raises(TrainError):
+        parse_devices([])
+
+
+@pytest.mark.parametrize('name', ['a', 'b', 'c', 'd'])
+def test_the_four_differ_in_nothing_but_the_model(name):
+
+    one, other = load_config('lite_a'), load_config('lite_{}'.format(name))
+    assert other.model.name == 'uniface_{}_lite'.format(name) and other.model.overrides() == {}
+    assert replace(other, model=one.model) == one
+    big = load_config('model_{}'.format(name))
+    assert replace(big, model=load_config('paper').model) == load_config('paper')
+
+
+def test_the_papers_settings():
+    paper = load_config('paper')
+    assert (paper.optimizer.name, paper.optimizer.learning_rate, paper.schedule.name, paper.schedule.factor) == (
+        'sgd', 0.1, 'plateau', 0.1)
+    assert (paper.training.batch_size, paper.training.iterations, paper.losses.contrast, paper.model.name) == (
+        32, 120000, 0, 'uniface_a')
+    assert load_config('fddb').losses.mimic == 0
