@@ -3,7 +3,7 @@ EXTRAS ?= cpu,onnx,teachers,gallery,dask,dev
 JOBS ?= 2
 RUN := .venv/bin/python
 
-.PHONY: test demo train-demo symbols clean
+.PHONY: test demo train-demo overfit symbols clean
 
 test: .venv/ready
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile tests
@@ -20,6 +20,10 @@ train-demo: .venv/ready
 	$(RUN) tools/export.py --run $(DEMO)/run --out $(DEMO)/model --split
 	$(RUN) tools/detect.py --model $(DEMO)/model/uniface_a_lite $(DEMO)/photos --out $(DEMO)/faces --embeddings
 	$(RUN) tools/demo.py compare --records $(DEMO)/records $(DEMO)/records-negatives --faces $(DEMO)/faces/faces.jsonl
+
+# Learn 32 real photos by heart: make overfit RECORDS=DIR/net_7876
+overfit: .venv/ready
+	$(RUN) -m uniface_mx.train.overfit --records $(RECORDS) --out runs/overfit
 
 symbols: .venv/ready
 	$(RUN) tools/export.py --symbols symbols

@@ -1,4 +1,4 @@
-"""Weights to begin with: random ones, those of a whole network, or of its trunk."""
+"""Weights to begin with: random ones, or those of a trained network."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from uniface_mx.train.errors import TrainError
 
 
 # Deviations of the layers that give outputs, whose biases begin where an untaught output should lie.
-OUTPUTS = {'heads_': 0.01, 'recognition_embedding_': 0.001}
+OUTPUTS = {'heads_': 0.01, 'recognition_embedding_': 0.0002}
 
 
 class StartWeights(mx.init.MSRAPrelu):
@@ -78,17 +78,3 @@ def load_start(net: Uniface, start: str, devices: Sequence[mx.Context], teachers
     if manifest.get('mean_embedding'):
         bias = net.recognition.embedding.bias
         bias.set_data(bias.data(devices[0]) + mx.nd.array(manifest['mean_embedding'], ctx=devices[0]))
-
-
-def load_backbone(net: Uniface, path: str, devices: Sequence[mx.Context]) -> None:
-    """Fill the trunk (both of Model B's) from a file that ``tools/import_backbone.py`` wrote.
-
-    Raises
-    ------
-    TrainError
-        The file is damaged, or was made for another trunk: of another width or pooling rule.
-    """
-    try:
-        load_trunk(net, path, list(devices))
-    except UnifaceError as error:
-        raise TrainError('training.backbone: {}'.format(error)) from None
