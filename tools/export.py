@@ -62,7 +62,9 @@ def chosen_model(arguments: argparse.Namespace):
     else:
         randomize(net, arguments.random)
     weights = {'params': arguments.params} if arguments.params else {'random': arguments.random}
-    return TrainedModel(net, arguments.model, None, {'model': dict(name=arguments.model, overrides=overrides, **weights)})
+    return TrainedModel(
+        net, arguments.model, None, {'model': dict(name=arguments.model, overrides=overrides, **weights)}
+    )
 
 
 def export(arguments: argparse.Namespace) -> None:
@@ -70,8 +72,15 @@ def export(arguments: argparse.Namespace) -> None:
     from uniface_mx.export import export_model
 
     model = chosen_model(arguments)
-    differences = export_model(model.net, arguments.name or model.name, arguments.out, arguments.split, arguments.onnx,
-                               model.mean, model.details)
+    differences = export_model(
+        model.net,
+        arguments.name or model.name,
+        arguments.out,
+        arguments.split,
+        arguments.onnx,
+        model.mean,
+        model.details,
+    )
     for what, difference in differences.items():
         print('{}: largest difference from Gluon {:.1e}'.format(what, difference))
 
@@ -89,9 +98,13 @@ def main(argv=None) -> int:
     parser.add_argument('--model', help='uniface_a ... uniface_d, uniface_a_lite ... uniface_d_lite')
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument('--params', help='file of weights')
-    weights.add_argument('--run', metavar='DIR', help='a folder of tools/train.py: its model, weights and mean embedding')
+    weights.add_argument(
+        '--run', metavar='DIR', help='a folder of tools/train.py: its model, weights and mean embedding'
+    )
     weights.add_argument('--random', type=seed, metavar='SEED', help='random weights instead')
-    parser.add_argument('--checkpoint', choices=('best', 'last'), default='best', help='of --run (%(default)s)')
+    parser.add_argument(
+        '--checkpoint', choices=('best', 'last'), default='best', help='of --run (%(default)s)'
+    )
     parser.add_argument('--out', help='folder to write into')
     parser.add_argument('--name', help='name of the files; by default the model\'s')
     parser.add_argument(
@@ -110,10 +123,13 @@ def main(argv=None) -> int:
             print(summary())
         elif arguments.symbols:
             write_symbols(arguments.symbols)
-        elif not arguments.out or not (arguments.run or arguments.model and (
-                arguments.params or arguments.random is not None)):
-            parser.error('give --out and --run, or --out, --model and one of --params and --random (or --summary, or '
-                         '--symbols DIR)')
+        elif not arguments.out or not (
+            arguments.run or arguments.model and (arguments.params or arguments.random is not None)
+        ):
+            parser.error(
+                'give --out and --run, or --out, --model and one of --params and --random (or --summary, or '
+                '--symbols DIR)'
+            )
         else:
             export(arguments)
     except (UnifaceError, OSError) as error:
