@@ -94,6 +94,10 @@ def test_overrides():
         ('uniface_a', {'normalization': 'none'}, "normalization is 'none'; choose one of channel, image"),
         ('uniface_a', {'max_faces': 0}, 'max_faces is 0; choose a number from 1 to 400'),
         ('uniface_a', {'max_faces': 401}, 'max_faces is 401'),
+        ('uniface_a', {'max_faces': 'many'}, "max_faces is 'many'"),
+        ('uniface_a', {'anchor_heights': (24, 48)}, 'anchor_heights has 2 heights; .* each of the 7 levels'),
+        ('uniface_a', {'extra_channels': (64,)}, 'anchor_heights has 7 heights; .* each of the 4 levels'),
+        (None, {}, 'unknown model None; valid names'),
     ],
 )
 def test_errors(name, overrides, message):

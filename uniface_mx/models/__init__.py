@@ -30,7 +30,7 @@ def get_model(name: str, **overrides) -> Uniface:
     if name not in PRESETS:
         raise UnifaceError(
             'unknown model {!r}{}; valid names: {}'.format(
-                name, suggestion(name, PRESETS), ', '.join(sorted(PRESETS))
+                name, suggestion(str(name), PRESETS), ', '.join(sorted(PRESETS))
             )
         )
     arguments = inspect.signature(build_uniface).parameters

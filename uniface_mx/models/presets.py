@@ -17,6 +17,7 @@ from uniface_mx.nn.top_down import CoarseMap, TopDown
 
 INPUT_SIZE = 300
 COARSE_LEVEL = 2
+TRUNK_LEVELS = 3
 
 
 def build_uniface(
@@ -71,7 +72,8 @@ def build_uniface(
     Raises
     ------
     UnifaceError
-        ``roi_op`` or ``normalization`` is none of the choices, or ``max_faces`` is out of range.
+        ``roi_op`` or ``normalization`` is none of the choices, ``max_faces`` is out of range, or
+        ``anchor_heights`` has not one height for each level.
     """
     for argument, value, choices in (
         ('roi_op', roi_op, ROI_OPS),
@@ -81,9 +83,15 @@ def build_uniface(
             raise UnifaceError(
                 '{} is {!r}; choose one of {}'.format(argument, value, ', '.join(sorted(choices)))
             )
-    if not 1 <= max_faces <= CANDIDATES:
+    if not isinstance(max_faces, int) or not 1 <= max_faces <= CANDIDATES:
         raise UnifaceError('max_faces is {!r}; choose a number from 1 to {}'.format(max_faces, CANDIDATES))
-    num_levels = len(anchor_heights)
+    num_levels = TRUNK_LEVELS + len(extra_channels)
+    if len(anchor_heights) != num_levels:
+        raise UnifaceError(
+            'anchor_heights has {} heights; give one for each of the {} levels'.format(
+                len(anchor_heights), num_levels
+            )
+        )
 
     def bottom_up(name):
         trunk = InceptionTrunk(width, count_include_pad=count_include_pad, prefix=name + 'trunk_')
