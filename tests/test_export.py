@@ -212,6 +212,7 @@ def test_params_in_every_dress(folder, tmp_path):
         tool.main(['--model', NAME, '--params', str(tmp_path / 'gluon.params'), '--out', str(tmp_path)]) == 0
     )
     assert file_hash(tmp_path / (NAME + '-0000.params')) == file_hash(folder / (NAME + '-0000.params'))
+    assert read_manifest(tmp_path / NAME)['model']['params'] == 'gluon.params'
 
 
 def bad_params(folder, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from uniface_mx.errors import UnifaceError
 
@@ -35,8 +36,6 @@ def summary() -> str:
 
 def write_symbols(out: str) -> None:
     """Write the graphs of all models, without weights."""
-    from pathlib import Path
-
     from uniface_mx.export import inference_graphs, write_symbol
     from uniface_mx.models import PRESETS, get_model
 
@@ -61,7 +60,7 @@ def chosen_model(arguments: argparse.Namespace):
         load_weights(net, arguments.params)
     else:
         randomize(net, arguments.random)
-    weights = {'params': arguments.params} if arguments.params else {'random': arguments.random}
+    weights = {'params': Path(arguments.params).name} if arguments.params else {'random': arguments.random}
     return TrainedModel(
         net, arguments.model, None, {'model': dict(name=arguments.model, overrides=overrides, **weights)}
     )
