@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH, Record
-from uniface_mx.demo import collect_photos, compare, format_comparison, missing_faces, read_faces
+from uniface_mx.demo import collect_photos, compare, format_comparison, shortcomings, read_faces
 from uniface_mx.errors import UnifaceError
 
 POINTS = [[0.3, 0.3], [0.5, 0.3], [0.4, 0.4], [0.3, 0.5], [0.5, 0.5]]
@@ -47,8 +47,8 @@ def test_a_smaller_record_is_compared_in_the_photo_s_pixels():
     # The eyes are 0.2 of 200 pixels apart.
     np.testing.assert_allclose(only.landmark_errors, [0.1, 0], atol=1e-6)
     assert len(comparison.same) == 0
-    np.testing.assert_allclose(comparison.different, [0])
-    assert missing_faces(comparison) is None
+    np.testing.assert_allclose(comparison.different, [1])
+    assert shortcomings(comparison) is None
 
 
 def test_missed_extra_and_ignored_faces():
@@ -57,15 +57,15 @@ def test_missed_extra_and_ignored_faces():
                           'dogs.jpg': photo()})
     assert [(row.key, row.labelled, row.found, row.extra) for row in comparison.photos] == [
         ('a.jpg', 1, 0, 1), ('b.jpg', 0, 0, 1), ('dogs.jpg', 0, 0, 0)]
-    assert missing_faces(comparison) == 'a.jpg (1 of 1)'
+    assert shortcomings(comparison) == 'a.jpg: 1 of 1 faces not found; b.jpg: 1 faces found where there is none'
 
 
 def test_people_are_the_teacher_s():
     comparison = compare([record('a.jpg', label(0, 0, 5), label(0.5, 0.5, 5))],
                          {'a.jpg': photo(found(0, 0), found(0.5, 0.5))})
-    np.testing.assert_allclose(comparison.same, [1])
+    np.testing.assert_allclose(comparison.same, [0])
     table = format_comparison(comparison)
-    assert '| a.jpg | 2 | 2 | 0 | 0.0 % |' in table and 'the same person: 1.00 (1 pairs' in table
+    assert '| a.jpg | 2 | 2 | 0 | 0.0 % |' in table and 'the same person: 0.00 (1 pairs' in table
     assert 'different people: - (0 pairs' in table
 
 

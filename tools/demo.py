@@ -17,15 +17,15 @@ def run_photos(arguments: argparse.Namespace) -> int:
 
 def run_compare(arguments: argparse.Namespace) -> int:
     from uniface_mx.data.records import RecordReader
-    from uniface_mx.demo import compare, format_comparison, missing_faces, read_faces
+    from uniface_mx.demo import compare, format_comparison, shortcomings, read_faces
 
     records = [record for name in arguments.records for record in RecordReader(name)]
     comparison = compare(sorted(records, key=lambda record: record.key), read_faces(arguments.faces))
     print(format_comparison(comparison))
-    missing = missing_faces(comparison)
-    if missing:
-        print('not found: {}'.format(missing), file=sys.stderr)
-    return 1 if missing else 0
+    wrong = shortcomings(comparison)
+    if wrong:
+        print(wrong, file=sys.stderr)
+    return 1 if wrong else 0
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -35,7 +35,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     command = commands.add_parser('photos', help='collect photos: the real data\'s, or portraits in the public domain')
     command.add_argument('--out', required=True, metavar='DIR')
     command.set_defaults(run=run_photos)
-    command = commands.add_parser('compare', help='table of found and labelled faces; status 1 where one was not found')
+    command = commands.add_parser('compare', help='table of found and labelled faces; status 1 where one was missed, or seen where there is none')
     command.add_argument('--records', required=True, nargs='+', metavar='NAME', help='what the teachers labelled')
     command.add_argument('--faces', required=True, metavar='FILE', help='faces.jsonl of detect --embeddings')
     command.set_defaults(run=run_compare)

@@ -108,14 +108,15 @@ class PhotoComparison(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """`photos` one by one, and similarities of all found faces that the teacher calls the same or different people."""
+    """`photos` one by one, and distances (1 - cosine) of all found faces that are the
+    same or different people to the teacher."""
     photos: List[PhotoComparison]
     same: np.ndarray
     different: np.ndarray
 
 
 def read_faces(path: Union[str, os.PathLike]) -> Dict[str, dict]:
-    """``width``, ``height`` and ``faces`` by the photo's file name, out of the JSON lines that ``detect --embeddings`` writes."""
+    """``width``, ``height``, ``faces`` by the photo's file name, out of the lines that ``detect --embeddings`` writes."""
     try:
         lines = [json.loads(line) for line in Path(path).read_text(encoding='utf-8').splitlines()]
         return {Path(line['photo']).name: {key: line[key] for key in ('width', 'height', 'faces')}
@@ -162,8 +163,8 @@ def compare(records: Sequence[Record], photos_found: Dict[str, dict]) -> Compari
     first, second = np.triu_indices(len(own), 1)
     vectors, ours = np.array(teacher).reshape(-1, 128), np.array(own).reshape(-1, 128)
     same = np.linalg.norm(vectors[first] - vectors[second], axis=1) < SAME_PERSON
-    similarity = np.sum(ours[first] * ours[second], axis=1)
-    return Comparison(photos, similarity[same], similarity[~same])
+    distances = 1 - np.sum(ours[first] * ours[second], axis=1)
+    return Comparison(photos, distances[same], distances[~same])
 
 
 def format_comparison(comparison: Comparison) -> str:
@@ -183,12 +184,14 @@ def format_comparison(comparison: Comparison) -> str:
         lines.append(row('all', comparison.photos))
     for name, values in (('the same person', comparison.same), ('different people', comparison.different)):
         spread = ', {:.2f} to {:.2f}'.format(values.min(), values.max()) if len(values) else ''
-        lines.append('similarity of {}: {} ({} pairs{})'.format(name, mean(values, '{:.2f}'), len(values), spread))
+        lines.append('distance of {}: {} ({} pairs{})'.format(name, mean(values, '{:.2f}'), len(values), spread))
     return '\n'.join(lines)
 
 
-def missing_faces(comparison: Comparison) -> Optional[str]:
-    """Which photos have labelled faces that were not found, or None."""
-    missing = ['{} ({} of {})'.format(photo.key, photo.labelled - photo.found, photo.labelled)
-               for photo in comparison.photos if photo.found < photo.labelled]
-    return ', '.join(missing) or None
+def shortcomings(comparison: Comparison) -> Optional[str]:
+    """Labelled faces that were not found, and faces found in photos where nobody labelled one; None if there are none."""
+    found = ['{}: {} of {} faces not found'.format(photo.key, photo.labelled - photo.found, photo.labelled)
+             for photo in comparison.photos if photo.found < photo.labelled]
+    found += ['{}: {} faces found where there is none'.format(photo.key, photo.extra)
+              for photo in comparison.photos if photo.extra and not photo.labelled]
+    return '; '.join(found) or None
