@@ -174,7 +174,7 @@ def run_fddb(arguments: argparse.Namespace) -> None:
             'name': 'FDDB',
             'photos': len(annotations),
             'faces': curve.faces,
-            'image_sizes_known': sizes is not None,
+            'image_sizes': 'known' if sizes is not None else 'estimated from faces and detections',
         }
     prefix = '' if name == 'fddb' else name + '-'
     fddb.write_curves(out, curve, prefix)

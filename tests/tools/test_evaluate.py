@@ -133,7 +133,7 @@ def test_fddb_of_a_detector_and_of_its_written_output(middle, tmp_path, capsys):
     assert middle.main(fddb(tmp_path) + ['--teacher']) == 0
     figures = read_result(tmp_path / 'out' / 'fddb.json')
     assert figures['metrics']['discrete'] == {'100': 1, '500': 1, '1000': 1, '2000': 1}
-    assert figures['data']['image_sizes_known'] is True
+    assert figures['data']['image_sizes'] == 'known'
     first = (tmp_path / 'out' / 'ContROC.txt').read_text()
     assert (tmp_path / 'out' / 'fold-10-out.txt').read_text() == 'big/img_10\n1\n30 30 40 40 0.9\n'
     again = fddb(tmp_path)
