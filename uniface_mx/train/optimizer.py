@@ -78,12 +78,18 @@ class AdamW:
 
     def __init__(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8):
         self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
+        # The operator wants an array, and making one for each weight took a tenth of a small model's step.
+        self._scale, self._scales = None, {}
 
     def update(self, weight, gradient, slots, rate: float, decay: float, scale: float, step: int) -> None:
         """One weight's step, the `step`-th from 1."""
+        if scale != self._scale:
+            self._scale, self._scales = scale, {}
+        if weight.ctx not in self._scales:
+            self._scales[weight.ctx] = mx.nd.full((1,), scale, ctx=weight.ctx)
         correction = math.sqrt(1 - self._beta2 ** step) / (1 - self._beta1 ** step)
         # The operator's lr is without the decay, its eta multiplies both.
-        mx.nd.contrib.adamw_update(weight, gradient, *slots, mx.nd.full((1,), scale, ctx=weight.ctx), out=weight,
+        mx.nd.contrib.adamw_update(weight, gradient, *slots, self._scales[weight.ctx], out=weight,
                                    lr=correction, eta=rate, wd=decay, beta1=self._beta1, beta2=self._beta2,
                                    epsilon=self._epsilon)
 
