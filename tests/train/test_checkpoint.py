@@ -7,7 +7,6 @@ import sys
 import textwrap
 
 import mxnet as mx
-import numpy as np
 import pytest
 
 from uniface_mx.train import checkpoint as module

@@ -11,9 +11,10 @@ from drawn import TEACHERS, write_records
 
 from tools.train import main
 from uniface_mx.config import load_config
+from uniface_mx.data.loader import Loader
 from uniface_mx.data.records import EMBEDDING
 from uniface_mx.train import step as step_module
-from uniface_mx.train.build import build_trainer
+from uniface_mx.train.build import build_trainer, open_canvases
 from uniface_mx.train.errors import TrainError
 from uniface_mx.train.group import parse_devices
 from uniface_mx.train.log import Log
@@ -75,7 +76,7 @@ def test_going_on_does_what_was_left(configuration, tmp_path, capsys):
     (['optimizer.frozen=[trunc_*]'], 'fits no parameter'),
     (['model.name=uniface_e'], 'unknown model'),
     (['training.init=no_such_weights'], 'no file, no exported model'),
-    (['training.backbone=no_such_file.params'], 'no such file'),
+    (['training.backbone=no_such_file.params'], 'no_such_file'),
     (['training.kvstore=dist_sync'], 'uniface_mx.train.launch')])
 def test_what_cannot_be_is_told_in_a_line(configuration, tmp_path, capsys, given, message):
     assert call(configuration, tmp_path / 'run', *settings(*given)) == 1
@@ -204,6 +205,18 @@ def test_the_four_differ_in_nothing_but_the_model(name):
     assert replace(other, model=one.model) == one
     big = load_config('model_{}'.format(name))
     assert replace(big, model=load_config('paper').model) == load_config('paper')
+
+
+def test_the_four_see_the_same_pictures_in_the_same_order(records):
+    sets = ['data.root={}'.format(records), 'data.train=[{path: faces}, {path: negatives, tile: 0.5, background: 1}]']
+    streams = []
+    for name in 'abcd':
+        config = load_config('lite_{}'.format(name), sets)
+        canvases = open_canvases(config.data.train, config.data.root, config.augmentation, config.training.seed, size=60)
+        loader = Loader(canvases, 2, workers=0)
+        streams.append([loader.make(position).keys for position in range(100)])
+    assert streams[0] == streams[1] == streams[2] == streams[3]
+    assert len({str(keys) for keys in streams[0]}) > 90
 
 
 def test_the_papers_settings():

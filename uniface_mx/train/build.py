@@ -9,12 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
-import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock
 from mxnet.gluon.nn import BatchNorm
 
-from uniface_mx.backbones import load_trunk
 from uniface_mx.config import Config, as_dict, to_yaml
 from uniface_mx.data.loader import Canvases, Loader
 from uniface_mx.data.records import EMBEDDING, EMBEDDING_DIM, HAS_EMBEDDING, IGNORE, mean_embedding, require_teachers
@@ -30,7 +28,7 @@ from uniface_mx.train.log import Log
 from uniface_mx.train.optimizer import SGD, AdamW, Optimizer, choose
 from uniface_mx.train.precision import lowered
 from uniface_mx.train.schedule import Cosine, Milestones, Plateau, Schedule
-from uniface_mx.train.start import initialize, load_start
+from uniface_mx.train.start import initialize, load_backbone, load_start
 from uniface_mx.train.step import Bank, Criteria, Graphs, LossScale, Rules, Step
 from uniface_mx.train.trainer import Trainer
 from uniface_mx.train.validation import Validation
@@ -90,7 +88,7 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
     elif config.training.init:
         load_start(net, config.training.init, group.devices, facts['teachers'])
     elif config.training.backbone:
-        load_trunk(net, config.training.backbone, group.devices)
+        load_backbone(net, config.training.backbone, group.devices)
     optimizer = _optimizer(config, net, rules)
     graphs = training_graphs(net, config.training.precision, config.training.freeze_batch_norm)
 

@@ -1,6 +1,7 @@
 """Weights to begin with: random ones, or those of a trained network."""
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
@@ -18,11 +19,14 @@ from uniface_mx.train.errors import TrainError
 
 
 # Deviations of the layers that give outputs, whose biases begin where an untaught output should lie.
-OUTPUTS = {'heads_': 0.01, 'recognition_embedding_': 0.0002}
+OUTPUTS = {'heads_': 0.01, 'recognition_embedding_': 0.001}
+# The features before the last layer follow no batch norm, and are all positive: at He's scale their square length of several
+# thousand would make any step of the last layer's weights a leap of the embeddings.
+FEATURES, FEATURE_SCALE = re.compile('recognition_.*_conv2_'), 0.1
 
 
 class StartWeights(mx.init.MSRAPrelu):
-    """He's deviation for what a ReLU follows, small weights for the outputs (`OUTPUTS`)."""
+    """He's deviation for what a ReLU follows, small weights for the outputs (`OUTPUTS`) and for the features before them."""
 
     def __init__(self):
         super().__init__(factor_type='in', slope=0)
@@ -31,6 +35,8 @@ class StartWeights(mx.init.MSRAPrelu):
         deviation = next((value for start, value in OUTPUTS.items() if name.startswith(start)), None)
         if deviation is None:
             super()._init_weight(name, arr)
+            if FEATURES.match(name):
+                arr[:] *= FEATURE_SCALE
         else:
             mx.nd.random.normal(0, deviation, out=arr)
 
@@ -78,3 +84,17 @@ def load_start(net: Uniface, start: str, devices: Sequence[mx.Context], teachers
     if manifest.get('mean_embedding'):
         bias = net.recognition.embedding.bias
         bias.set_data(bias.data(devices[0]) + mx.nd.array(manifest['mean_embedding'], ctx=devices[0]))
+
+
+def load_backbone(net: Uniface, path: str, devices: Sequence[mx.Context]) -> None:
+    """Fill the trunk (both of Model B's) from a file that ``tools/import_backbone.py`` wrote.
+
+    Raises
+    ------
+    TrainError
+        The file is damaged, or was made for another trunk: of another width or pooling rule.
+    """
+    try:
+        load_trunk(net, path, list(devices))
+    except UnifaceError as error:
+        raise TrainError('training.backbone: {}'.format(error)) from None
