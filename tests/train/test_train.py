@@ -226,3 +226,27 @@ def test_the_papers_settings():
     assert (paper.training.batch_size, paper.training.iterations, paper.losses.contrast, paper.model.name) == (
         32, 120000, 0, 'uniface_a')
     assert load_config('fddb').losses.mimic == 0
+
+
+def test_smoke_runs_as_it_ships(records, tmp_path):
+    run = tmp_path / 'smoke'
+    assert main(['--config', 'smoke', '--out', str(run), *settings(
+        'data.root={}'.format(records), 'data.train=[{path: faces}]', 'data.validation=[{path: faces}]')]) == 0
+    found = rows(run)
+    assert [row['iteration'] for row in found if row['kind'] == 'train'] == [2, 4, 6]
+    assert [row['iteration'] for row in found if row['kind'] == 'validation'] == [3, 6]
+
+
+def test_a_few_photos_are_learned(configuration, tmp_path):
+    write_records(tmp_path / 'few', [2, 1], seed=5)
+    plain = load_config('overfit').augmentation
+    run = tmp_path / 'run'
+    assert call(configuration, run, *settings(
+        'data.root={}'.format(tmp_path), 'data.train=[{path: few}]', 'training.iterations=60', 'training.batch_size=2',
+        'training.checkpoint_every=60', 'optimizer.name=adamw', 'optimizer.learning_rate=0.004', 'optimizer.weight_decay=0',
+        'losses.contrast=0', 'losses.roi_source=ground_truth', 'schedule.name=cosine', 'schedule.warmup=5',
+        *('augmentation.{}={}'.format(key, value) for key, value in vars(plain).items() if isinstance(value, float)))) == 0
+    found = rows(run)
+    for term in ('classification', 'box', 'landmarks'):
+        assert found[-1][term] < 0.4 * found[0][term], term
+    assert found[-1]['mimic'] < found[0]['mimic']
