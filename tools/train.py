@@ -1,4 +1,5 @@
 """Train a model: `train.py --config experiments/lite_a.yaml --set data.root=/records --out runs/lite_a`."""
+
 from __future__ import annotations
 
 import argparse
@@ -16,15 +17,27 @@ def _overrides(args: argparse.Namespace) -> List[str]:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Train; 0 at the last iteration, 1 after an error that the user can mend, 3 when a signal ended the run before."""
+    """Train; 0 at the last iteration, 1 after an error that the user can mend, 3 when a signal came first."""
     parser = argparse.ArgumentParser(prog='train', description=__doc__)
-    parser.add_argument('--config', required=True, metavar='FILE', help='a YAML file, or the name of one that ships')
-    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='change a value of it')
+    parser.add_argument(
+        '--config', required=True, metavar='FILE', help='a YAML file, or the name of one that ships'
+    )
+    parser.add_argument(
+        '--set', action='append', default=[], metavar='KEY=VALUE', help='change a value of it'
+    )
     parser.add_argument('--out', metavar='DIR', help='folder of the run (runs/NAME of the configuration)')
-    parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint, if there is one')
-    parser.add_argument('--init', metavar='WEIGHTS', help='begin with a .params file, an exported prefix, or a name that ships')
+    parser.add_argument(
+        '--resume', action='store_true', help='go on from the last checkpoint, if there is one'
+    )
+    parser.add_argument(
+        '--init',
+        metavar='WEIGHTS',
+        help='begin with a .params file, an exported prefix, or a name that ships',
+    )
     parser.add_argument('--on-nan', choices=('stop', 'skip'), help='what to do when a loss is not finite')
-    parser.add_argument('--print-config', action='store_true', help='print the resolved configuration, and leave')
+    parser.add_argument(
+        '--print-config', action='store_true', help='print the resolved configuration, and leave'
+    )
     args = parser.parse_args(argv)
     try:
         config = load_config(args.config, _overrides(args))
@@ -33,6 +46,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             return 0
         # MXNet is loaded late: its import takes seconds, and starts a server where DMLC_ROLE says so.
         from uniface_mx.train.build import build_trainer
+
         trainer = build_trainer(config, args.out or Path('runs') / Path(args.config).stem, args.resume)
         try:
             return 0 if trainer.run() else 3

@@ -1,4 +1,5 @@
 """Small record sets and a small model for tests of training."""
+
 import sys
 from pathlib import Path
 
@@ -11,8 +12,15 @@ from drawn import write_records
 
 from uniface_mx.config import load_config
 
-TINY = {'name': 'uniface_a_lite', 'width': 0.05, 'extra_channels': [16] * 4, 'fusion_channels': 16,
-        'deconv_channels': [8, 8], 'face_hidden': 8, 'landmark_hidden': 8}
+TINY = {
+    'name': 'uniface_a_lite',
+    'width': 0.05,
+    'extra_channels': [16] * 4,
+    'fusion_channels': 16,
+    'deconv_channels': [8, 8],
+    'face_hidden': 8,
+    'landmark_hidden': 8,
+}
 
 
 @pytest.fixture(scope='session')
@@ -29,16 +37,28 @@ def configuration(records, tmp_path):
     """A function that gives a small configuration, changed by settings `section.key=value`."""
     content = {
         'model': TINY,
-        'data': {'root': str(records), 'train': [{'path': 'faces'}, {'path': 'negatives', 'tile': 0}], 'workers': 0,
-                 'max_faces': 8},
+        'data': {
+            'root': str(records),
+            'train': [{'path': 'faces'}, {'path': 'negatives', 'tile': 0}],
+            'workers': 0,
+            'max_faces': 8,
+        },
         'optimizer': {'learning_rate': 0.005, 'clip_gradient': 5.0},
         'schedule': {'name': 'constant'},
         'losses': {'contrast': 0.3, 'contrast_bank': 16},
-        'training': {'iterations': 4, 'batch_size': 4, 'log_every': 1, 'checkpoint_every': 2, 'tensorboard': False}}
+        'training': {
+            'iterations': 4,
+            'batch_size': 4,
+            'log_every': 1,
+            'checkpoint_every': 2,
+            'tensorboard': False,
+        },
+    }
     path = tmp_path / 'tiny.yaml'
     path.write_text(yaml.safe_dump(content))
 
     def configure(*settings):
         return load_config(path, settings)
+
     configure.path = path
     return configure

@@ -1,8 +1,17 @@
 """Record sets of drawn photos whose faces are squares of a colour, which says who it is."""
+
 import numpy as np
 
-from uniface_mx.data.records import (BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, LANDMARKS, OBJECT_WIDTH, Record,
-                                     RecordWriter)
+from uniface_mx.data.records import (
+    BOX,
+    EMBEDDING,
+    HAS_EMBEDDING,
+    HAS_LANDMARKS,
+    LANDMARKS,
+    OBJECT_WIDTH,
+    Record,
+    RecordWriter,
+)
 from uniface_mx.image import encode_jpeg
 from uniface_mx.targets import MEAN_LANDMARKS
 
@@ -15,11 +24,13 @@ def draw_photo(rng, faces, size=300):
     boxes, colours = [], []
     for number in range(faces):
         side = rng.integers(60, 110)
-        x, y = rng.integers(0, size // 2 - 10) + (number % 2) * size // 2, rng.integers(0, size // 2 - 10) + (
-            number // 2 % 2) * size // 2
+        x, y = (
+            rng.integers(0, size // 2 - 10) + (number % 2) * size // 2,
+            rng.integers(0, size // 2 - 10) + (number // 2 % 2) * size // 2,
+        )
         box = np.array([x, y, min(x + side, size), min(y + side * 1.2, size)])
         colour = rng.integers(100, 255, 3)
-        image[int(box[1]):int(box[3]), int(box[0]):int(box[2])] = colour
+        image[int(box[1]) : int(box[3]), int(box[0]) : int(box[2])] = colour
         boxes.append(box)
         colours.append(colour)
     return image, np.reshape(boxes, (-1, 4)), np.reshape(colours, (-1, 3))

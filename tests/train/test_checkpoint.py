@@ -1,4 +1,5 @@
 """Checkpoints under kills, full disks and damage."""
+
 import json
 import os
 import pickletools
@@ -16,8 +17,12 @@ from uniface_mx.train.errors import TrainError
 
 def make(iteration, value=None, size=1000):
     value = iteration if value is None else value
-    return Checkpoint(iteration, {'arg:w': mx.nd.full((size,), value), 'aux:m_running_mean': mx.nd.full((2,), value)},
-                      {'momentum:w': mx.nd.full((size,), -value)}, {'best': {'iteration': None}, 'note': value / 3})
+    return Checkpoint(
+        iteration,
+        {'arg:w': mx.nd.full((size,), value), 'aux:m_running_mean': mx.nd.full((2,), value)},
+        {'momentum:w': mx.nd.full((size,), -value)},
+        {'best': {'iteration': None}, 'note': value / 3},
+    )
 
 
 def test_what_is_saved_is_loaded(tmp_path):
@@ -43,7 +48,9 @@ def test_the_last_two_the_best_and_the_multiples_are_kept(tmp_path):
     assert (mx.nd.load(str(tmp_path / 'best.params'))['arg:w'].asnumpy() == 30).all()
 
 
-@pytest.mark.parametrize('damage', ['flip weights', 'flip slots', 'cut', 'no state', 'bad state', 'other format'])
+@pytest.mark.parametrize(
+    'damage', ['flip weights', 'flip slots', 'cut', 'no state', 'bad state', 'other format']
+)
 def test_a_damaged_one_is_told_and_passed_over(tmp_path, damage):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(make(1))
@@ -125,18 +132,30 @@ def test_a_real_limit_on_file_sizes_leaves_the_earlier_ones(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         print(checkpoints.load().iteration, checkpoints.numbers())
         """)
-    done = subprocess.run([sys.executable, '-c', code, str(tmp_path), os.path.dirname(__file__)], capture_output=True,
-                          text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, '-c', code, str(tmp_path), os.path.dirname(__file__)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.stdout.split('\n')[:2] == ['TrainError', '1 [1]'], done.stderr
 
 
 def test_a_kill_at_any_write_leaves_the_last_one(tmp_path, monkeypatch):
     """Every step of saving is interrupted in turn, and what lies on the disk then is loaded."""
+
     class Killed(BaseException):
         pass
 
-    names = ((module.mx.nd, 'save'), (module.os, 'fsync'), (module.json, 'dump'), (module.os, 'rename'),
-             (module.os, 'link'), (module.os, 'replace'), (module.shutil, 'rmtree'))
+    names = (
+        (module.mx.nd, 'save'),
+        (module.os, 'fsync'),
+        (module.json, 'dump'),
+        (module.os, 'rename'),
+        (module.os, 'link'),
+        (module.os, 'replace'),
+        (module.shutil, 'rmtree'),
+    )
     seen = set()
     for moment in range(60):
         run = tmp_path / str(moment)
@@ -152,6 +171,7 @@ def test_a_kill_at_any_write_leaves_the_last_one(tmp_path, monkeypatch):
                     raise Killed
                 count[0] += 1
                 return function(*arguments, **options)
+
             return call
 
         with monkeypatch.context() as patch:

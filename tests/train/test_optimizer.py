@@ -1,4 +1,5 @@
 """What learns, and how far it moves: by hand."""
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -11,8 +12,11 @@ from uniface_mx.train.optimizer import SGD, AdamW, Learned, Optimizer, choose
 def small_net():
     net = nn.HybridSequential(prefix='net_')
     with net.name_scope():
-        net.add(nn.Conv2D(2, 1, in_channels=1, prefix='trunk_conv_'), nn.BatchNorm(in_channels=2, prefix='trunk_bn_'),
-                nn.Dense(1, in_units=2, prefix='head_'))
+        net.add(
+            nn.Conv2D(2, 1, in_channels=1, prefix='trunk_conv_'),
+            nn.BatchNorm(in_channels=2, prefix='trunk_bn_'),
+            nn.Dense(1, in_units=2, prefix='head_'),
+        )
     net.initialize()
     return net
 
@@ -30,10 +34,17 @@ def give_gradient(parameter, gradient):
 
 
 def test_decay_is_for_weights_alone_and_the_trunk_has_its_own_rate():
-    chosen = {one.parameter.name: one[1:] for one in choose(small_net().collect_params(), 5e-4, trunk_rate=0.1)}
+    chosen = {
+        one.parameter.name: one[1:] for one in choose(small_net().collect_params(), 5e-4, trunk_rate=0.1)
+    }
     assert chosen == {
-        'net_trunk_conv_weight': (0.1, 5e-4), 'net_trunk_conv_bias': (0.1, 0.0), 'net_trunk_bn_gamma': (0.1, 0.0),
-        'net_trunk_bn_beta': (0.1, 0.0), 'net_head_weight': (1.0, 5e-4), 'net_head_bias': (1.0, 0.0)}
+        'net_trunk_conv_weight': (0.1, 5e-4),
+        'net_trunk_conv_bias': (0.1, 0.0),
+        'net_trunk_bn_gamma': (0.1, 0.0),
+        'net_trunk_bn_beta': (0.1, 0.0),
+        'net_head_weight': (1.0, 5e-4),
+        'net_head_bias': (1.0, 0.0),
+    }
 
 
 def test_frozen_patterns_take_parameters_out():
@@ -43,7 +54,9 @@ def test_frozen_patterns_take_parameters_out():
     assert net.collect_params()['net_trunk_conv_weight'].grad_req == 'null'
 
 
-@pytest.mark.parametrize('patterns, message', [(['trunc_*'], "'trunc_\\*' fits no parameter"), (['*'], 'nothing is left')])
+@pytest.mark.parametrize(
+    'patterns, message', [(['trunc_*'], "'trunc_\\*' fits no parameter"), (['*'], 'nothing is left')]
+)
 def test_patterns_that_make_no_sense_are_refused(patterns, message):
     with pytest.raises(TrainError, match=message):
         choose(small_net().collect_params(), 0, frozen=patterns)
@@ -57,8 +70,11 @@ def test_sgd_with_momentum_and_decay():
     optimizer.update(0.2, 0.5)
     np.testing.assert_allclose(parameter.data().asnumpy(), [1 - 0.11, -2 - 0.18], rtol=1e-6)
     optimizer.update(0.2, 0.5)
-    np.testing.assert_allclose(parameter.data().asnumpy(),
-                               [0.89 - 0.9 * 0.11 - 0.1 * 1.089, -2.18 - 0.9 * 0.18 - 0.1 * 1.782], rtol=1e-6)
+    np.testing.assert_allclose(
+        parameter.data().asnumpy(),
+        [0.89 - 0.9 * 0.11 - 0.1 * 1.089, -2.18 - 0.9 * 0.18 - 0.1 * 1.782],
+        rtol=1e-6,
+    )
 
 
 def test_adamw_takes_the_rate_as_its_first_step_and_decays_apart_from_it():
@@ -72,7 +88,7 @@ def test_adamw_takes_the_rate_as_its_first_step_and_decays_apart_from_it():
     before = parameter.data().asnumpy()
     optimizer.update(0.01)
     mean = 0.9 * 0.1 / (1 - 0.81)
-    deviation = np.sqrt(0.999 * 0.001 / (1 - 0.999 ** 2))
+    deviation = np.sqrt(0.999 * 0.001 / (1 - 0.999**2))
     step = 0.01 * mean / deviation * np.array([1, -1])
     np.testing.assert_allclose(parameter.data().asnumpy(), before - step - 0.001 * before, rtol=1e-4)
 

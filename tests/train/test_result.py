@@ -22,10 +22,17 @@ def run(tmp_path_factory):
         net = get_model('uniface_a_lite', **SMALL)
         randomize(net, iteration)
         arrays[iteration] = {name: array.asnumpy() for name, array in named_arrays(net).items()}
-        state = {'model': 'uniface_a_lite', 'mean_embedding': MEAN, 'teachers': {}, 'records': {},
-                 'config': {'model': dict(SMALL, name='uniface_a_lite', max_faces=None)},
-                 'best': {'iteration': 10, 'value': 1.0}}
-        checkpoints.save(Checkpoint(iteration, named_arrays(net), {'momentum:x': mx.nd.zeros(1)}, state), best=10)
+        state = {
+            'model': 'uniface_a_lite',
+            'mean_embedding': MEAN,
+            'teachers': {},
+            'records': {},
+            'config': {'model': dict(SMALL, name='uniface_a_lite', max_faces=None)},
+            'best': {'iteration': 10, 'value': 1.0},
+        }
+        checkpoints.save(
+            Checkpoint(iteration, named_arrays(net), {'momentum:x': mx.nd.zeros(1)}, state), best=10
+        )
     return folder, arrays
 
 
@@ -43,8 +50,12 @@ def test_weights_and_origin_of_a_run(run, which, iteration):
 def test_export_of_a_run_folds_the_mean_embedding(run, tmp_path, capsys):
     folder, arrays = run
     assert export.main(['--run', str(folder), '--out', str(tmp_path)]) == 0
-    written = mx.nd.load(str(tmp_path / 'uniface_a_lite-0000.params'))['arg:recognition_embedding_bias'].asnumpy()
-    np.testing.assert_allclose(written, arrays[10]['arg:recognition_embedding_bias'] - np.float32(MEAN), atol=1e-6)
+    written = mx.nd.load(str(tmp_path / 'uniface_a_lite-0000.params'))[
+        'arg:recognition_embedding_bias'
+    ].asnumpy()
+    np.testing.assert_allclose(
+        written, arrays[10]['arg:recognition_embedding_bias'] - np.float32(MEAN), atol=1e-6
+    )
 
 
 def test_a_folder_without_a_run(tmp_path, capsys):

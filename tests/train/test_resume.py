@@ -1,4 +1,5 @@
 """Runs that are killed, stopped, or not finite, as processes of their own."""
+
 import json
 import os
 import random
@@ -16,12 +17,24 @@ TIMED = {'canvases_per_second', 'faces_per_second', 'waiting'}
 
 
 def start(configuration, run, *settings, resume=False):
-    command = [sys.executable, str(ROOT / 'tools' / 'train.py'), '--config', str(configuration.path), '--out', str(run)]
+    command = [
+        sys.executable,
+        str(ROOT / 'tools' / 'train.py'),
+        '--config',
+        str(configuration.path),
+        '--out',
+        str(run),
+    ]
     command += ['--resume'] * resume
     for setting in settings:
         command += ['--set', setting]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True,
-                            env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'),
+    )
 
 
 def finish(process, code=0):
@@ -45,9 +58,20 @@ def wait_for_rows(process, run, count):
     return False
 
 
-SETTINGS = ('training.iterations=14', 'training.batch_size=2', 'training.checkpoint_every=2', 'validation.every=4',
-            'data.validation=[{path: faces}]', 'validation.images=2', 'validation.batch_size=2', 'schedule.name=plateau',
-            'schedule.window=2', 'schedule.patience=1', 'schedule.improvement=0.2', 'losses.roi_warmup=3')
+SETTINGS = (
+    'training.iterations=14',
+    'training.batch_size=2',
+    'training.checkpoint_every=2',
+    'validation.every=4',
+    'data.validation=[{path: faces}]',
+    'validation.images=2',
+    'validation.batch_size=2',
+    'schedule.name=plateau',
+    'schedule.window=2',
+    'schedule.patience=1',
+    'schedule.improvement=0.2',
+    'losses.roi_warmup=3',
+)
 
 
 def test_five_kills_change_not_a_bit(configuration, tmp_path):
@@ -79,11 +103,17 @@ def test_five_kills_change_not_a_bit(configuration, tmp_path):
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_leaves(configuration, tmp_path, number):
     run = tmp_path / 'run'
-    process = start(configuration, run, 'training.iterations=100000', 'training.batch_size=2', 'training.checkpoint_every=100000')
+    process = start(
+        configuration,
+        run,
+        'training.iterations=100000',
+        'training.batch_size=2',
+        'training.checkpoint_every=100000',
+    )
     assert wait_for_rows(process, run, 2)
     process.send_signal(number)
     told = finish(process, 3)
-    line, = [line for line in told.splitlines() if '--resume' in line]
+    (line,) = [line for line in told.splitlines() if '--resume' in line]
     assert signal.Signals(number).name in line and 'saved at iteration' in line
     iteration = int(line.split('iteration ')[1].split()[0])
     assert rows(run)[-1]['iteration'] == iteration

@@ -1,4 +1,5 @@
 """Learning rates, by hand."""
+
 import json
 
 import pytest
@@ -33,7 +34,9 @@ def test_a_minimum_above_the_rate_does_not_raise_it():
 
 def test_cosine_goes_from_the_rate_to_the_minimum():
     found = rates(Cosine(1.0, 2, 0.2, 6), 8)
-    assert found == pytest.approx([0.5, 1.0, 1.0, 0.2 + 0.8 * 0.853553, 0.6, 0.2 + 0.8 * 0.146447, 0.2, 0.2], abs=1e-6)
+    assert found == pytest.approx(
+        [0.5, 1.0, 1.0, 0.2 + 0.8 * 0.853553, 0.6, 0.2 + 0.8 * 0.146447, 0.2, 0.2], abs=1e-6
+    )
 
 
 def test_plateau_divides_after_windows_without_improvement():
@@ -44,7 +47,7 @@ def test_plateau_divides_after_windows_without_improvement():
 
 
 def test_slow_falls_add_up_to_an_improvement():
-    # Each window is half a percent better than the one before: every second one is better than the best by 1 %.
+    # Each window is 0.6 % better than the one before: every second one is better than the best by 1 %.
     losses = [0.994 ** (iteration // 2) for iteration in range(40)]
     assert rates(Plateau(1.0, 0, 0.0, window=2, patience=2, improvement=0.01), 40, losses) == [1.0] * 40
 

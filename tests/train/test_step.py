@@ -1,4 +1,5 @@
 """The step: parts that add up to the whole, counts, clipping, losses that are not finite."""
+
 import math
 
 import numpy as np
@@ -13,7 +14,9 @@ ITERATIONS = 20
 
 def follow(configure, tmp_path, name, *settings, iterations=ITERATIONS):
     """Losses, last weights and outcomes of some iterations."""
-    trainer = build_trainer(configure('training.iterations={}'.format(iterations), *settings), tmp_path / name)
+    trainer = build_trainer(
+        configure('training.iterations={}'.format(iterations), *settings), tmp_path / name
+    )
     outcomes = []
     step = trainer.step
     trainer.step = lambda *args, **options: outcomes.append(step(*args, **options)) or outcomes[-1]
@@ -31,8 +34,15 @@ def uneven(tmp_path_factory):
     return folder
 
 
-SETTINGS = ('data.train=[{path: faces}]', 'augmentation.letterbox=1', 'augmentation.crop=0', 'augmentation.mosaic=0',
-            'training.freeze_batch_norm=true', 'losses.roi_source=ground_truth', 'optimizer.learning_rate=0.0003')
+SETTINGS = (
+    'data.train=[{path: faces}]',
+    'augmentation.letterbox=1',
+    'augmentation.crop=0',
+    'augmentation.mosaic=0',
+    'training.freeze_batch_norm=true',
+    'losses.roi_source=ground_truth',
+    'optimizer.learning_rate=0.0003',
+)
 
 
 @pytest.fixture(scope='module')
@@ -41,16 +51,23 @@ def whole():
     return {}
 
 
-@pytest.mark.parametrize('iterations, settings', [
-    (ITERATIONS, ('training.devices=[cpu(0), cpu(1)]',)),
-    (ITERATIONS, ('training.accumulate=2',)),
-    (5, ('training.devices=[cpu(0), cpu(1)]', 'training.accumulate=2'))], ids=['two devices', 'two halves', 'both'])
+@pytest.mark.parametrize(
+    'iterations, settings',
+    [
+        (ITERATIONS, ('training.devices=[cpu(0), cpu(1)]',)),
+        (ITERATIONS, ('training.accumulate=2',)),
+        (5, ('training.devices=[cpu(0), cpu(1)]', 'training.accumulate=2')),
+    ],
+    ids=['two devices', 'two halves', 'both'],
+)
 def test_parts_follow_the_whole_batch(configuration, uneven, tmp_path, whole, iterations, settings):
     common = SETTINGS + ('data.root={}'.format(uneven), 'losses.contrast=0')
     if not whole:
         whole['run'] = follow(configuration, tmp_path, 'whole', *common)
     outcomes, weights = whole['run']
-    others, other_weights = follow(configuration, tmp_path, 'parts', *common, *settings, iterations=iterations)
+    others, other_weights = follow(
+        configuration, tmp_path, 'parts', *common, *settings, iterations=iterations
+    )
     assert len(others) == iterations
     for one, other in zip(outcomes, others):
         assert one.counts == other.counts
@@ -75,8 +92,10 @@ def test_a_half_normalised_by_itself_would_not_follow(configuration, uneven, tmp
 
 def test_predicted_regions_follow_too(configuration, uneven, tmp_path):
     common = tuple(one for one in SETTINGS if 'roi_source' not in one) + ('data.root={}'.format(uneven),)
-    (whole, _), (halves, _) = (follow(configuration, tmp_path, name, *common, *settings, iterations=4)
-                               for name, settings in (('whole', ()), ('halves', ('training.accumulate=2',))))
+    (whole, _), (halves, _) = (
+        follow(configuration, tmp_path, name, *common, *settings, iterations=4)
+        for name, settings in (('whole', ()), ('halves', ('training.accumulate=2',)))
+    )
     assert [one.loss for one in halves] == pytest.approx([one.loss for one in whole], rel=1e-5)
 
 
@@ -105,13 +124,27 @@ def test_a_loss_that_is_not_finite_changes_nothing(configuration, tmp_path):
 def test_the_gradient_is_clipped_by_its_norm_over_all_parameters(configuration, tmp_path):
     moves = []
     for clip in (1e9, 0.5):
-        trainer, batch = a_trainer(configuration, tmp_path / str(clip), 'optimizer.clip_gradient={}'.format(clip),
-                                   'optimizer.weight_decay=0')
+        trainer, batch = a_trainer(
+            configuration,
+            tmp_path / str(clip),
+            'optimizer.clip_gradient={}'.format(clip),
+            'optimizer.weight_decay=0',
+        )
         before = arrays(trainer)
         outcome = trainer.step(batch, 0.01, False)
         after = arrays(trainer)
-        moves.append((outcome.norm, math.sqrt(sum(float(((after[name] - before[name]) ** 2).sum())
-                                                  for name in before if name.startswith('arg:')))))
+        moves.append(
+            (
+                outcome.norm,
+                math.sqrt(
+                    sum(
+                        float(((after[name] - before[name]) ** 2).sum())
+                        for name in before
+                        if name.startswith('arg:')
+                    )
+                ),
+            )
+        )
         trainer.log.close()
     (norm, free), (same, clipped) = moves
     assert norm == pytest.approx(same, rel=1e-5) and norm > 0.5
@@ -125,7 +158,9 @@ def test_weights_of_the_losses_multiply_the_terms(configuration, tmp_path):
     trainer, batch = a_trainer(configuration, tmp_path / 'other', 'losses.box=3', 'losses.mimic=0.5')
     other = trainer.step(batch, 0.0, False)
     trainer.log.close()
-    assert other.terms.box == pytest.approx(3 * one.terms.box) and other.terms.mimic == pytest.approx(one.terms.mimic / 2)
+    assert other.terms.box == pytest.approx(3 * one.terms.box) and other.terms.mimic == pytest.approx(
+        one.terms.mimic / 2
+    )
     assert other.loss == pytest.approx(one.loss + 2 * one.terms.box - one.terms.mimic / 2)
 
 
@@ -157,9 +192,13 @@ def test_frozen_layers_keep_weights_and_statistics(configuration, tmp_path):
 def test_lower_precision_stays_near_float32_with_float32_weights(configuration, tmp_path, dtype):
     losses = []
     for precision in ('float32', dtype):
-        trainer, batch = a_trainer(configuration, tmp_path / precision, 'training.precision={}'.format(precision))
+        trainer, batch = a_trainer(
+            configuration, tmp_path / precision, 'training.precision={}'.format(precision)
+        )
         losses.append(list(trainer.step(batch, 0.01, False).terms))
         assert {array.dtype for array in trainer.weights().values()} == {np.float32}
-        assert {str(one.parameter.grad().dtype) for one in trainer.step.optimizer.learned} == {"<class 'numpy.float32'>"}
+        assert {str(one.parameter.grad().dtype) for one in trainer.step.optimizer.learned} == {
+            "<class 'numpy.float32'>"
+        }
         trainer.log.close()
     assert losses[1] == pytest.approx(losses[0], rel=0.2) and losses[1] != losses[0]

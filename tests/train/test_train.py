@@ -1,4 +1,5 @@
 """tools/train.py in this process: errors of use, what a run leaves behind, losses that are not finite."""
+
 import json
 import re
 from dataclasses import replace
@@ -34,10 +35,26 @@ def rows(run):
 
 def test_a_run_leaves_what_it_was_and_what_it_did(configuration, tmp_path, capsys):
     run = tmp_path / 'run'
-    assert call(configuration, run, *settings('data.validation=[{path: faces}]', 'validation.images=4', 'validation.every=2',
-                                              'validation.batch_size=4', 'training.tensorboard=true')) == 0
-    train, validation = ([row for row in rows(run) if row['kind'] == kind] for kind in ('train', 'validation'))
-    assert [row['iteration'] for row in train] == [1, 2, 3, 4] and [row['iteration'] for row in validation] == [2, 4]
+    assert (
+        call(
+            configuration,
+            run,
+            *settings(
+                'data.validation=[{path: faces}]',
+                'validation.images=4',
+                'validation.every=2',
+                'validation.batch_size=4',
+                'training.tensorboard=true',
+            ),
+        )
+        == 0
+    )
+    train, validation = (
+        [row for row in rows(run) if row['kind'] == kind] for kind in ('train', 'validation')
+    )
+    assert [row['iteration'] for row in train] == [1, 2, 3, 4] and [
+        row['iteration'] for row in validation
+    ] == [2, 4]
     terms = ('classification', 'box', 'landmarks', 'mimic', 'contrast')
     for row in train:
         assert row['loss'] == pytest.approx(sum(row[name] for name in terms))
@@ -45,14 +62,26 @@ def test_a_run_leaves_what_it_was_and_what_it_did(configuration, tmp_path, capsy
     assert train[-1]['canvases'] == 16 and train[-1]['faces'] > 0
     assert {'average_precision', 'recall', 'cosine', *terms} <= set(validation[0])
     assert load_config(run / 'config.yaml').training.tensorboard
-    sitting, = json.loads((run / 'run.json').read_text())['sittings']
+    (sitting,) = json.loads((run / 'run.json').read_text())['sittings']
     assert sitting['seed'] == 0 and 'commit' in sitting['revision'] and sitting['versions']['mxnet']
-    assert set(sitting['records']) == {'faces', 'negatives'} and len(sitting['records']['faces']['sha256']) == 64
-    assert list((run / 'tensorboard').iterdir()) and (run / 'last.params').is_file() and (run / 'best.params').is_file()
+    assert (
+        set(sitting['records']) == {'faces', 'negatives'} and len(sitting['records']['faces']['sha256']) == 64
+    )
+    assert (
+        list((run / 'tensorboard').iterdir())
+        and (run / 'last.params').is_file()
+        and (run / 'best.params').is_file()
+    )
     state = json.loads((run / 'checkpoints' / '00000004' / 'state.json').read_text())['state']
     assert state['teachers'] == TEACHERS and len(state['mean_embedding']) == 128
     shown = capsys.readouterr().err
-    assert 'cls' in shown and 'rate 0.005' in shown and 'canvases/s' in shown and 'faces/s' in shown and 'waiting' in shown
+    assert (
+        'cls' in shown
+        and 'rate 0.005' in shown
+        and 'canvases/s' in shown
+        and 'faces/s' in shown
+        and 'waiting' in shown
+    )
 
 
 def test_going_on_does_what_was_left(configuration, tmp_path, capsys):
@@ -61,23 +90,29 @@ def test_going_on_does_what_was_left(configuration, tmp_path, capsys):
     assert call(configuration, run, '--resume', *settings('training.iterations=6')) == 0
     assert [row['iteration'] for row in rows(run)] == [1, 2, 3, 4, 5, 6]
     assert 'training.iterations: 4 -> 6' in capsys.readouterr().err
-    assert [sitting['from_iteration'] for sitting in json.loads((run / 'run.json').read_text())['sittings']] == [0, 4]
+    assert [
+        sitting['from_iteration'] for sitting in json.loads((run / 'run.json').read_text())['sittings']
+    ] == [0, 4]
 
 
-@pytest.mark.parametrize('given, message', [
-    (['optimizer.learning_rat=1'], 'did you mean optimizer.learning_rate'),
-    (['training.iterations=many'], 'training.iterations must be a whole number'),
-    (['training.batch_size=3', 'training.accumulate=2'], 'training.batch_size: 3 is not a multiple of 2'),
-    (['training.devices=[tpu]'], "'tpu' is no device"),
-    (['training.devices=[gpu(7)]'], 'there is no gpu\\(7\\)'),
-    (['training.devices=[cpu, cpu(0)]'], 'each once'),
-    (['data.train=[]'], 'names no record set'),
-    (['data.train=[{path: no_such_set}]'], 'no_such_set'),
-    (['optimizer.frozen=[trunc_*]'], 'fits no parameter'),
-    (['model.name=uniface_e'], 'unknown model'),
-    (['training.init=no_such_weights'], 'no file, no exported model'),
-    (['training.backbone=no_such_file.params'], 'no_such_file'),
-    (['training.kvstore=dist_sync'], 'uniface_mx.train.launch')])
+@pytest.mark.parametrize(
+    'given, message',
+    [
+        (['optimizer.learning_rat=1'], 'did you mean optimizer.learning_rate'),
+        (['training.iterations=many'], 'training.iterations must be a whole number'),
+        (['training.batch_size=3', 'training.accumulate=2'], 'training.batch_size: 3 is not a multiple of 2'),
+        (['training.devices=[tpu]'], "'tpu' is no device"),
+        (['training.devices=[gpu(7)]'], 'there is no gpu\\(7\\)'),
+        (['training.devices=[cpu, cpu(0)]'], 'each once'),
+        (['data.train=[]'], 'names no record set'),
+        (['data.train=[{path: no_such_set}]'], 'no_such_set'),
+        (['optimizer.frozen=[trunc_*]'], 'fits no parameter'),
+        (['model.name=uniface_e'], 'unknown model'),
+        (['training.init=no_such_weights'], 'no file, no exported model'),
+        (['training.backbone=no_such_file.params'], 'no_such_file'),
+        (['training.kvstore=dist_sync'], 'uniface_mx.train.launch'),
+    ],
+)
 def test_what_cannot_be_is_told_in_a_line(configuration, tmp_path, capsys, given, message):
     assert call(configuration, tmp_path / 'run', *settings(*given)) == 1
     told = capsys.readouterr().err
@@ -95,15 +130,24 @@ def test_records_without_embeddings_teach_detection_alone(configuration, tmp_pat
     common = ['data.root={}'.format(tmp_path), 'data.train=[{path: plain}]', 'training.iterations=1']
     assert call(configuration, tmp_path / 'run', *settings(*common)) == 1
     assert 'no record set has embeddings' in capsys.readouterr().err
-    assert call(configuration, tmp_path / 'run', *settings(*common, 'losses.mimic=0', 'losses.contrast=0')) == 0
+    assert (
+        call(configuration, tmp_path / 'run', *settings(*common, 'losses.mimic=0', 'losses.contrast=0')) == 0
+    )
 
 
 def test_another_teacher_is_refused_when_going_on(configuration, tmp_path, capsys):
     other = {'embeddings': dict(TEACHERS['embeddings'], sha256='b' * 64)}
     write_records(tmp_path / 'faces', [1, 2, 1], teachers=other)
     assert call(configuration, tmp_path / 'run', *settings('training.iterations=1')) == 0
-    assert call(configuration, tmp_path / 'run', '--resume', *settings(
-        'data.root={}'.format(tmp_path), 'data.train=[{path: faces}]')) == 1
+    assert (
+        call(
+            configuration,
+            tmp_path / 'run',
+            '--resume',
+            *settings('data.root={}'.format(tmp_path), 'data.train=[{path: faces}]'),
+        )
+        == 1
+    )
     assert 'cannot be mixed' in capsys.readouterr().err
 
 
@@ -135,7 +179,12 @@ def test_a_loss_that_is_not_finite_stops_the_run(configuration, tmp_path, capsys
     run = tmp_path / 'run'
     assert call(configuration, run, *settings('data.train=[{path: faces}]', 'augmentation.mosaic=0')) == 1
     told = capsys.readouterr().err
-    assert 'the loss of iteration 3 is not finite' in told and 'mimic' in told and 'classification' in told and 'record' in told
+    assert (
+        'the loss of iteration 3 is not finite' in told
+        and 'mimic' in told
+        and 'classification' in told
+        and 'record' in told
+    )
     kept = json.loads((run / 'not_finite' / '00000003.0.json').read_text())
     assert len(kept['keys']) == 4 and all('faces.rec, record' in key for keys in kept['keys'] for key in keys)
     assert set(kept['terms']) == {'classification', 'box', 'landmarks', 'mimic', 'contrast'}
@@ -145,16 +194,27 @@ def test_a_loss_that_is_not_finite_stops_the_run(configuration, tmp_path, capsys
 def test_skipping_counts_and_gives_up(configuration, tmp_path, capsys, poisoned):
     poisoned.update((1, 3, 4))
     run = tmp_path / 'run'
-    common = ('data.train=[{path: faces}]', 'augmentation.mosaic=0', 'training.nan_limit=2', 'training.iterations=8')
+    common = (
+        'data.train=[{path: faces}]',
+        'augmentation.mosaic=0',
+        'training.nan_limit=2',
+        'training.iterations=8',
+    )
     assert call(configuration, run, '--on-nan', 'skip', *settings(*common)) == 1
     assert 'step 3 that was skipped, training.nan_limit is 2' in capsys.readouterr().err
     found = rows(run)
-    assert [row['skipped'] for row in found] == [0, 1, 1, 2] and found[1]['loss'] is None and found[2]['loss'] is not None
+    assert (
+        [row['skipped'] for row in found] == [0, 1, 1, 2]
+        and found[1]['loss'] is None
+        and found[2]['loss'] is not None
+    )
 
 
 def test_training_begins_with_given_weights(configuration, tmp_path):
     call(configuration, tmp_path / 'first', *settings('training.iterations=1'))
-    trainer = build_trainer(configuration('training.init={}'.format(tmp_path / 'first' / 'last.params')), tmp_path / 'second')
+    trainer = build_trainer(
+        configuration('training.init={}'.format(tmp_path / 'first' / 'last.params')), tmp_path / 'second'
+    )
     stored = mx.nd.load(str(tmp_path / 'first' / 'last.params'))
     assert all((array.asnumpy() == stored[name].asnumpy()).all() for name, array in trainer.weights().items())
     trainer.log.close()
@@ -182,13 +242,18 @@ def test_equal_seeds_begin_equally_and_others_do_not(configuration, tmp_path):
 
 
 def test_rows_behind_the_checkpoint_go_and_cut_lines_too(tmp_path):
-    (tmp_path / 'metrics.jsonl').write_text('{"kind": "train", "iteration": 1}\n{"kind": "train", "iteration": 2}\n'
-                                            '{"kind": "train", "iteration": 3}\n{"kind": "tra')
+    (tmp_path / 'metrics.jsonl').write_text(
+        '{"kind": "train", "iteration": 1}\n{"kind": "train", "iteration": 2}\n'
+        '{"kind": "train", "iteration": 3}\n{"kind": "tra'
+    )
     log = Log(tmp_path, 2, 5, tensorboard=False)
     log.row('train', 3, {'loss': 0.5, 'nothing': None, 'infinite': float('inf')})
     log.close()
-    assert rows(tmp_path) == [{'kind': 'train', 'iteration': 1}, {'kind': 'train', 'iteration': 2},
-                              {'kind': 'train', 'iteration': 3, 'loss': 0.5, 'nothing': None, 'infinite': None}]
+    assert rows(tmp_path) == [
+        {'kind': 'train', 'iteration': 1},
+        {'kind': 'train', 'iteration': 2},
+        {'kind': 'train', 'iteration': 3, 'loss': 0.5, 'nothing': None, 'infinite': None},
+    ]
 
 
 def test_devices_by_name():
@@ -208,11 +273,16 @@ def test_the_four_differ_in_nothing_but_the_model(name):
 
 
 def test_the_four_see_the_same_pictures_in_the_same_order(records):
-    sets = ['data.root={}'.format(records), 'data.train=[{path: faces}, {path: negatives, tile: 0.5, background: 1}]']
+    sets = [
+        'data.root={}'.format(records),
+        'data.train=[{path: faces}, {path: negatives, tile: 0.5, background: 1}]',
+    ]
     streams = []
     for name in 'abcd':
         config = load_config('lite_{}'.format(name), sets)
-        canvases = open_canvases(config.data.train, config.data.root, config.augmentation, config.training.seed, size=60)
+        canvases = open_canvases(
+            config.data.train, config.data.root, config.augmentation, config.training.seed, size=60
+        )
         loader = Loader(canvases, 2, workers=0)
         streams.append([loader.make(position).keys for position in range(100)])
     assert streams[0] == streams[1] == streams[2] == streams[3]
@@ -221,17 +291,39 @@ def test_the_four_see_the_same_pictures_in_the_same_order(records):
 
 def test_the_papers_settings():
     paper = load_config('paper')
-    assert (paper.optimizer.name, paper.optimizer.learning_rate, paper.schedule.name, paper.schedule.factor) == (
-        'sgd', 0.1, 'plateau', 0.1)
-    assert (paper.training.batch_size, paper.training.iterations, paper.losses.contrast, paper.model.name) == (
-        32, 120000, 0, 'uniface_a')
+    assert (
+        paper.optimizer.name,
+        paper.optimizer.learning_rate,
+        paper.schedule.name,
+        paper.schedule.factor,
+    ) == ('sgd', 0.1, 'plateau', 0.1)
+    assert (
+        paper.training.batch_size,
+        paper.training.iterations,
+        paper.losses.contrast,
+        paper.model.name,
+    ) == (32, 120000, 0, 'uniface_a')
     assert load_config('fddb').losses.mimic == 0
 
 
 def test_smoke_runs_as_it_ships(records, tmp_path):
     run = tmp_path / 'smoke'
-    assert main(['--config', 'smoke', '--out', str(run), *settings(
-        'data.root={}'.format(records), 'data.train=[{path: faces}]', 'data.validation=[{path: faces}]')]) == 0
+    assert (
+        main(
+            [
+                '--config',
+                'smoke',
+                '--out',
+                str(run),
+                *settings(
+                    'data.root={}'.format(records),
+                    'data.train=[{path: faces}]',
+                    'data.validation=[{path: faces}]',
+                ),
+            ]
+        )
+        == 0
+    )
     found = rows(run)
     assert [row['iteration'] for row in found if row['kind'] == 'train'] == [2, 4, 6]
     assert [row['iteration'] for row in found if row['kind'] == 'validation'] == [3, 6]
@@ -241,11 +333,32 @@ def test_a_few_photos_are_learned(configuration, tmp_path):
     write_records(tmp_path / 'few', [2, 1], seed=5)
     plain = load_config('overfit').augmentation
     run = tmp_path / 'run'
-    assert call(configuration, run, *settings(
-        'data.root={}'.format(tmp_path), 'data.train=[{path: few}]', 'training.iterations=60', 'training.batch_size=2',
-        'training.checkpoint_every=60', 'optimizer.name=adamw', 'optimizer.learning_rate=0.004', 'optimizer.weight_decay=0',
-        'losses.contrast=0', 'losses.roi_source=ground_truth', 'schedule.name=cosine', 'schedule.warmup=5',
-        *('augmentation.{}={}'.format(key, value) for key, value in vars(plain).items() if isinstance(value, float)))) == 0
+    assert (
+        call(
+            configuration,
+            run,
+            *settings(
+                'data.root={}'.format(tmp_path),
+                'data.train=[{path: few}]',
+                'training.iterations=60',
+                'training.batch_size=2',
+                'training.checkpoint_every=60',
+                'optimizer.name=adamw',
+                'optimizer.learning_rate=0.004',
+                'optimizer.weight_decay=0',
+                'losses.contrast=0',
+                'losses.roi_source=ground_truth',
+                'schedule.name=cosine',
+                'schedule.warmup=5',
+                *(
+                    'augmentation.{}={}'.format(key, value)
+                    for key, value in vars(plain).items()
+                    if isinstance(value, float)
+                ),
+            ),
+        )
+        == 0
+    )
     found = rows(run)
     for term in ('classification', 'box', 'landmarks'):
         assert found[-1][term] < 0.4 * found[0][term], term

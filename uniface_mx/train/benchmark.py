@@ -2,6 +2,7 @@
 
 Precisions are measured in processes of their own: run it once for each.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -22,7 +23,8 @@ WARM = 2
 
 
 def planned_memory(name: str, batch: int, faces: int) -> float:
-    """MB of the arrays that MXNet's executor plans for a step of a model: outputs, gradients and work space, no weights.
+    """MB of the arrays that MXNet's executor plans for a step of a model: outputs, gradients and work space,
+    no weights.
 
     Parameters
     ----------
@@ -34,16 +36,23 @@ def planned_memory(name: str, batch: int, faces: int) -> float:
     outputs = net.network(data)
     outputs = list(outputs[:3]) + [net.recognition(outputs[3], rois)]
     symbol = mx.sym.MakeLoss(sum(output.square().mean() for output in outputs))
-    learned = {argument: 'null' if argument in ('data', 'faces') else 'write' for argument in symbol.list_arguments()}
-    executor = symbol.simple_bind(mx.cpu(), grad_req=learned, data=(batch, 3, net.size, net.size), faces=(batch * faces, 15))
+    learned = {
+        argument: 'null' if argument in ('data', 'faces') else 'write' for argument in symbol.list_arguments()
+    }
+    executor = symbol.simple_bind(
+        mx.cpu(), grad_req=learned, data=(batch, 3, net.size, net.size), faces=(batch * faces, 15)
+    )
     line = next(line for line in executor.debug_str().splitlines() if 'MB allocated' in line)
     return float(line.split()[1])
 
 
 def operators(action, count: int) -> List[Dict[str, Any]]:
-    """Milliseconds and share of each operator in an action, most first; meaningful without bulking (`MXNET_EXEC_BULK_EXEC_TRAIN=0`)."""
+    """Milliseconds and share of each operator in an action, most first; meaningful without bulking
+    (`MXNET_EXEC_BULK_EXEC_TRAIN=0`)."""
     with tempfile.TemporaryDirectory() as folder:
-        mx.profiler.set_config(profile_all=True, aggregate_stats=True, filename=os.path.join(folder, 'profile.json'))
+        mx.profiler.set_config(
+            profile_all=True, aggregate_stats=True, filename=os.path.join(folder, 'profile.json')
+        )
         mx.profiler.set_state('run')
         action()
         mx.nd.waitall()
@@ -51,25 +60,41 @@ def operators(action, count: int) -> List[Dict[str, Any]]:
         times = json.loads(mx.profiler.dumps(reset=True, format='json'))['Time']['operator']
     whole = sum(entry['Total'] for entry in times.values())
     ranked = sorted(times.items(), key=lambda item: -item[1]['Total'])
-    return [{'operator': name, 'calls': entry['Count'], 'ms': entry['Total'], 'share': entry['Total'] / whole}
-            for name, entry in ranked[:count]]
+    return [
+        {'operator': name, 'calls': entry['Count'], 'ms': entry['Total'], 'share': entry['Total'] / whole}
+        for name, entry in ranked[:count]
+    ]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `tools/benchmark.py training`."""
     parser.add_argument('--config', default='lite_a', help='whose settings (%(default)s)')
-    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='change a value of it')
+    parser.add_argument(
+        '--set', action='append', default=[], metavar='KEY=VALUE', help='change a value of it'
+    )
     parser.add_argument('--steps', type=int, default=10, help='steps to measure (%(default)s)')
-    parser.add_argument('--cells', type=int, default=0, help='mosaics of so many photos only; 1 for whole photos')
+    parser.add_argument(
+        '--cells', type=int, default=0, help='mosaics of so many photos only; 1 for whole photos'
+    )
     parser.add_argument('--operators', type=int, default=0, help='show so many operators of a profiled step')
 
 
 def run(args: argparse.Namespace) -> dict:
     """Measure, print, and return it."""
-    kinds = {0: [], 1: ['augmentation.letterbox=1', 'augmentation.crop=0', 'augmentation.mosaic=0']}.get(args.cells, [
-        'augmentation.letterbox=0', 'augmentation.crop=0', 'augmentation.mosaic=1',
-        'augmentation.mosaic_cells=[{}]'.format(args.cells), 'augmentation.mosaic_weights=[1.0]'])
-    config = load_config(args.config, ['data.validation=[]', 'training.tensorboard=false', 'losses.roi_warmup=0'] + kinds + args.set)
+    kinds = {0: [], 1: ['augmentation.letterbox=1', 'augmentation.crop=0', 'augmentation.mosaic=0']}.get(
+        args.cells,
+        [
+            'augmentation.letterbox=0',
+            'augmentation.crop=0',
+            'augmentation.mosaic=1',
+            'augmentation.mosaic_cells=[{}]'.format(args.cells),
+            'augmentation.mosaic_weights=[1.0]',
+        ],
+    )
+    config = load_config(
+        args.config,
+        ['data.validation=[]', 'training.tensorboard=false', 'losses.roi_warmup=0'] + kinds + args.set,
+    )
     with tempfile.TemporaryDirectory() as folder:
         trainer = build_trainer(config, folder)
         trainer.log.close()
@@ -91,19 +116,27 @@ def run(args: argparse.Namespace) -> dict:
             step()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         batch = config.training.batch_size
-        found = {'config': args.config, 'precision': config.training.precision, 'batch': batch,
-                 'threads': os.environ.get('OMP_NUM_THREADS'), 'seconds_a_step': wall / args.steps,
-                 'canvases_per_second': batch * args.steps / wall,
-                 'faces_per_second': sum(outcome.counts.mimic for outcome in outcomes) / wall,
-                 'cpu_seconds_a_canvas': cpu / args.steps / batch, 'waiting': waited / wall,
-                 'peak_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-                 'planned_mb': planned_memory(config.model.name, batch, max(1, args.cells))}
+        found = {
+            'config': args.config,
+            'precision': config.training.precision,
+            'batch': batch,
+            'threads': os.environ.get('OMP_NUM_THREADS'),
+            'seconds_a_step': wall / args.steps,
+            'canvases_per_second': batch * args.steps / wall,
+            'faces_per_second': sum(outcome.counts.mimic for outcome in outcomes) / wall,
+            'cpu_seconds_a_canvas': cpu / args.steps / batch,
+            'waiting': waited / wall,
+            'peak_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            'planned_mb': planned_memory(config.model.name, batch, max(1, args.cells)),
+        }
         if args.operators:
             found['operators'] = operators(step, args.operators)
         stream.close()
-    print('{config}, {precision}, batch {batch}: {canvases_per_second:.2f} canvases/s, {faces_per_second:.1f} faces/s, '
-          '{cpu_seconds_a_canvas:.3f} s of CPU a canvas, waiting {waiting:.1%}, process peak {peak_mb:.0f} MB, executor plan '
-          '{planned_mb:.0f} MB'.format(**found))
+    print(
+        '{config}, {precision}, batch {batch}: {canvases_per_second:.2f} canvases/s, '
+        '{faces_per_second:.1f} faces/s, {cpu_seconds_a_canvas:.3f} s of CPU a canvas, waiting {waiting:.1%}, '
+        'process peak {peak_mb:.0f} MB, executor plan {planned_mb:.0f} MB'.format(**found)
+    )
     for row in found.get('operators', ()):
         print('{operator:<40.40} {calls:>6} {ms:>10.1f} ms {share:>6.1%}'.format(**row))
     return found

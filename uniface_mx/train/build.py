@@ -1,4 +1,5 @@
 """From a configuration to a trainer: the one place of training that reads the configuration."""
+
 from __future__ import annotations
 
 import datetime
@@ -15,7 +16,14 @@ from mxnet.gluon.nn import BatchNorm
 
 from uniface_mx.config import Config, as_dict, to_yaml
 from uniface_mx.data.loader import Canvases, Loader
-from uniface_mx.data.records import EMBEDDING, EMBEDDING_DIM, HAS_EMBEDDING, IGNORE, mean_embedding, require_teachers
+from uniface_mx.data.records import (
+    EMBEDDING,
+    EMBEDDING_DIM,
+    HAS_EMBEDDING,
+    IGNORE,
+    mean_embedding,
+    require_teachers,
+)
 from uniface_mx.data.transforms import AugmentSettings, RecordShare
 from uniface_mx.losses import Terms
 from uniface_mx.models import Uniface, get_model
@@ -33,8 +41,16 @@ from uniface_mx.train.step import Bank, Criteria, Graphs, LossScale, Rules, Step
 from uniface_mx.train.trainer import Trainer
 from uniface_mx.train.validation import Validation
 
-RULES = ('match_threshold', 'ignore_threshold', 'negative_ratio', 'faceless', 'roi_threshold', 'roi_bucket',
-         'contrast_temperature', 'contrast_nearest')
+RULES = (
+    'match_threshold',
+    'ignore_threshold',
+    'negative_ratio',
+    'faceless',
+    'roi_threshold',
+    'roi_bucket',
+    'contrast_temperature',
+    'contrast_nearest',
+)
 # What feeds the embeddings alone: it rests when no embeddings are taught.
 RECOGNITION = ('recognition_*', 'topdown_*', 'coarse_*')
 STATIC = {'static_alloc': True, 'static_shape': True}
@@ -47,22 +63,26 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
     ----------
     config : Config
     run : path
-        The run's folder: `config.yaml`, `run.json`, `metrics.jsonl`, `tensorboard/`, `checkpoints/`, `last.params`,
-        `best.params`.
+        The run's folder: `config.yaml`, `run.json`, `metrics.jsonl`, `tensorboard/`, `checkpoints/`,
+        `last.params`, `best.params`.
     resume : bool
         Go on from the folder's last checkpoint, or begin where there is none.
 
     Raises
     ------
     UnifaceError
-        The settings contradict each other, the folder holds another run, or records or weights cannot be used.
+        The settings contradict each other, the folder holds another run, or records or weights cannot be
+        used.
     """
     run = Path(run)
     group = Group(parse_devices(config.training.devices), config.training.kvstore)
     parts = len(group.devices) * config.training.accumulate
     if config.training.batch_size % parts:
-        raise TrainError('training.batch_size: {} is not a multiple of {}, the devices times training.accumulate'.format(
-            config.training.batch_size, parts))
+        raise TrainError(
+            'training.batch_size: {} is not a multiple of {}, the devices times training.accumulate'.format(
+                config.training.batch_size, parts
+            )
+        )
     if not config.data.train:
         raise TrainError('data.train: names no record set')
     checkpoints = Checkpoints(run, config.training.keep_every)
@@ -71,17 +91,27 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
     checkpoint = checkpoints.load() if resume and checkpoints.numbers() else None
 
     net = get_model(config.model.name, **config.model.overrides())
-    canvases = open_canvases(config.data.train, config.data.root, config.augmentation, config.training.seed, net.size,
-                             config.data.skip_bad)
+    canvases = open_canvases(
+        config.data.train,
+        config.data.root,
+        config.augmentation,
+        config.training.seed,
+        net.size,
+        config.data.skip_bad,
+    )
     facts = _facts(config, canvases)
     if checkpoint:
         _compare(checkpoint, facts, canvases)
-    rules = Rules(Terms(*(getattr(config.losses, term) for term in Terms._fields)),
-                  **{name: getattr(config.losses, name) for name in RULES})
+    rules = Rules(
+        Terms(*(getattr(config.losses, term) for term in Terms._fields)),
+        **{name: getattr(config.losses, name) for name in RULES},
+    )
     mean = np.array(facts['mean_embedding'], np.float32) if facts['mean_embedding'] else None
     if rules.recognition and mean is None:
-        raise TrainError('data.train: no record set has embeddings; prepare them with a teacher, or set losses.mimic and '
-                         'losses.contrast to 0')
+        raise TrainError(
+            'data.train: no record set has embeddings; prepare them with a teacher, or set losses.mimic and '
+            'losses.contrast to 0'
+        )
     initialize(net, group.devices, config.training.seed, mean)
     if checkpoint:
         load_weights(net, checkpoints.path(checkpoint.iteration) / WEIGHTS, group.devices)
@@ -93,43 +123,83 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
     graphs = training_graphs(net, config.training.precision, config.training.freeze_batch_norm)
 
     position = checkpoint.iteration if checkpoint else 0
-    loader = Loader(canvases, config.training.batch_size, config.data.workers, config.data.max_faces, config.data.ahead,
-                    (group.rank, group.workers), position)
-    bank = Bank(teacher_bank(canvases, config.losses.contrast_bank, config.training.seed), mean) \
-        if rules.weights.contrast > 0 else None
+    loader = Loader(
+        canvases,
+        config.training.batch_size,
+        config.data.workers,
+        config.data.max_faces,
+        config.data.ahead,
+        (group.rank, group.workers),
+        position,
+    )
+    bank = (
+        Bank(teacher_bank(canvases, config.losses.contrast_bank, config.training.seed), mean)
+        if rules.weights.contrast > 0
+        else None
+    )
     criteria = Criteria(rules, net.anchors, group.devices, bank)
-    step = Step(graphs, criteria, optimizer, group, config.training.accumulate, config.optimizer.clip_gradient,
-                LossScale(config.training.precision == 'float16'))
+    step = Step(
+        graphs,
+        criteria,
+        optimizer,
+        group,
+        config.training.accumulate,
+        config.optimizer.clip_gradient,
+        LossScale(config.training.precision == 'float16'),
+    )
     chief = group.rank == 0
     if chief:
         _describe(run, config, facts, position)
     trainer = Trainer(
-        step, build_schedule(config), loader, group, lambda: named_arrays(net), checkpoints,
+        step,
+        build_schedule(config),
+        loader,
+        group,
+        lambda: named_arrays(net),
+        checkpoints,
         Log(run, position, config.training.iterations, config.training.tensorboard, chief),
-        config.training.iterations, facts, config.training.seed, _validation(config, net, graphs, criteria, group, mean),
-        config.validation.best, config.validation.every, config.training.checkpoint_every, config.training.log_every,
-        config.losses.roi_warmup if config.losses.roi_source == 'predicted' else None, config.training.on_nan,
-        config.training.nan_limit)
+        config.training.iterations,
+        facts,
+        config.training.seed,
+        _validation(config, net, graphs, criteria, group, mean),
+        config.validation.best,
+        config.validation.every,
+        config.training.checkpoint_every,
+        config.training.log_every,
+        config.losses.roi_warmup if config.losses.roi_source == 'predicted' else None,
+        config.training.on_nan,
+        config.training.nan_limit,
+    )
     if checkpoint:
         trainer.restore(checkpoint)
     return trainer
 
 
-def open_canvases(shares: Sequence[RecordShare], root: str, settings: AugmentSettings, seed: Optional[int], size: int,
-                  skip_bad: bool = True) -> Canvases:
+def open_canvases(
+    shares: Sequence[RecordShare],
+    root: str,
+    settings: AugmentSettings,
+    seed: Optional[int],
+    size: int,
+    skip_bad: bool = True,
+) -> Canvases:
     """Canvases of record sets whose paths are relative to `root`."""
     shares = [replace(share, path=os.path.join(root, share.path)) for share in shares]
     return Canvases(shares, settings, seed, size, skip_bad)
 
 
 def training_graphs(net: Uniface, precision: str = 'float32', freeze_batch_norm: bool = False) -> Graphs:
-    """What the step runs, compiled; batch norms whose scale does not learn, or all of them, keep their statistics."""
+    """What the step runs, compiled; batch norms whose scale does not learn, or all of them, keep their
+    statistics."""
+
     def freeze(block: HybridBlock) -> None:
         if isinstance(block, BatchNorm) and (freeze_batch_norm or block.gamma.grad_req == 'null'):
             block._kwargs['use_global_stats'] = True
 
     net.apply(freeze)
-    graphs = Graphs(lowered(net.network, ['data'], precision), lowered(net.recognition, ['features', 'faces'], precision))
+    graphs = Graphs(
+        lowered(net.network, ['data'], precision), lowered(net.recognition, ['features', 'faces'], precision)
+    )
     for graph in graphs:
         graph.hybridize(**STATIC)
     return graphs
@@ -140,10 +210,19 @@ def build_schedule(config: Config) -> Schedule:
     wanted, rate = config.schedule, config.optimizer.learning_rate
     return {
         'constant': lambda: Schedule(rate, wanted.warmup, wanted.minimum),
-        'milestones': lambda: Milestones(rate, wanted.warmup, wanted.minimum, wanted.milestones, wanted.factor),
+        'milestones': lambda: Milestones(
+            rate, wanted.warmup, wanted.minimum, wanted.milestones, wanted.factor
+        ),
         'cosine': lambda: Cosine(rate, wanted.warmup, wanted.minimum, config.training.iterations),
-        'plateau': lambda: Plateau(rate, wanted.warmup, wanted.minimum, wanted.window, wanted.patience, wanted.improvement,
-                                   wanted.factor),
+        'plateau': lambda: Plateau(
+            rate,
+            wanted.warmup,
+            wanted.minimum,
+            wanted.window,
+            wanted.patience,
+            wanted.improvement,
+            wanted.factor,
+        ),
     }[wanted.name]()
 
 
@@ -165,7 +244,9 @@ def _optimizer(config: Config, net: Uniface, rules: Rules) -> Optimizer:
     settings, parameters = config.optimizer, net.collect_params()
     frozen = settings.frozen
     if not rules.recognition:
-        frozen += tuple(pattern for pattern in RECOGNITION if any(name.startswith(pattern[:-1]) for name in parameters))
+        frozen += tuple(
+            pattern for pattern in RECOGNITION if any(name.startswith(pattern[:-1]) for name in parameters)
+        )
     rule = SGD(settings.momentum) if settings.name == 'sgd' else AdamW(settings.momentum, settings.beta2)
     return Optimizer(choose(parameters, settings.weight_decay, settings.trunk_rate, frozen), rule)
 
@@ -175,10 +256,17 @@ def _validation(config: Config, net: Uniface, graphs: Graphs, criteria: Criteria
     if not config.data.validation or group.rank:
         return None
     settings = config.validation
-    canvases = open_canvases(config.data.validation, config.data.root, AugmentSettings.none(), None, net.size,
-                             config.data.skip_bad)
-    validation = Validation(canvases, settings.batch_size, settings.images, settings.score_threshold, settings.max_faces,
-                            config.data.workers)
+    canvases = open_canvases(
+        config.data.validation, config.data.root, AugmentSettings.none(), None, net.size, config.data.skip_bad
+    )
+    validation = Validation(
+        canvases,
+        settings.batch_size,
+        settings.images,
+        settings.score_threshold,
+        settings.max_faces,
+        config.data.workers,
+    )
     predicted = config.losses.roi_source == 'predicted'
     return lambda: validation(graphs, net.decoder, criteria, mean, group.devices[0], predicted)
 
@@ -187,25 +275,42 @@ def _facts(config: Config, canvases: Canvases) -> Dict[str, Any]:
     """What a checkpoint has to say about where it comes from."""
     metas = [reader.meta for reader in canvases.readers]
     taught = [meta for meta in metas if meta.embeddings]
-    return {'model': config.model.name, 'config': as_dict(config), 'teachers': taught[0].teachers if taught else {},
-            'mean_embedding': mean_embedding(metas).tolist() if taught else [],
-            'records': {reader.path.stem: {'sha256': reader.meta.files['.rec']['sha256'], 'records': reader.meta.records,
-                                           'faces': reader.meta.faces, 'embeddings': reader.meta.embeddings}
-                        for reader in canvases.readers}}
+    return {
+        'model': config.model.name,
+        'config': as_dict(config),
+        'teachers': taught[0].teachers if taught else {},
+        'mean_embedding': mean_embedding(metas).tolist() if taught else [],
+        'records': {
+            reader.path.stem: {
+                'sha256': reader.meta.files['.rec']['sha256'],
+                'records': reader.meta.records,
+                'faces': reader.meta.faces,
+                'embeddings': reader.meta.embeddings,
+            }
+            for reader in canvases.readers
+        },
+    }
 
 
 def _compare(checkpoint: Checkpoint, facts: Dict[str, Any], canvases: Canvases) -> None:
     """Refuse to go on with another model or teacher, and tell what else has changed."""
     state = checkpoint.state
     if state['model'] != facts['model']:
-        raise TrainError('the checkpoint is of {}, model.name is {}; begin a new run'.format(state['model'], facts['model']))
+        raise TrainError(
+            'the checkpoint is of {}, model.name is {}; begin a new run'.format(
+                state['model'], facts['model']
+            )
+        )
     for reader in canvases.readers:
         require_teachers(reader.meta, state['teachers'] or facts['teachers'], reader.name)
     old, new = (_flat({'config': one['config'], 'records': one['records']}) for one in (state, facts))
     changed = sorted(key for key in set(old) | set(new) if old.get(key) != new.get(key))
     if changed:
-        print('going on with other settings: ' + '; '.join('{}: {} -> {}'.format(
-            key, old.get(key), new.get(key)) for key in changed), file=sys.stderr)
+        print(
+            'going on with other settings: '
+            + '; '.join('{}: {} -> {}'.format(key, old.get(key), new.get(key)) for key in changed),
+            file=sys.stderr,
+        )
     # The embeddings' origin must not move under a network that has learned it.
     facts['mean_embedding'] = state['mean_embedding'] or facts['mean_embedding']
 
@@ -226,8 +331,16 @@ def _describe(run: Path, config: Config, facts: Dict[str, Any], position: int) -
         sittings = json.loads(path.read_text(encoding='utf-8'))['sittings']
     except (OSError, ValueError, KeyError):
         sittings = []
-    sittings.append({'from_iteration': position, 'command': sys.argv, 'seed': config.training.seed,
-                     'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ'),
-                     'revision': git_revision(), 'versions': versions(), 'machine': machine(),
-                     'records': facts['records']})
+    sittings.append(
+        {
+            'from_iteration': position,
+            'command': sys.argv,
+            'seed': config.training.seed,
+            'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ'),
+            'revision': git_revision(),
+            'versions': versions(),
+            'machine': machine(),
+            'records': facts['records'],
+        }
+    )
     write_json(path, {'sittings': sittings})

@@ -1,9 +1,12 @@
-"""Checkpoints that a kill or a full disk at any moment cannot spoil, and that nothing has to be unpickled from.
+"""Checkpoints that a kill or a full disk at any moment cannot spoil, and that nothing has to be unpickled
+from.
 
-A checkpoint is a folder, ``checkpoints/00012000``, of three files: ``weights.params`` (stock ``arg:``/``aux:`` names, as
-MXNet's own loaders read it), ``optimizer.params`` (``momentum:NAME``, ...) and ``state.json``, which also holds the
-sha256 of the other two. It is written under another name and renamed when it is complete and on the disk.
+A checkpoint is a folder, ``checkpoints/00012000``, of three files: ``weights.params`` (stock
+``arg:``/``aux:`` names, as MXNet's own loaders read it), ``optimizer.params`` (``momentum:NAME``, ...) and
+``state.json``, which also holds the sha256 of the other two. It is written under another name and renamed
+when it is complete and on the disk.
 """
+
 from __future__ import annotations
 
 import json
@@ -26,6 +29,7 @@ KEPT = 2
 
 class Checkpoint(NamedTuple):
     """What a run goes on from."""
+
     iteration: int
     weights: Dict[str, mx.nd.NDArray]
     slots: Dict[str, mx.nd.NDArray]
@@ -35,8 +39,8 @@ class Checkpoint(NamedTuple):
 class Checkpoints:
     """The checkpoints of a run.
 
-    The last two are kept, the best, and those at multiples of `keep_every`. Beside the folder, ``last.params`` and
-    ``best.params`` are the weights of the last and the best.
+    The last two are kept, the best, and those at multiples of `keep_every`. Beside the folder,
+    ``last.params`` and ``best.params`` are the weights of the last and the best.
 
     Parameters
     ----------
@@ -76,9 +80,16 @@ class Checkpoints:
         try:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)
-            hashes = {name: self._write(aside / name, arrays)
-                      for name, arrays in ((WEIGHTS, checkpoint.weights), (SLOTS, checkpoint.slots))}
-            content = {'format': FORMAT, 'iteration': checkpoint.iteration, 'files': hashes, 'state': checkpoint.state}
+            hashes = {
+                name: self._write(aside / name, arrays)
+                for name, arrays in ((WEIGHTS, checkpoint.weights), (SLOTS, checkpoint.slots))
+            }
+            content = {
+                'format': FORMAT,
+                'iteration': checkpoint.iteration,
+                'files': hashes,
+                'state': checkpoint.state,
+            }
             with open(aside / STATE, 'w', encoding='utf-8') as file:
                 json.dump(content, file, indent=1, allow_nan=False)
                 file.flush()
@@ -92,9 +103,17 @@ class Checkpoints:
         except (OSError, mx.MXNetError, UnifaceError, ValueError) as error:
             shutil.rmtree(aside, ignore_errors=True)
             reason = str(error).strip().split('\n')[0]
-            raise TrainError('{}: cannot write a checkpoint ({}); {}'.format(
-                self.folder, reason, 'the earlier ones are intact, make room and go on with --resume'
-                if self.numbers() else 'there is none yet')) from None
+            raise TrainError(
+                '{}: cannot write a checkpoint ({}); {}'.format(
+                    self.folder,
+                    reason,
+                    (
+                        'the earlier ones are intact, make room and go on with --resume'
+                        if self.numbers()
+                        else 'there is none yet'
+                    ),
+                )
+            ) from None
         self._prune(checkpoint.iteration, best)
 
     def load(self, iteration: Optional[int] = None, report=print) -> Checkpoint:
@@ -127,11 +146,17 @@ class Checkpoints:
         try:
             content = json.loads((path / STATE).read_text(encoding='utf-8'))
             if content['format'] != FORMAT:
-                raise TrainError('{}: checkpoint format {}, this version reads {}'.format(path, content['format'], FORMAT))
+                raise TrainError(
+                    '{}: checkpoint format {}, this version reads {}'.format(path, content['format'], FORMAT)
+                )
             for name in (WEIGHTS, SLOTS):
                 if file_hash(path / name) != content['files'][name]:
-                    raise TrainError('{}: damaged, its sha256 is not the one in {}'.format(path / name, STATE))
-            return Checkpoint(content['iteration'], load_arrays(path / WEIGHTS), load_arrays(path / SLOTS), content['state'])
+                    raise TrainError(
+                        '{}: damaged, its sha256 is not the one in {}'.format(path / name, STATE)
+                    )
+            return Checkpoint(
+                content['iteration'], load_arrays(path / WEIGHTS), load_arrays(path / SLOTS), content['state']
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainError('{}: not a checkpoint ({})'.format(path, error)) from None
 

@@ -1,4 +1,5 @@
 """What can go wrong in a training run."""
+
 from __future__ import annotations
 
 from uniface_mx.errors import UnifaceError

@@ -1,4 +1,5 @@
 """The devices of this process and the workers of a run, as one: whatever they add up."""
+
 from __future__ import annotations
 
 import os
@@ -23,11 +24,15 @@ def parse_devices(names: Sequence[str]) -> List[mx.Context]:
     for name in names:
         found = re.match(r'(cpu|gpu)(?:\((\d+)\))?$', name.strip())
         if not found:
-            raise TrainError('training.devices: {!r} is no device; write cpu, cpu(1), gpu or gpu(0)'.format(name))
+            raise TrainError(
+                'training.devices: {!r} is no device; write cpu, cpu(1), gpu or gpu(0)'.format(name)
+            )
         kind, number = found.group(1), int(found.group(2) or 0)
         if kind == 'gpu' and number >= mx.context.num_gpus():
-            raise TrainError('training.devices: there is no gpu({}): MXNet sees {} GPUs; '
-                             'python -m uniface_mx.doctor says why'.format(number, mx.context.num_gpus()))
+            raise TrainError(
+                'training.devices: there is no gpu({}): MXNet sees {} GPUs; '
+                'python -m uniface_mx.doctor says why'.format(number, mx.context.num_gpus())
+            )
         devices.append(mx.Context(kind, number))
     if not devices or len(set(devices)) < len(devices):
         raise TrainError('training.devices: name at least one device, and each once')
@@ -42,15 +47,18 @@ class Group:
     devices : sequence of mxnet.Context
         Of this process.
     kvstore : {'local', 'device', 'dist_sync'}
-        How values are added up: on the CPU, on the GPUs, or with the other workers through MXNet's parameter server.
+        How values are added up: on the CPU, on the GPUs, or with the other workers through MXNet's parameter
+        server.
     """
 
     def __init__(self, devices: Sequence[mx.Context], kvstore: str = 'local'):
         self.devices = list(devices)
         self.distributed = kvstore.startswith('dist')
         if self.distributed and 'DMLC_ROLE' not in os.environ:
-            raise TrainError('training.kvstore: {} needs a scheduler and servers; start the run with '
-                             'python -m uniface_mx.train.launch'.format(kvstore))
+            raise TrainError(
+                'training.kvstore: {} needs a scheduler and servers; start the run with '
+                'python -m uniface_mx.train.launch'.format(kvstore)
+            )
         self._store = mx.kv.create(kvstore) if self.distributed or len(self.devices) > 1 else None
         self.rank = self._store.rank if self.distributed else 0
         self.workers = self._store.num_workers if self.distributed else 1
@@ -67,7 +75,8 @@ class Group:
         self._store.pull(key, arrays)
 
     def total(self, key: str, values: Sequence[float]) -> np.ndarray:
-        """The sum over the workers of a few numbers, (n,) float64 (of float32 precision when there are several)."""
+        """The sum over the workers of a few numbers, (n,) float64 (of float32 precision when there are
+        several)."""
         values = np.asarray(values, np.float64)
         if not self.distributed:
             return values

@@ -1,10 +1,12 @@
 """Start a distributed run's processes on this machine: a scheduler, servers, workers.
 
-``python -m uniface_mx.train.launch --workers 2 -- python tools/train.py --config lite_a --set training.kvstore=dist_sync``
+``python -m uniface_mx.train.launch --workers 2 -- python tools/train.py --config CONFIG``, with
+``training.kvstore: dist_sync`` in the configuration.
 
 On several machines, start the same processes by whatever starts processes there, with MXNet's own variables
 (``DMLC_ROLE``, ``DMLC_PS_ROOT_URI``, ``DMLC_PS_ROOT_PORT``, ``DMLC_NUM_WORKER``, ``DMLC_NUM_SERVER``).
 """
+
 from __future__ import annotations
 
 import argparse
@@ -36,13 +38,22 @@ def launch(command: Sequence[str], workers: int, servers: int = 1) -> int:
     Returns
     -------
     int
-        0 if all workers left with 0; otherwise the status of the first that did not, after which the others are stopped.
+        0 if all workers left with 0; otherwise the status of the first that did not, after which the others
+        are stopped.
     """
-    common = dict(os.environ, DMLC_PS_ROOT_URI='127.0.0.1', DMLC_PS_ROOT_PORT=str(free_port()),
-                  DMLC_NUM_WORKER=str(workers), DMLC_NUM_SERVER=str(servers), DMLC_INTERFACE='lo', DMLC_NODE_HOST='127.0.0.1')
+    common = dict(
+        os.environ,
+        DMLC_PS_ROOT_URI='127.0.0.1',
+        DMLC_PS_ROOT_PORT=str(free_port()),
+        DMLC_NUM_WORKER=str(workers),
+        DMLC_NUM_SERVER=str(servers),
+        DMLC_INTERFACE='lo',
+        DMLC_NODE_HOST='127.0.0.1',
+    )
 
     def start(role: str, what: Sequence[str]) -> subprocess.Popen:
-        # A group of its own, so that a Ctrl-C reaches the workers once, from here, and the servers not at all.
+        # A group of its own, so that a Ctrl-C reaches the workers once, from here, and the servers not at
+        # all.
         return subprocess.Popen(what, env=dict(common, DMLC_ROLE=role), start_new_session=True)
 
     helpers = [start('scheduler', SERVE)] + [start('server', SERVE) for _ in range(servers)]
@@ -63,7 +74,8 @@ def launch(command: Sequence[str], workers: int, servers: int = 1) -> int:
 
 
 def _wait(workers: List[subprocess.Popen]) -> int:
-    """Until all have left, or one with an error and the others within the time of grace; the first error's status."""
+    """Until all have left, or one with an error and the others within the time of grace; the first error's
+    status."""
     failed, since = 0, None
     while any(process.poll() is None for process in workers):
         for process in workers:

@@ -1,4 +1,5 @@
 """What a run writes down while it runs: metrics.jsonl, TensorBoard curves, lines on the console."""
+
 from __future__ import annotations
 
 import json
@@ -18,7 +19,8 @@ METRICS = 'metrics.jsonl'
 
 
 class Meter:
-    """Means since the last row, and totals since the first iteration. `state` is plain JSON; the clock is not in it."""
+    """Means since the last row, and totals since the first iteration. `state` is plain JSON; the clock is not
+    in it."""
 
     def __init__(self):
         self.totals = {'canvases': 0, 'faces': 0, 'skipped': 0, 'bad_records': 0, 'overflow': 0}
@@ -29,22 +31,36 @@ class Meter:
         self._since = dict(self.totals)
         self._start, self._waited = time.perf_counter(), 0.0
 
-    def add(self, outcome: Outcome, canvases: int, faces: float, bad: int, overflow: int, waited: float) -> None:
+    def add(
+        self, outcome: Outcome, canvases: int, faces: float, bad: int, overflow: int, waited: float
+    ) -> None:
         """Take note of a step and of the seconds that it waited for its batch."""
-        for name, amount in (('canvases', canvases), ('faces', int(faces)), ('bad_records', bad), ('overflow', overflow)):
+        for name, amount in (
+            ('canvases', canvases),
+            ('faces', int(faces)),
+            ('bad_records', bad),
+            ('overflow', overflow),
+        ):
             self.totals[name] += amount
         self._waited += waited
         if not outcome.updated:
             self.totals['skipped'] += 1
             return
         self._steps += 1
-        for name, value in (('loss', outcome.loss), ('gradient_norm', outcome.norm), *outcome.terms._asdict().items()):
+        for name, value in (
+            ('loss', outcome.loss),
+            ('gradient_norm', outcome.norm),
+            *outcome.terms._asdict().items(),
+        ):
             self._sums[name] += value
 
     def row(self) -> Dict[str, Any]:
-        """Means of the learned steps since the last row (null where there was none), totals and speed; begins anew."""
+        """Means of the learned steps since the last row (null where there was none), totals and speed; begins
+        anew."""
         seconds = time.perf_counter() - self._start
-        row: Dict[str, Any] = {name: value / self._steps if self._steps else None for name, value in self._sums.items()}
+        row: Dict[str, Any] = {
+            name: value / self._steps if self._steps else None for name, value in self._sums.items()
+        }
         row.update(self.totals)
         for name in ('canvases', 'faces'):
             row[name + '_per_second'] = round((self.totals[name] - self._since[name]) / max(seconds, 1e-9), 2)
@@ -54,7 +70,12 @@ class Meter:
 
     def state(self) -> Dict[str, Any]:
         """What `restore` needs."""
-        return {'totals': dict(self.totals), 'steps': self._steps, 'sums': dict(self._sums), 'since': dict(self._since)}
+        return {
+            'totals': dict(self.totals),
+            'steps': self._steps,
+            'sums': dict(self._sums),
+            'since': dict(self._since),
+        }
 
     def restore(self, state: Dict[str, Any]) -> None:
         """Go on from a state."""
@@ -88,8 +109,11 @@ class Log:
             self._file = open(self.path, 'a', encoding='utf-8')
         if active and tensorboard:
             from tensorboardX import SummaryWriter
+
             self._board = SummaryWriter(str(self.path.parent / 'tensorboard'), purge_step=iteration or None)
-        self._bar = tqdm(total=iterations, initial=iteration, unit='it', dynamic_ncols=True, disable=not self._terminal)
+        self._bar = tqdm(
+            total=iterations, initial=iteration, unit='it', dynamic_ncols=True, disable=not self._terminal
+        )
 
     def _rewind(self, iteration: int) -> None:
         if not self.path.exists():
@@ -108,7 +132,9 @@ class Log:
 
     def row(self, kind: str, iteration: int, values: Dict[str, Any]) -> None:
         """Write a row of figures of `kind` (``train``, ``validation``, ...)."""
-        numbers = {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
+        numbers = {
+            name: value for name, value in values.items() if value is not None and math.isfinite(value)
+        }
         # What is not finite has no place in JSON.
         row = dict.fromkeys(values, None)
         row.update(numbers)

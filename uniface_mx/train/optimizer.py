@@ -1,4 +1,5 @@
 """SGD and AdamW with their states in the open, so that a checkpoint can hold them without pickle."""
+
 from __future__ import annotations
 
 import math
@@ -16,13 +17,15 @@ TRUNK = '*trunk_*'
 
 class Learned(NamedTuple):
     """A parameter that learns: factor on the learning rate, and weight decay."""
+
     parameter: Parameter
     rate: float
     decay: float
 
 
-def choose(parameters: Dict[str, Parameter], weight_decay: float, trunk_rate: float = 1.0,
-           frozen: Sequence[str] = ()) -> List[Learned]:
+def choose(
+    parameters: Dict[str, Parameter], weight_decay: float, trunk_rate: float = 1.0, frozen: Sequence[str] = ()
+) -> List[Learned]:
     """What learns, and how; everything else is given `grad_req='null'`.
 
     Decay is for weights alone: biases, and scale and shift of batch norms, are spared.
@@ -44,7 +47,9 @@ def choose(parameters: Dict[str, Parameter], weight_decay: float, trunk_rate: fl
     """
     for pattern in frozen:
         if not any(fnmatch(name, pattern) for name in parameters):
-            raise TrainError('optimizer.frozen: {!r} fits no parameter{}'.format(pattern, suggestion(pattern, parameters)))
+            raise TrainError(
+                'optimizer.frozen: {!r} fits no parameter{}'.format(pattern, suggestion(pattern, parameters))
+            )
     chosen = []
     for name, parameter in parameters.items():
         if isinstance(parameter, Constant) or parameter.grad_req == 'null':
@@ -52,8 +57,13 @@ def choose(parameters: Dict[str, Parameter], weight_decay: float, trunk_rate: fl
         if any(fnmatch(name, pattern) for pattern in frozen):
             parameter.grad_req = 'null'
             continue
-        chosen.append(Learned(parameter, trunk_rate if fnmatch(name, TRUNK) else 1.0,
-                              weight_decay if name.endswith('_weight') else 0.0))
+        chosen.append(
+            Learned(
+                parameter,
+                trunk_rate if fnmatch(name, TRUNK) else 1.0,
+                weight_decay if name.endswith('_weight') else 0.0,
+            )
+        )
     if not chosen:
         raise TrainError('optimizer.frozen: nothing is left to learn')
     return chosen
@@ -61,6 +71,7 @@ def choose(parameters: Dict[str, Parameter], weight_decay: float, trunk_rate: fl
 
 class SGD:
     """Stochastic gradient descent with momentum."""
+
     slots = ('momentum',)
 
     def __init__(self, momentum: float = 0.9):
@@ -68,12 +79,21 @@ class SGD:
 
     def update(self, weight, gradient, slots, rate: float, decay: float, scale: float, step: int) -> None:
         """One weight's step; the gradient counts `scale` times."""
-        mx.nd.sgd_mom_update(weight, gradient, *slots, out=weight, lr=rate, wd=decay, momentum=self._momentum,
-                             rescale_grad=scale)
+        mx.nd.sgd_mom_update(
+            weight,
+            gradient,
+            *slots,
+            out=weight,
+            lr=rate,
+            wd=decay,
+            momentum=self._momentum,
+            rescale_grad=scale,
+        )
 
 
 class AdamW:
     """Adam with decoupled weight decay."""
+
     slots = ('mean', 'variance')
 
     def __init__(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8):
@@ -87,11 +107,21 @@ class AdamW:
             self._scale, self._scales = scale, {}
         if weight.ctx not in self._scales:
             self._scales[weight.ctx] = mx.nd.full((1,), scale, ctx=weight.ctx)
-        correction = math.sqrt(1 - self._beta2 ** step) / (1 - self._beta1 ** step)
+        correction = math.sqrt(1 - self._beta2**step) / (1 - self._beta1**step)
         # The operator's lr is without the decay, its eta multiplies both.
-        mx.nd.contrib.adamw_update(weight, gradient, *slots, self._scales[weight.ctx], out=weight,
-                                   lr=correction, eta=rate, wd=decay, beta1=self._beta1, beta2=self._beta2,
-                                   epsilon=self._epsilon)
+        mx.nd.contrib.adamw_update(
+            weight,
+            gradient,
+            *slots,
+            self._scales[weight.ctx],
+            out=weight,
+            lr=correction,
+            eta=rate,
+            wd=decay,
+            beta1=self._beta1,
+            beta2=self._beta2,
+            epsilon=self._epsilon,
+        )
 
 
 class Optimizer:
@@ -107,20 +137,29 @@ class Optimizer:
     def __init__(self, learned: Sequence[Learned], rule):
         self.learned, self.rule = list(learned), rule
         self.steps = 0
-        self._slots = {one.parameter.name: [tuple(mx.nd.zeros_like(data) for _ in rule.slots)
-                                            for data in one.parameter.list_data()] for one in self.learned}
+        self._slots = {
+            one.parameter.name: [
+                tuple(mx.nd.zeros_like(data) for _ in rule.slots) for data in one.parameter.list_data()
+            ]
+            for one in self.learned
+        }
 
     def update(self, rate: float, scale: float = 1.0) -> None:
         """Apply the gradients, each `scale` times."""
         self.steps += 1
         for parameter, factor, decay in self.learned:
-            for weight, gradient, slots in zip(parameter.list_data(), parameter.list_grad(), self._slots[parameter.name]):
+            for weight, gradient, slots in zip(
+                parameter.list_data(), parameter.list_grad(), self._slots[parameter.name]
+            ):
                 self.rule.update(weight, gradient, slots, rate * factor, decay, scale, self.steps)
 
     def arrays(self) -> Dict[str, mx.nd.NDArray]:
         """The states under ``SLOT:PARAMETER``; devices have equal ones."""
-        return {'{}:{}'.format(slot, name): array for name, devices in self._slots.items()
-                for slot, array in zip(self.rule.slots, devices[0])}
+        return {
+            '{}:{}'.format(slot, name): array
+            for name, devices in self._slots.items()
+            for slot, array in zip(self.rule.slots, devices[0])
+        }
 
     def restore(self, arrays: Dict[str, mx.nd.NDArray], steps: int) -> None:
         """Go on from states; parameters that they do not name, because they used to be frozen, begin at 0.
@@ -131,8 +170,11 @@ class Optimizer:
             The states are another rule's.
         """
         if arrays and not any(name.split(':')[0] in self.rule.slots for name in arrays):
-            raise TrainError('the checkpoint has the states of another optimizer ({}): begin a new run with --init'.format(
-                ', '.join(sorted({name.split(':')[0] for name in arrays}))))
+            raise TrainError(
+                'the checkpoint has the states of another optimizer ({}): begin a new run with --init'.format(
+                    ', '.join(sorted({name.split(':')[0] for name in arrays}))
+                )
+            )
         self.steps = steps
         for name, devices in self._slots.items():
             for slots in devices:

@@ -1,9 +1,11 @@
-"""Learn 32 records by heart, and say whether it worked: ``python -m uniface_mx.train.overfit --records NAME``.
+"""Learn 32 records by heart, and say whether it worked: ``python -m uniface_mx.train.overfit --records
+NAME``.
 
-A mistake in targets, losses, gradients or the updates would leave one of the terms high. Every term has to fall below 5 % of
-its start, every face to be found at an overlap of 0.5, and the mimic loss to lie below 5 % of the variance of the
-embeddings.
+A mistake in targets, losses, gradients or the updates would leave one of the terms high. Every term has to
+fall below 5 % of its start, every face to be found at an overlap of 0.5, and the mimic loss to lie below 5 %
+of the variance of the embeddings.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -26,10 +28,19 @@ TERMS = ('classification', 'box', 'landmarks', 'mimic')
 
 
 def take(name: str, target: Path, count: int) -> float:
-    """Copy the first records whose faces all have an embedding; the variance of those embeddings (summed over 128)."""
+    """Copy the first records whose faces all have an embedding; the variance of those embeddings (summed over
+    128)."""
     reader = RecordReader(name)
-    wanted = islice((record for record in reader if len(record.objects)
-                     and (record.objects[:, HAS_EMBEDDING] > 0).all() and not record.objects[:, IGNORE].any()), count)
+    wanted = islice(
+        (
+            record
+            for record in reader
+            if len(record.objects)
+            and (record.objects[:, HAS_EMBEDDING] > 0).all()
+            and not record.objects[:, IGNORE].any()
+        ),
+        count,
+    )
     with RecordWriter(target, reader.meta.sources, reader.meta.teachers) as writer:
         embeddings = []
         for record in wanted:
@@ -46,12 +57,19 @@ def figures(run: Path, variance: float) -> Dict[str, Any]:
     train = [row for row in rows if row['kind'] == 'train']
     validation = [row for row in rows if row['kind'] == 'validation'][-1]
     first, last = train[0], train[-1]
-    found = {'parts': {name: last[name] / first[name] for name in TERMS}, 'recall': validation['recall'],
-             'mimic_of_variance': last['mimic'] / variance, 'variance': variance, 'iterations': last['iteration'],
-             'first': {name: first[name] for name in TERMS}, 'last': {name: last[name] for name in TERMS},
-             'validation': validation}
-    found['passed'] = bool(max(found['parts'].values()) < LIMIT and found['recall'] == 1.0
-                           and found['mimic_of_variance'] < LIMIT)
+    found = {
+        'parts': {name: last[name] / first[name] for name in TERMS},
+        'recall': validation['recall'],
+        'mimic_of_variance': last['mimic'] / variance,
+        'variance': variance,
+        'iterations': last['iteration'],
+        'first': {name: first[name] for name in TERMS},
+        'last': {name: last[name] for name in TERMS},
+        'validation': validation,
+    }
+    found['passed'] = bool(
+        max(found['parts'].values()) < LIMIT and found['recall'] == 1.0 and found['mimic_of_variance'] < LIMIT
+    )
     return found
 
 
@@ -78,9 +96,16 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 1
     write_json(args.out / 'overfit_figures.json', found)
     for name, part in found['parts'].items():
-        print('{:<16}{:.4f} -> {:.4f}  {:.1%} of its start'.format(name, found['first'][name], found['last'][name], part))
-    print('mimic loss {:.1%} of the variance {:.3f}; {:.1%} of the faces found'.format(
-        found['mimic_of_variance'], variance, found['recall']))
+        print(
+            '{:<16}{:.4f} -> {:.4f}  {:.1%} of its start'.format(
+                name, found['first'][name], found['last'][name], part
+            )
+        )
+    print(
+        'mimic loss {:.1%} of the variance {:.3f}; {:.1%} of the faces found'.format(
+            found['mimic_of_variance'], variance, found['recall']
+        )
+    )
     print('passed' if found['passed'] else 'failed: the limit is {:.0%}, and every face'.format(LIMIT))
     return 0 if found['passed'] else 2
 

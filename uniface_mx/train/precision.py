@@ -1,4 +1,5 @@
 """Lower precision for a graph, not for the process."""
+
 from __future__ import annotations
 
 import warnings
@@ -12,8 +13,8 @@ from mxnet.gluon import HybridBlock, SymbolBlock
 def lowered(block: HybridBlock, inputs: Sequence[str], dtype: str) -> HybridBlock:
     """The same block, sharing its parameters, with MXNet's list of operators computed in `dtype`.
 
-    Weights, their gradients and the outputs stay float32: casts stand in the graph. (`amp.init` would change the
-    operators of the whole process, losses included, and cannot be undone.)
+    Weights, their gradients and the outputs stay float32: casts stand in the graph. (`amp.init` would change
+    the operators of the whole process, losses included, and cannot be undone.)
 
     Parameters
     ----------
@@ -33,5 +34,8 @@ def lowered(block: HybridBlock, inputs: Sequence[str], dtype: str) -> HybridBloc
     with warnings.catch_warnings():
         # It looks for the types of inputs, which nobody has to declare.
         warnings.simplefilter('ignore', UserWarning)
-        return SymbolBlock([mx.sym.amp_cast(output, dtype='float32') for output in symbol], variables,
-                           params=block.collect_params())
+        return SymbolBlock(
+            [mx.sym.amp_cast(output, dtype='float32') for output in symbol],
+            variables,
+            params=block.collect_params(),
+        )

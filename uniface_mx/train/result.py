@@ -1,4 +1,5 @@
 """What a run has trained, ready to be used or exported."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -13,8 +14,9 @@ from uniface_mx.train.errors import TrainError
 
 
 class TrainedModel(NamedTuple):
-    """A network with a run's weights; `mean` is the mean teacher embedding (128,), if embeddings were taught; `details` are a
-    manifest's entries on where it comes from."""
+    """A network with a run's weights; `mean` is the mean teacher embedding (128,), if embeddings were taught;
+    `details` are a manifest's entries on where it comes from."""
+
     net: Uniface
     name: str
     mean: Optional[np.ndarray]
@@ -46,12 +48,20 @@ def load_run(run, which: str = 'best', **overrides) -> TrainedModel:
     if which == 'best' and best is not None:
         checkpoint = checkpoints.load(best)
     state = checkpoint.state
-    given = {key: value for key, value in state['config']['model'].items() if key != 'name' and value is not None}
+    given = {
+        key: value for key, value in state['config']['model'].items() if key != 'name' and value is not None
+    }
     given.update(overrides)
     net = get_model(state['model'], **given)
     load_weights(net, checkpoints.path(checkpoint.iteration) / WEIGHTS)
     mean = np.array(state['mean_embedding'], np.float32) if state['mean_embedding'] else None
-    details = {'model': {'name': state['model'], 'overrides': given},
-               'training': {'iteration': checkpoint.iteration, 'config': state['config'], 'teachers': state['teachers'],
-                            'records': state['records']}}
+    details = {
+        'model': {'name': state['model'], 'overrides': given},
+        'training': {
+            'iteration': checkpoint.iteration,
+            'config': state['config'],
+            'teachers': state['teachers'],
+            'records': state['records'],
+        },
+    }
     return TrainedModel(net, state['model'], mean, details)

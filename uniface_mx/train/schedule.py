@@ -1,4 +1,5 @@
 """Learning rates over iterations. A schedule is told every loss; its state is plain JSON."""
+
 from __future__ import annotations
 
 import math
@@ -45,7 +46,9 @@ class Schedule:
 class Milestones(Schedule):
     """Multiply the rate by `factor` from each of the `milestones` on."""
 
-    def __init__(self, rate: float, warmup: int, minimum: float, milestones: Sequence[int], factor: float = 0.1):
+    def __init__(
+        self, rate: float, warmup: int, minimum: float, milestones: Sequence[int], factor: float = 0.1
+    ):
         super().__init__(rate, warmup, minimum)
         self.milestones, self.factor = sorted(milestones), factor
 
@@ -54,7 +57,8 @@ class Milestones(Schedule):
 
 
 class Cosine(Schedule):
-    """Fall from the rate, at the end of the warm-up, to the minimum, at iteration `iterations`, along half a cosine."""
+    """Fall from the rate, at the end of the warm-up, to the minimum, at iteration `iterations`, along half a
+    cosine."""
 
     def __init__(self, rate: float, warmup: int, minimum: float, iterations: int):
         super().__init__(rate, warmup, minimum)
@@ -68,8 +72,8 @@ class Cosine(Schedule):
 class Plateau(Schedule):
     """Multiply the rate by `factor` "when the loss goes steady" (section IV.A).
 
-    The loss is averaged over windows. It is steady when for `patience` windows in succession no average has been lower
-    than the best before by the fraction `improvement`. The warm-up does not count.
+    The loss is averaged over windows. It is steady when for `patience` windows in succession no average has
+    been lower than the best before by the fraction `improvement`. The warm-up does not count.
 
     Parameters
     ----------
@@ -81,8 +85,16 @@ class Plateau(Schedule):
     factor : float
     """
 
-    def __init__(self, rate: float, warmup: int, minimum: float, window: int = 1000, patience: int = 5,
-                 improvement: float = 0.01, factor: float = 0.1):
+    def __init__(
+        self,
+        rate: float,
+        warmup: int,
+        minimum: float,
+        window: int = 1000,
+        patience: int = 5,
+        improvement: float = 0.01,
+        factor: float = 0.1,
+    ):
         super().__init__(rate, warmup, minimum)
         self.window, self.patience, self.improvement, self.factor = window, patience, improvement, factor
         self._seen, self._sum, self._count = 0, 0.0, 0
@@ -90,7 +102,7 @@ class Plateau(Schedule):
         self._stale, self._drops = 0, 0
 
     def decayed(self, iteration: int) -> float:
-        return self.base * self.factor ** self._drops
+        return self.base * self.factor**self._drops
 
     def update(self, loss: float) -> None:
         self._seen += 1
@@ -110,8 +122,14 @@ class Plateau(Schedule):
             self._drops += 1
 
     def state(self) -> Dict[str, Any]:
-        return {'seen': self._seen, 'sum': self._sum, 'count': self._count, 'best': self._best, 'stale': self._stale,
-                'drops': self._drops}
+        return {
+            'seen': self._seen,
+            'sum': self._sum,
+            'count': self._count,
+            'best': self._best,
+            'stale': self._stale,
+            'drops': self._drops,
+        }
 
     def restore(self, state: Dict[str, Any]) -> None:
         if state:

@@ -1,4 +1,5 @@
 """Weights to begin with: random ones, or those of a trained network."""
+
 from __future__ import annotations
 
 import re
@@ -17,16 +18,16 @@ from uniface_mx.models.weights import load_weights
 from uniface_mx.paths import resource
 from uniface_mx.train.errors import TrainError
 
-
 # Deviations of the layers that give outputs, whose biases begin where an untaught output should lie.
 OUTPUTS = {'heads_': 0.01, 'recognition_embedding_': 0.001}
-# The features before the last layer follow no batch norm, and are all positive: at He's scale their square length of several
-# thousand would make any step of the last layer's weights a leap of the embeddings.
+# The features before the last layer follow no batch norm, and are all positive: at He's scale their square
+# length of several thousand would make any step of the last layer's weights a leap of the embeddings.
 FEATURES, FEATURE_SCALE = re.compile('recognition_.*_conv2_'), 0.1
 
 
 class StartWeights(mx.init.MSRAPrelu):
-    """He's deviation for what a ReLU follows, small weights for the outputs (`OUTPUTS`) and for the features before them."""
+    """He's deviation for what a ReLU follows, small weights for the outputs (`OUTPUTS`) and for the features
+    before them."""
 
     def __init__(self):
         super().__init__(factor_type='in', slope=0)
@@ -41,7 +42,9 @@ class StartWeights(mx.init.MSRAPrelu):
             mx.nd.random.normal(0, deviation, out=arr)
 
 
-def initialize(net: Uniface, devices: Sequence[mx.Context], seed: int, mean: Optional[np.ndarray] = None) -> None:
+def initialize(
+    net: Uniface, devices: Sequence[mx.Context], seed: int, mean: Optional[np.ndarray] = None
+) -> None:
     """Random weights, the same for a seed; the embeddings' bias is `mean` (128,), the mean teacher embedding.
 
     Otherwise tens of thousands of faces would go into finding the mean.
@@ -59,8 +62,8 @@ def load_start(net: Uniface, start: str, devices: Sequence[mx.Context], teachers
     Parameters
     ----------
     start : str
-        A ``.params`` file, the prefix of an exported model, or the name of a model that ships. Exported weights have their
-        mean embedding put back: training needs raw embeddings.
+        A ``.params`` file, the prefix of an exported model, or the name of a model that ships. Exported
+        weights have their mean embedding put back: training needs raw embeddings.
     teachers : dict
         Of the records to train with, as in `RecordMeta.teachers`.
 
@@ -72,9 +75,15 @@ def load_start(net: Uniface, start: str, devices: Sequence[mx.Context], teachers
     if Path(start).is_file():
         load_weights(net, start, list(devices))
         return
-    prefixes = [prefix for prefix in (Path(start), resource('symbols') / start) if manifest_path(prefix).is_file()]
+    prefixes = [
+        prefix for prefix in (Path(start), resource('symbols') / start) if manifest_path(prefix).is_file()
+    ]
     if not prefixes:
-        raise TrainError('training.init: {!r} is no file, no exported model (DIR/NAME) and no model that ships'.format(start))
+        raise TrainError(
+            'training.init: {!r} is no file, no exported model (DIR/NAME) and no model that ships'.format(
+                start
+            )
+        )
     prefix = prefixes[0]
     manifest = read_manifest(prefix)
     known = manifest.get('training', {}).get('teachers')

@@ -1,4 +1,5 @@
 """One step of training: from a batch to updated weights (section III.E)."""
+
 from __future__ import annotations
 
 import math
@@ -18,19 +19,23 @@ from uniface_mx.train.optimizer import Optimizer
 
 
 class Graphs(NamedTuple):
-    """What training runs: image to raw outputs and F_r, and F_r and faces to raw embeddings (see `models.Uniface`)."""
+    """What training runs: image to raw outputs and F_r, and F_r and faces to raw embeddings (see
+    `models.Uniface`)."""
+
     network: HybridBlock
     recognition: HybridBlock
 
 
 class Bank(NamedTuple):
     """Other faces' teacher embeddings (B, 128) for the contrast, and the mean teacher embedding (128,)."""
+
     embeddings: np.ndarray
     mean: np.ndarray
 
 
 class Rules(NamedTuple):
     """What is taught, and how much of it: the numbers of the configuration's section `losses`."""
+
     weights: Terms
     match_threshold: float = 0.5
     ignore_threshold: float = 0.3
@@ -49,14 +54,16 @@ class Rules(NamedTuple):
 
 class Part(NamedTuple):
     """A device's share of a batch."""
+
     data: mx.nd.NDArray
     label: np.ndarray
     targets: Targets
 
 
 class Outcome(NamedTuple):
-    """What a step gave: each term divided by its count and weighted, the loss, the gradient's norm before clipping, the
-    counts of the whole step, and whether the weights were updated."""
+    """What a step gave: each term divided by its count and weighted, the loss, the gradient's norm before
+    clipping, the counts of the whole step, and whether the weights were updated."""
+
     terms: Terms
     loss: float
     norm: float
@@ -88,8 +95,11 @@ class Criteria:
         self._contrast = ContrastLoss(rules.contrast_temperature, rules.contrast_nearest)
         for loss in (self._detection, self._mimic, self._contrast):
             loss.hybridize()
-        self._banks = {} if bank is None else {device: [mx.nd.array(array, ctx=device) for array in bank]
-                                               for device in devices}
+        self._banks = (
+            {}
+            if bank is None
+            else {device: [mx.nd.array(array, ctx=device) for array in bank] for device in devices}
+        )
 
     def targets(self, label: np.ndarray) -> Targets:
         """Targets of label rows (N, G, 146) on the anchors."""
@@ -108,7 +118,8 @@ class Criteria:
         return count_terms(targets.classes, mask, self.rules.faceless)
 
     def sums(self, outputs, targets: Targets, embeddings, rois: Rois) -> Terms:
-        """The terms of a part, summed over its anchors and faces, where its outputs are; embeddings may be None."""
+        """The terms of a part, summed over its anchors and faces, where its outputs are; embeddings may be
+        None."""
         device = outputs[0].ctx
         terms = self._detection(*outputs[:3], *(mx.nd.array(array, ctx=device) for array in targets))
         mimic = contrast = None
@@ -121,17 +132,21 @@ class Criteria:
 
     def values(self, sums: Terms, counts: Terms) -> Terms:
         """The terms of Eq. (2) from sums and counts of a whole step."""
-        return Terms(*(weight * value / max(count, 1.0)
-                       for value, count, weight in zip(sums, counts, self.rules.weights)))
+        return Terms(
+            *(
+                weight * value / max(count, 1.0)
+                for value, count, weight in zip(sums, counts, self.rules.weights)
+            )
+        )
 
 
 class LossScale:
-    """The factor that keeps float16 gradients from vanishing: halved when they overflow, doubled after `window` good
-    steps. Disabled, it is 1."""
+    """The factor that keeps float16 gradients from vanishing: halved when they overflow, doubled after
+    `window` good steps. Disabled, it is 1."""
 
     def __init__(self, enabled: bool, window: int = 2000):
         self.enabled, self.window = enabled, window
-        self.value, self.good = (2.0 ** 15 if enabled else 1.0), 0
+        self.value, self.good = (2.0**15 if enabled else 1.0), 0
 
     def update(self, finite: bool) -> None:
         """Take note of whether a step's gradients were finite."""
@@ -160,8 +175,16 @@ class Step:
     scale : LossScale, optional
     """
 
-    def __init__(self, graphs: Graphs, criteria: Criteria, optimizer: Optimizer, group: Group, accumulate: int = 1,
-                 clip: Optional[float] = None, scale: Optional[LossScale] = None):
+    def __init__(
+        self,
+        graphs: Graphs,
+        criteria: Criteria,
+        optimizer: Optimizer,
+        group: Group,
+        accumulate: int = 1,
+        clip: Optional[float] = None,
+        scale: Optional[LossScale] = None,
+    ):
         self.graphs, self.criteria, self.optimizer, self.group = graphs, criteria, optimizer, group
         self.accumulate, self.clip, self.scale = accumulate, clip, scale or LossScale(False)
         for parameter, _, _ in optimizer.learned:
@@ -193,13 +216,20 @@ class Step:
         for parts in rounds:
             with autograd.record():
                 outputs = [self.graphs.network(part.data) for part in parts]
-            rois = [self.criteria.rois(part.label, self.criteria.predictions(output) if predicted else None)
-                    for part, output in zip(parts, outputs)]
+            rois = [
+                self.criteria.rois(part.label, self.criteria.predictions(output) if predicted else None)
+                for part, output in zip(parts, outputs)
+            ]
             with autograd.record():
                 terms = [self._terms(*inputs) for inputs in zip(parts, outputs, rois)]
-                losses = [total(term, counts, self.criteria.rules.weights) * self.scale.value for term in terms]
-            sums += np.sum([[0.0 if value is None else value.asscalar() for value in term] for term in terms], axis=0)
-            # Batch norms' statistics, too, are written on the way back: what is not finite must not get there.
+                losses = [
+                    total(term, counts, self.criteria.rules.weights) * self.scale.value for term in terms
+                ]
+            sums += np.sum(
+                [[0.0 if value is None else value.asscalar() for value in term] for term in terms], axis=0
+            )
+            # Batch norms' statistics, too, are written on the way back: what is not finite must not get
+            # there.
             if np.isfinite(sums).all():
                 autograd.backward(losses)
         values = self.criteria.values(Terms(*self.group.total('terms', sums)), counts)
@@ -221,13 +251,18 @@ class Step:
         for number in range(len(devices) * self.accumulate):
             share = slice(number * size, (number + 1) * size)
             label = batch.label[share]
-            data, _ = to_ndarrays(batch._replace(data=batch.data[share], label=label[:, :0]), devices[number % len(devices)])
+            data, _ = to_ndarrays(
+                batch._replace(data=batch.data[share], label=label[:, :0]), devices[number % len(devices)]
+            )
             parts.append(Part(data, label, self.criteria.targets(label)))
-        return [parts[first:first + len(devices)] for first in range(0, len(parts), len(devices))]
+        return [parts[first : first + len(devices)] for first in range(0, len(parts), len(devices))]
 
     def _counts(self, rounds: List[List[Part]]) -> Terms:
-        counts = [self.criteria.counts(part.targets, self.criteria.rois(part.label).mask)
-                  for parts in rounds for part in parts]
+        counts = [
+            self.criteria.counts(part.targets, self.criteria.rois(part.label).mask)
+            for parts in rounds
+            for part in parts
+        ]
         return Terms(*self.group.total('counts', np.sum(counts, axis=0)))
 
     def _terms(self, part: Part, outputs, rois: Rois) -> Terms:

@@ -1,4 +1,5 @@
 """The loop around the step: data in, figures and checkpoints out."""
+
 from __future__ import annotations
 
 import math
@@ -23,13 +24,16 @@ BEST = {'loss': False, 'average_precision': True, 'recall': True, 'landmark_erro
 
 
 class Interrupt:
-    """Within a `with` block, SIGINT and SIGTERM are noted in `name`; a second one raises KeyboardInterrupt."""
+    """Within a `with` block, SIGINT and SIGTERM are noted in `name`; a second one raises
+    KeyboardInterrupt."""
 
     def __init__(self):
         self.name: Optional[str] = None
 
     def __enter__(self) -> Interrupt:
-        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {
+            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         return self
 
     def __exit__(self, *_) -> None:
@@ -45,7 +49,8 @@ class Interrupt:
 class Trainer:
     """A run: iterations from where it stands to the last.
 
-    Iteration i learns from batch i of the loader at the schedule's rate i, so the iteration is the data's position, too.
+    Iteration i learns from batch i of the loader at the schedule's rate i, so the iteration is the data's
+    position, too.
 
     Parameters
     ----------
@@ -75,15 +80,35 @@ class Trainer:
         Skipped steps after which the run gives up.
     """
 
-    def __init__(self, step: Step, schedule: Schedule, loader: Loader, group: Group,
-                 weights: Callable[[], Dict[str, mx.nd.NDArray]], checkpoints: Checkpoints, log: Log, iterations: int,
-                 facts: Dict[str, Any], seed: int = 0, validate: Optional[Callable[[], Dict[str, float]]] = None,
-                 best: str = 'loss', validate_every: int = 2000, checkpoint_every: int = 1000, log_every: int = 20,
-                 roi_warmup: Optional[int] = 0, on_nan: str = 'stop', nan_limit: int = 20):
+    def __init__(
+        self,
+        step: Step,
+        schedule: Schedule,
+        loader: Loader,
+        group: Group,
+        weights: Callable[[], Dict[str, mx.nd.NDArray]],
+        checkpoints: Checkpoints,
+        log: Log,
+        iterations: int,
+        facts: Dict[str, Any],
+        seed: int = 0,
+        validate: Optional[Callable[[], Dict[str, float]]] = None,
+        best: str = 'loss',
+        validate_every: int = 2000,
+        checkpoint_every: int = 1000,
+        log_every: int = 20,
+        roi_warmup: Optional[int] = 0,
+        on_nan: str = 'stop',
+        nan_limit: int = 20,
+    ):
         self.step, self.schedule, self.loader, self.group = step, schedule, loader, group
         self.weights, self.checkpoints, self.log, self.validate = weights, checkpoints, log, validate
         self.iterations, self.facts, self.seed, self.best_figure = iterations, facts, seed, best
-        self.validate_every, self.checkpoint_every, self.log_every = validate_every, checkpoint_every, log_every
+        self.validate_every, self.checkpoint_every, self.log_every = (
+            validate_every,
+            checkpoint_every,
+            log_every,
+        )
         self.roi_warmup, self.on_nan, self.nan_limit = roi_warmup, on_nan, nan_limit
         self.iteration = self.saved = loader.position
         self.meter = Meter()
@@ -115,20 +140,32 @@ class Trainer:
                 self._learn(batch, time.perf_counter() - began)
                 if self.group.total('stop', [interrupt.name is not None])[0]:
                     self._save()
-                    self.log.say('{}: saved at iteration {} in {}; go on with --resume'.format(
-                        interrupt.name or 'stopped by another worker', self.iteration, self.checkpoints.run))
+                    self.log.say(
+                        '{}: saved at iteration {} in {}; go on with --resume'.format(
+                            interrupt.name or 'stopped by another worker',
+                            self.iteration,
+                            self.checkpoints.run,
+                        )
+                    )
                     break
         stream.close()
         return self.iteration == self.iterations
 
     def _learn(self, batch: Batch, waited: float) -> None:
         # The generators' states cannot be read, so every iteration has a state of its own.
-        mx.random.seed((self.seed * 1000003 + self.iteration) % 2 ** 31)
+        mx.random.seed((self.seed * 1000003 + self.iteration) % 2**31)
         rate = self.schedule.rate(self.iteration)
         warm = self.roi_warmup is None or self.iteration < self.roi_warmup
         outcome = self.step(batch, rate, predicted=not warm)
         self.iteration += 1
-        self.meter.add(outcome, batch.count * self.group.workers, outcome.counts.mimic, len(batch.bad), batch.overflow, waited)
+        self.meter.add(
+            outcome,
+            batch.count * self.group.workers,
+            outcome.counts.mimic,
+            len(batch.bad),
+            batch.overflow,
+            waited,
+        )
         if outcome.finite:
             self.schedule.update(outcome.loss)
         if not outcome.updated and not (outcome.finite and self.step.scale.enabled):
@@ -151,8 +188,12 @@ class Trainer:
         if self.validate and (self.iteration % self.validate_every == 0 or last):
             figures = self.validate()
             self.log.row('validation', self.iteration, figures)
-            self.log.say('validation at {}: {}'.format(self.iteration, ', '.join(
-                '{} {:.4g}'.format(name, value) for name, value in figures.items())))
+            self.log.say(
+                'validation at {}: {}'.format(
+                    self.iteration,
+                    ', '.join('{} {:.4g}'.format(name, value) for name, value in figures.items()),
+                )
+            )
             better = self._is_best(figures)
         if self.iteration % self.checkpoint_every == 0 or better or last:
             self._save()
@@ -171,11 +212,20 @@ class Trainer:
         if self.group.rank or self.saved == self.iteration:
             return
         scale = self.step.scale
-        state = dict(self.facts, schedule=self.schedule.state(), meter=self.meter.state(),
-                     optimizer_steps=self.step.optimizer.steps, loss_scale=[scale.value, scale.good],
-                     not_finite=self.not_finite, best=self.best, seed=self.seed)
-        self.checkpoints.save(Checkpoint(self.iteration, self.weights(), self.step.optimizer.arrays(), state),
-                              self.best['iteration'])
+        state = dict(
+            self.facts,
+            schedule=self.schedule.state(),
+            meter=self.meter.state(),
+            optimizer_steps=self.step.optimizer.steps,
+            loss_scale=[scale.value, scale.good],
+            not_finite=self.not_finite,
+            best=self.best,
+            seed=self.seed,
+        )
+        self.checkpoints.save(
+            Checkpoint(self.iteration, self.weights(), self.step.optimizer.arrays(), state),
+            self.best['iteration'],
+        )
         self.saved = self.iteration
 
     def _not_finite(self, outcome: Outcome, batch: Batch) -> None:
@@ -183,24 +233,55 @@ class Trainer:
         self.not_finite += 1
         terms = ', '.join('{} {:.6g}'.format(name, value) for name, value in outcome.terms._asdict().items())
         what = 'the loss' if not outcome.finite else 'the gradient'
-        path = Path(self.checkpoints.run) / 'not_finite' / '{:08d}.{}.json'.format(self.iteration, self.group.rank)
-        write_json(path, {'iteration': self.iteration, 'worker': self.group.rank, 'what': what,
-                          'terms': {name: str(value) for name, value in outcome.terms._asdict().items()},
-                          'counts': outcome.counts._asdict(), 'keys': batch.keys})
+        path = (
+            Path(self.checkpoints.run)
+            / 'not_finite'
+            / '{:08d}.{}.json'.format(self.iteration, self.group.rank)
+        )
+        write_json(
+            path,
+            {
+                'iteration': self.iteration,
+                'worker': self.group.rank,
+                'what': what,
+                'terms': {name: str(value) for name, value in outcome.terms._asdict().items()},
+                'counts': outcome.counts._asdict(),
+                'keys': batch.keys,
+            },
+        )
         text = '{} of iteration {} is not finite ({}); records: {}; all of it in {}'.format(
-            what, self.iteration, terms, '; '.join(key for keys in batch.keys for key in keys), path)
+            what, self.iteration, terms, '; '.join(key for keys in batch.keys for key in keys), path
+        )
         if self.on_nan == 'stop':
-            raise TrainError(text + '. No weight was changed. A lower optimizer.learning_rate, optimizer.clip_gradient or '
-                                    '--on-nan skip may help')
+            raise TrainError(
+                text + '. No weight was changed. A lower optimizer.learning_rate, optimizer.clip_gradient or '
+                '--on-nan skip may help'
+            )
         if self.not_finite > self.nan_limit:
-            raise TrainError('{}. This is step {} that was skipped, training.nan_limit is {}'.format(
-                text, self.not_finite, self.nan_limit))
+            raise TrainError(
+                '{}. This is step {} that was skipped, training.nan_limit is {}'.format(
+                    text, self.not_finite, self.nan_limit
+                )
+            )
         self.log.say('skipped: ' + text)
 
 
 def _line(iteration: int, iterations: int, row: Dict[str, Any], rate: float) -> str:
-    names = (('cls', 'classification'), ('box', 'box'), ('lm', 'landmarks'), ('mimic', 'mimic'), ('contrast', 'contrast'))
+    names = (
+        ('cls', 'classification'),
+        ('box', 'box'),
+        ('lm', 'landmarks'),
+        ('mimic', 'mimic'),
+        ('contrast', 'contrast'),
+    )
     terms = ' '.join('{} {:.3f}'.format(short, row[name]) for short, name in names if row[name] is not None)
     return '{}/{} loss {} | {} | rate {:.3g} | {:.1f} canvases/s {:.0f} faces/s, waiting {:.0%}'.format(
-        iteration, iterations, '-' if row['loss'] is None else '{:.3f}'.format(row['loss']), terms, rate,
-        row['canvases_per_second'], row['faces_per_second'], row['waiting'])
+        iteration,
+        iterations,
+        '-' if row['loss'] is None else '{:.3f}'.format(row['loss']),
+        terms,
+        rate,
+        row['canvases_per_second'],
+        row['faces_per_second'],
+        row['waiting'],
+    )

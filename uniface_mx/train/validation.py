@@ -1,4 +1,5 @@
 """What a network can do, on records that it was not taught: the losses, and what they are for."""
+
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
@@ -38,18 +39,37 @@ class Validation:
         Threads that read photos.
     """
 
-    def __init__(self, canvases: Canvases, batch_size: int = 32, images: Optional[int] = None, score_threshold: float = 0.5,
-                 max_faces: int = 128, workers: int = 2):
+    def __init__(
+        self,
+        canvases: Canvases,
+        batch_size: int = 32,
+        images: Optional[int] = None,
+        score_threshold: float = 0.5,
+        max_faces: int = 128,
+        workers: int = 2,
+    ):
         count = len(canvases)
         self.indices = np.arange(count)
         if images is not None and images < count:
             self.indices = np.linspace(0, count - 1, images).round().astype(int)
-        self.canvases, self.batch_size, self.max_faces, self.workers = canvases, batch_size, max_faces, workers
+        self.canvases, self.batch_size, self.max_faces, self.workers = (
+            canvases,
+            batch_size,
+            max_faces,
+            workers,
+        )
         self.score_threshold = score_threshold
         self._suppression = Suppression(MAX_FACES, 0.01, 0.45)
 
-    def __call__(self, graphs: Graphs, decoder, criteria: Criteria, mean: np.ndarray, device: mx.Context,
-                 predicted: bool = True) -> Dict[str, float]:
+    def __call__(
+        self,
+        graphs: Graphs,
+        decoder,
+        criteria: Criteria,
+        mean: np.ndarray,
+        device: mx.Context,
+        predicted: bool = True,
+    ) -> Dict[str, float]:
         """Run it.
 
         Parameters
@@ -66,9 +86,9 @@ class Validation:
         Returns
         -------
         dict
-            ``loss`` and its terms; ``average_precision`` and ``recall`` at IoU 0.5; ``landmark_error`` of the faces found,
-            over the distance of the eyes; ``cosine``, centred, between the embeddings and the teacher's. Without the last
-            two where nothing can be compared.
+            ``loss`` and its terms; ``average_precision`` and ``recall`` at IoU 0.5; ``landmark_error`` of the
+            faces found, over the distance of the eyes; ``cosine``, centred, between the embeddings and the
+            teacher's. Without the last two where nothing can be compared.
         """
         sums, counts = np.zeros(len(Terms._fields)), np.zeros(len(Terms._fields))
         found: List[Tuple] = []
@@ -82,27 +102,37 @@ class Validation:
             embeddings = None
             if criteria.rules.recognition:
                 embeddings = graphs.recognition(outputs[3], mx.nd.array(rois.faces, ctx=device))
-                cosines += _centred_cosines(embeddings.asnumpy(), rois.embeddings, mean)[rois.mask > 0].tolist()
-            sums += [0.0 if value is None else value.asscalar()
-                     for value in criteria.sums(outputs, targets, embeddings, rois)]
+                cosines += _centred_cosines(embeddings.asnumpy(), rois.embeddings, mean)[
+                    rois.mask > 0
+                ].tolist()
+            sums += [
+                0.0 if value is None else value.asscalar()
+                for value in criteria.sums(outputs, targets, embeddings, rois)
+            ]
             counts += criteria.counts(targets, rois.mask)
             detections = self._suppression(outputs[0], *decoder(*outputs[1:3])).asnumpy()
-            for rows, faces in zip(detections[:batch.count], batch.label):
+            for rows, faces in zip(detections[: batch.count], batch.label):
                 outcome = self._photo(rows[rows[:, 0] >= 0], faces[real_faces(faces)])
                 found.append(outcome[:3])
                 errors += outcome[3]
         terms = criteria.values(Terms(*sums), Terms(*counts))
         scores, hits, scored = (np.concatenate(arrays) for arrays in zip(*found))
-        figures = {'loss': float(sum(terms)), **{name: float(value) for name, value in terms._asdict().items()},
-                   'average_precision': average_precision(scores, hits, len(scored)),
-                   'recall': float((scored >= self.score_threshold).mean()) if len(scored) else 0.0}
+        figures = {
+            'loss': float(sum(terms)),
+            **{name: float(value) for name, value in terms._asdict().items()},
+            'average_precision': average_precision(scores, hits, len(scored)),
+            'recall': float((scored >= self.score_threshold).mean()) if len(scored) else 0.0,
+        }
         for name, values in (('landmark_error', errors), ('cosine', cosines)):
             if values:
                 figures[name] = float(np.mean(values))
         return dict(figures, photos=len(self.indices), faces=len(scored))
 
     def _batches(self) -> Iterator[Batch]:
-        shares = [self.indices[first:first + self.batch_size] for first in range(0, len(self.indices), self.batch_size)]
+        shares = [
+            self.indices[first : first + self.batch_size]
+            for first in range(0, len(self.indices), self.batch_size)
+        ]
 
         def make(indices):
             return self.canvases.batch(indices, self.max_faces, self.batch_size)
@@ -116,7 +146,8 @@ class Validation:
 
     @staticmethod
     def _photo(rows: np.ndarray, faces: np.ndarray) -> Tuple:
-        """Scores and hits of a photo's detections, scores by which its faces were found, errors of their landmarks."""
+        """Scores and hits of a photo's detections, scores by which its faces were found, errors of their
+        landmarks."""
         ignored = faces[:, IGNORE] > 0
         outcome = match(rows[:, 1:5], rows[:, 0], faces[:, BOX], ignored)
         hit = outcome.by >= 0
