@@ -8,6 +8,7 @@ from drawn import write_records
 
 from uniface_mx.data.records import EMBEDDING, HAS_EMBEDDING
 from uniface_mx.train.build import build_trainer
+from uniface_mx.train.step import LossScale
 
 ITERATIONS = 20
 
@@ -202,3 +203,43 @@ def test_lower_precision_stays_near_float32_with_float32_weights(configuration, 
         }
         trainer.log.close()
     assert losses[1] == pytest.approx(losses[0], rel=0.2) and losses[1] != losses[0]
+
+
+def test_the_loss_scale_halves_at_an_overflow_and_doubles_after_good_steps():
+    scale = LossScale(True, window=3)
+    values = []
+    for finite in (True, False, True, True, True, False, False):
+        scale.update(finite)
+        values.append(scale.value / 2**15)
+    assert values == [1, 0.5, 0.5, 0.5, 1, 0.5, 0.25]
+    scale.value = 1.0
+    scale.update(False)
+    assert scale.value == 1.0
+    off = LossScale(False)
+    off.update(False)
+    assert off.value == 1.0
+
+
+def test_a_scaled_loss_moves_weights_as_an_unscaled_one(configuration, tmp_path):
+    moved = []
+    for value in (1.0, 1024.0):
+        trainer, batch = a_trainer(configuration, tmp_path / str(value))
+        trainer.step.scale.value = value
+        outcome = trainer.step(batch, 0.01, False)
+        moved.append((outcome.norm, outcome.loss, arrays(trainer)['arg:heads_level0_weight']))
+        trainer.log.close()
+    assert moved[1][:2] == pytest.approx(moved[0][:2], rel=1e-5)
+    np.testing.assert_allclose(moved[1][2], moved[0][2], rtol=1e-4, atol=1e-7)
+
+
+def test_an_overflow_of_the_scaled_gradient_passes_the_step_over(configuration, tmp_path):
+    trainer, batch = a_trainer(configuration, tmp_path)
+    trainer.step.scale = LossScale(True)
+    trainer.step.scale.value = 1e38
+    before = arrays(trainer)
+    outcome = trainer.step(batch, 0.01, False)
+    after = arrays(trainer)
+    trainer.log.close()
+    assert outcome.finite and not outcome.updated and trainer.step.scale.value == 5e37
+    learned = [name for name in before if name.startswith('arg:')]
+    assert all((before[name] == after[name]).all() for name in learned)
