@@ -14,7 +14,6 @@ hash.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import struct
@@ -29,6 +28,7 @@ import mxnet as mx
 import numpy as np
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.manifest import file_hash
 
 SCHEMA_VERSION = 1
 HEADER_WIDTH = 7
@@ -333,22 +333,13 @@ class RecordWriter:
             meta.mean_embedding = (self._sum / meta.embeddings).tolist()
         for suffix in _SUFFIXES[:3]:
             path = self._aside(suffix)
-            meta.files[suffix] = {'bytes': path.stat().st_size, 'sha256': file_sha256(path)}
+            meta.files[suffix] = {'bytes': path.stat().st_size, 'sha256': file_hash(path)}
         self._aside('.json').write_text(
             json.dumps(asdict(meta), indent=1, sort_keys=True) + '\n', encoding='utf-8'
         )
         # The .json goes last: until it is there, sizes disagree and readers refuse the set.
         for suffix in _SUFFIXES:
             os.replace(str(self._aside(suffix)), str(record_path(self.name, suffix)))
-
-
-def file_sha256(path: Union[str, os.PathLike]) -> str:
-    """Hex sha256 of a file."""
-    digest = hashlib.sha256()
-    with open(str(path), 'rb') as file:
-        for block in iter(lambda: file.read(1 << 20), b''):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 class RecordReader:
@@ -381,7 +372,7 @@ class RecordReader:
                     'the set again'
                     % (path, path.stat().st_size, record_path(name, '.json'), expected.get('bytes'))
                 )
-            if verify and file_sha256(path) != expected.get('sha256'):
+            if verify and file_hash(path) != expected.get('sha256'):
                 raise RecordError(
                     '%s: its sha256 is not the one in %s: the file is damaged; prepare the set '
                     'again' % (path, record_path(name, '.json'))

@@ -11,8 +11,8 @@ from uniface_mx.data.records import (
     RecordError,
     RecordReader,
     RecordWriter,
-    file_sha256,
 )
+from uniface_mx.manifest import file_hash
 
 
 def rewrite(name, change):
@@ -103,7 +103,7 @@ def test_a_label_of_another_schema_is_named(tmp_path, prepared):
     header = np.array([7, 146, 1], '<f4').tobytes()
     path.write_bytes(data.replace(header, np.array([7, 146, 9], '<f4').tobytes(), 1))
     values = json.loads(meta.read_text())
-    values['files']['.rec']['sha256'] = file_sha256(path)
+    values['files']['.rec']['sha256'] = file_hash(path)
     meta.write_text(json.dumps(values))
     problems = check(prepared)
     assert 'record 0: schema version 9' in problems['unreadable'][0] and len(problems['count']) == 3
