@@ -19,7 +19,7 @@ from uniface_mx.data.prepare.cache import Cache
 from uniface_mx.data.prepare.executor import SerialExecutor, open_executor
 from uniface_mx.data.prepare.label import Rules
 from uniface_mx.data.prepare.look import look_at
-from uniface_mx.data.prepare.make import make, shard_range
+from uniface_mx.data.prepare.make import NEGATIVES, make, shard_range
 from uniface_mx.data.prepare.sets import merge
 from uniface_mx.data.records import (
     BOX,
@@ -150,35 +150,44 @@ def test_nothing_is_looked_at_twice(tmp_path, photos, job):
     assert run(photos, tmp_path / 'a', other, cache=cache).new_answers == 20
 
 
-def test_killed_at_ten_random_moments(tmp_path, photos):
-    finder = TEACHERS[0] + '?seconds=0.1'
-    whole = command(photos, tmp_path / 'whole', tmp_path / 'whole.cache', finder=finder)
-    subprocess.run(whole, env=environment(), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    cache, chance, kills = tmp_path / 'cache', random.Random(5), 0
-    while True:
-        process = subprocess.Popen(
-            command(photos, tmp_path / 'killed', cache, finder=finder),
+def test_killed_at_ten_random_moments(tmp_path):
+    """What ten kills leave behind stays where it is, and the eleventh run ends in the same bytes."""
+    photos = write_photos(tmp_path / 'photos', 56)
+    (photos / '03_999.jpg').write_bytes(b'broken')
+    finder = TEACHERS[0] + '?seconds=0.05'
+    chance = random.Random(5)
+    aside = tmp_path / '.killed.rec.part'
+
+    def start(name):
+        return subprocess.Popen(
+            command(photos, tmp_path / name, tmp_path / (name + '.cache'), finder=finder),
             env=environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        if kills == 10:
-            assert process.wait(120) == 0
-            break
-        # Half of the moments lie in the imports, the others in the work.
-        deadline = time.monotonic() + 60
-        aside = tmp_path / '.killed.rec.part'
-        while kills % 2 and not aside.exists() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(chance.uniform(0, 0.9))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        aside.exists() and aside.unlink()
-        kills += 1
-    assert files_of(tmp_path / 'killed') == files_of(tmp_path / 'whole')
-    assert files_of(str(tmp_path / 'killed') + '-negatives') == files_of(
-        str(tmp_path / 'whole') + '-negatives'
-    )
+
+    def began():
+        return aside.stat().st_mtime_ns if aside.exists() else None
+
+    assert start('whole').wait(120) == 0
+    for kill in range(10):
+        before, deadline = began(), time.monotonic() + 60
+        process = start('killed')
+        # Half of the moments lie in the imports or soon after, the others in the work.
+        while kill % 2 and began() == before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.7))
+        process.kill()
+        assert process.wait(60) == -signal.SIGKILL
+    assert aside.exists() and not list(tmp_path.glob('killed*.rec'))
+    # Something was kept, and something was left to do.
+    assert 0 < len(Cache(tmp_path / 'killed.cache')) < len(Cache(tmp_path / 'whole.cache'))
+    assert start('killed').wait(120) == 0
+    assert not list(tmp_path.glob('.*.part'))
+    for ending in ('', NEGATIVES):
+        assert files_of('%s%s' % (tmp_path / 'killed', ending)) == files_of(
+            '%s%s' % (tmp_path / 'whole', ending)
+        )
 
 
 def test_an_interrupt_is_clean_and_the_next_run_goes_on(tmp_path, photos):
