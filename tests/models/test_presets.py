@@ -163,7 +163,7 @@ def test_one_cell_answers_with_its_anchor():
     bias[16] = -50
     net.network.heads.heads[6].bias.set_data(mx.nd.array(bias))
     detections = net(mx.nd.zeros((1, 3, 300, 300)))[0].asnumpy()[0]
-    assert np.allclose(detections[0], [1, 34.3, 5.5, 264.7, 293.5] + [149.5] * 10, atol=1e-3)
+    assert np.allclose(detections[0], [1, 33.5, 4.5, 265.5, 294.5] + [149.5] * 10, atol=1e-3)
     assert np.all(detections[1:] == -1)
     assert np.allclose(net.anchors[-2], detections[0, 1:5], atol=1e-3)
 

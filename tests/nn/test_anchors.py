@@ -75,8 +75,8 @@ def test_5220_anchors_in_the_order_of_the_heads(grid):
     assert np.allclose(grid[36 * 36 * 3, :2], [9.5, 9.5]) and np.allclose(
         grid[36 * 36 * 3 + 3, :2], [25.5, 9.5]
     )
-    assert np.allclose(grid[1::3][:2, 2:], [[19.2, 24], [19.2, 24]])
-    assert np.allclose(grid[-2], [149.5, 149.5, 230.4, 288])
+    assert np.allclose(grid[1::3][:2, 2:], [[20.8, 26], [20.8, 26]])
+    assert np.allclose(grid[-2], [149.5, 149.5, 232, 290])
 
 
 def test_ratios_share_an_area():
@@ -91,8 +91,8 @@ def test_two_scales_a_level(grid):
     assert double.shape == (10440, 4)
     assert np.allclose(double.reshape(-1, 2, 3, 4)[:, 0].reshape(-1, 4), grid)
     heights = double.reshape(-1, 2, 3, 4)[:, 1, 1, 3]
-    assert heights[0] == pytest.approx(np.sqrt(24 * 48)) and heights[-1] == pytest.approx(
-        288 * np.sqrt(288 / 246)
+    assert heights[0] == pytest.approx(np.sqrt(26 * 60)) and heights[-1] == pytest.approx(
+        290 * np.sqrt(290 / 260)
     )
 
 

@@ -24,19 +24,19 @@ def images():
         ({}, 300, [(1, 288, 36, 36), (1, 768, 18, 18), (1, 2048, 9, 9)]),
         ({'same_padding': False}, 300, [(1, 288, 35, 35), (1, 768, 17, 17), (1, 2048, 8, 8)]),
         ({'same_padding': False}, 299, [(1, 288, 35, 35), (1, 768, 17, 17), (1, 2048, 8, 8)]),
-        ({'width': 0.25}, 300, [(1, 72, 36, 36), (1, 192, 18, 18), (1, 512, 9, 9)]),
+        ({'width': 0.25}, 300, [(1, 80, 36, 36), (1, 192, 18, 18), (1, 512, 9, 9)]),
     ],
 )
 def test_shapes(options, side, expected):
     assert shapes(InceptionTrunk(**options), side) == expected
 
 
-def test_channels_are_multiples_of_8_and_not_below_16():
+def test_channels_are_multiples_of_16():
     assert [scale_channels(channels, 0.25) for channels in (32, 64, 80, 96, 192, 320, 448)] == [
         16,
         16,
-        24,
-        24,
+        16,
+        32,
         48,
         80,
         112,
@@ -89,7 +89,7 @@ def test_pooling_rules_differ_only_at_the_border(images):
 def test_seven_levels():
     net = BottomUp(InceptionTrunk(0.25), (128, 64, 64, 64))
     assert [shape[1:] for shape in shapes(net, 300)] == [
-        (72, 36, 36),
+        (80, 36, 36),
         (192, 18, 18),
         (512, 9, 9),
         (128, 5, 5),

@@ -77,12 +77,12 @@ STAGES = (
         ('mixed_7c', _E),
     ),
 )
-MIN_CHANNELS = 16
+CHANNEL_BLOCK = 16
 
 
 def scale_channels(channels: int, width: float) -> int:
-    """Channels times the width multiplier, to a multiple of 8 and not below 16."""
-    return channels if width == 1 else max(MIN_CHANNELS, int(channels * width / 8 + 0.5) * 8)
+    """Channels times the width multiplier, to a multiple of 16 (AVX-512's block) and not below it."""
+    return channels if width == 1 else max(1, int(channels * width / CHANNEL_BLOCK + 0.5)) * CHANNEL_BLOCK
 
 
 class InceptionTrunk(HybridBlock):
