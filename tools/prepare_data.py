@@ -162,147 +162,77 @@ def part_argument(text):
         raise argparse.ArgumentTypeError('%r is not like train=0.9' % text) from None
 
 
+# Options of `make` that are one number: name, type, default, help.
+MAKE_NUMBERS = (
+    ('--max-bad', float, 0.05, 'stop if more than this part of the photos is bad'),
+    ('--size', int, Job.size, 'longer side of stored photos'),
+    ('--quality', int, Job.quality, 'of JPEGs that must be encoded'),
+    ('--min-side', int, Job.min_side, 'photos with a shorter side are skipped'),
+    ('--max-pixels', int, Job.max_pixels, 'larger photos are skipped'),
+    ('--accept', float, Rules.accept, 'score from which a face that only the teacher sees is one'),
+    ('--agree', float, Rules.agree, 'overlap from which two boxes are one face'),
+    ('--min-face', float, Rules.min_face, 'side in pixels from which the teachers are believed'),
+    ('--interval', float, 1.0, 'seconds between updates of the bar'),
+)
+
+
 def make_arguments(command):
-    command.add_argument(
-        '--source', required=True, metavar='KIND:PATH', help='KIND: %s' % ', '.join(sorted(SOURCES))
-    )
-    command.add_argument(
-        '--out',
-        required=True,
-        metavar='NAME',
-        help='writes NAME.rec, and NAME%s.rec with photos that show no face' % NEGATIVES,
-    )
-    command.add_argument(
-        '--teacher',
-        nargs=2,
-        default=TEACHERS,
-        metavar=('LANDMARKS', 'EMBEDDINGS'),
-        help='NAME or NAME?OPTION=VALUE&... (%(default)s)',
-    )
-    command.add_argument(
-        '--cache',
-        metavar='FILE',
-        default='teachers.cache',
-        help='keeps what teachers found (%(default)s); not on a network file system',
-    )
-    command.add_argument(
-        '--shard', type=shard_argument, default=(1, 1), metavar='I/N', help='only part I of N'
-    )
+    add = command.add_argument
+    add('--source', required=True, metavar='KIND:PATH', help='KIND: %s' % ', '.join(sorted(SOURCES)))
+    text = 'writes NAME.rec, and NAME%s.rec with photos that show no face' % NEGATIVES
+    add('--out', required=True, metavar='NAME', help=text)
+    text = 'NAME or NAME?OPTION=VALUE&... (%(default)s)'
+    add('--teacher', nargs=2, default=TEACHERS, metavar=('LANDMARKS', 'EMBEDDINGS'), help=text)
+    text = 'keeps what teachers found (%(default)s); not on a network file system'
+    add('--cache', metavar='FILE', default='teachers.cache', help=text)
+    add('--shard', type=shard_argument, default=(1, 1), metavar='I/N', help='only part I of N')
     where = command.add_mutually_exclusive_group()
-    where.add_argument(
-        '--workers',
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar='N',
-        help='processes of one thread each (%(default)s); 0: none but this one',
-    )
+    text = 'processes of one thread each (%(default)s); 0: none but this one'
+    where.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='N', help=text)
     where.add_argument('--dask', metavar='ADDRESS', help='of a Dask scheduler, whose workers do the work')
-    command.add_argument(
-        '--people',
-        default='',
-        metavar='NAME',
-        help="prefix of the persons' names, the same for sources that know the same people",
-    )
-    command.add_argument('--limit', type=int, metavar='N', help='only the first photos of the source')
-    command.add_argument(
-        '--max-bad',
-        type=float,
-        default=0.05,
-        metavar='F',
-        help='stop if more than this part of the photos is bad (%(default)s)',
-    )
-    command.add_argument(
-        '--size', type=int, default=Job.size, help='longer side of stored photos (%(default)s)'
-    )
-    command.add_argument(
-        '--quality', type=int, default=Job.quality, help='of JPEGs that must be encoded (%(default)s)'
-    )
-    command.add_argument(
-        '--min-side',
-        type=int,
-        default=Job.min_side,
-        help='photos with a shorter side are skipped (%(default)s)',
-    )
-    command.add_argument(
-        '--max-pixels', type=int, default=Job.max_pixels, help='larger photos are skipped (%(default)s)'
-    )
-    command.add_argument(
-        '--accept',
-        type=float,
-        default=Rules.accept,
-        help='score from which a face that only the teacher sees is one (%(default)s)',
-    )
-    command.add_argument(
-        '--agree',
-        type=float,
-        default=Rules.agree,
-        help='overlap from which two boxes are one face (%(default)s)',
-    )
-    command.add_argument(
-        '--min-face',
-        type=float,
-        default=Rules.min_face,
-        help='side in pixels from which the teachers are believed (%(default)s)',
-    )
-    command.add_argument(
-        '--mirror',
-        action='store_true',
-        default=True,
-        help="average each embedding with the mirrored face's (default)",
-    )
-    command.add_argument('--no-mirror', dest='mirror', action='store_false')
-    command.add_argument(
-        '--interval', type=float, default=1, metavar='S', help='seconds between updates of the bar'
-    )
+    text = "prefix of the persons' names, the same for sources that know the same people"
+    add('--people', default='', metavar='NAME', help=text)
+    add('--limit', type=int, metavar='N', help='only the first photos of the source')
+    text = "average each embedding with the mirrored face's (default)"
+    add('--mirror', action='store_true', default=True, help=text)
+    add('--no-mirror', dest='mirror', action='store_false')
+    for name, kind, default, text in MAKE_NUMBERS:
+        add(name, type=kind, default=default, metavar='N', help=text + ' (%(default)s)')
+
+
+def add_guard(command, text):
+    text = 'record sets of evaluation sets, whose photos ' + text
+    command.add_argument('--guard', nargs='+', default=(), metavar='NAME', help=text)
 
 
 def merge_arguments(command):
-    command.add_argument(
-        'names', nargs='+', metavar='NAME', help='record sets; the negatives beside them are merged too'
-    )
+    text = 'record sets; the negatives beside them are merged too'
+    command.add_argument('names', nargs='+', metavar='NAME', help=text)
     command.add_argument('--out', required=True, metavar='NAME')
-    command.add_argument(
-        '--guard',
-        nargs='+',
-        default=(),
-        metavar='NAME',
-        help='record sets of evaluation sets, whose photos are left out',
-    )
+    add_guard(command, 'are left out')
     command.add_argument('--duplicates', action='store_true', help='keep photos that occur twice')
 
 
 def split_arguments(command):
     command.add_argument('name', metavar='NAME')
+    text = 'writes NAME-PART.rec, ...'
     command.add_argument(
-        '--parts',
-        nargs='+',
-        type=part_argument,
-        required=True,
-        metavar='PART=SHARE',
-        help='writes NAME-PART.rec, ...',
+        '--parts', nargs='+', type=part_argument, required=True, metavar='PART=SHARE', help=text
     )
     command.add_argument('--salt', default='', help='another one gives another split')
 
 
 def check_arguments(command):
     command.add_argument('names', nargs='+', metavar='NAME')
-    command.add_argument(
-        '--guard',
-        nargs='+',
-        default=(),
-        metavar='NAME',
-        help='record sets of evaluation sets, whose photos must not occur',
-    )
-    command.add_argument(
-        '--show', type=int, default=10, metavar='N', help='problems listed of each kind (%(default)s)'
-    )
+    add_guard(command, 'must not occur')
+    text = 'problems listed of each kind (%(default)s)'
+    command.add_argument('--show', type=int, default=10, metavar='N', help=text)
 
 
 def stats_arguments(command):
     command.add_argument('names', nargs='+', metavar='NAME')
-    command.add_argument(
-        '--config', metavar='FILE', help='whose anchors to match; the default anchors if not given'
-    )
+    text = 'whose anchors to match; the default anchors if not given'
+    command.add_argument('--config', metavar='FILE', help=text)
     command.add_argument('--picture', metavar='FILE', help='draw the distributions')
 
 

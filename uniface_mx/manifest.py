@@ -17,12 +17,13 @@ class ManifestError(UnifaceError):
     """An exported model that is incomplete, damaged, or written by something else."""
 
 
-def file_hash(path: Union[str, os.PathLike]) -> str:
-    """sha256 of a file, hexadecimal."""
+def file_hash(*paths: Union[str, os.PathLike]) -> str:
+    """sha256 of a file, or of several one after the other, hexadecimal."""
     digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        for block in iter(lambda: file.read(1 << 20), b''):
-            digest.update(block)
+    for path in paths:
+        with open(path, 'rb') as file:
+            for block in iter(lambda: file.read(1 << 20), b''):
+                digest.update(block)
     return digest.hexdigest()
 
 

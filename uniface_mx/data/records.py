@@ -118,7 +118,8 @@ class RecordMeta:
     persons : list of str
         `SOURCE/NAME`; the place in the list is the person id.
     teachers : dict
-        `embeddings` with the teacher's `name`, `version` and `sha256`, and `mirror`: are they mirror averages.
+        `embeddings` with the teacher's `name`, `version` and `sha256`, and `mirror`: are they
+        mirror averages.
     mean_embedding : list of float
         128 values; empty without embeddings.
     files : dict

@@ -1,13 +1,13 @@
 """What a teacher is: something that labels photos for UniFace to learn from (section IV.A of the paper)."""
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Iterable, List, NamedTuple, Sequence
 
 import numpy as np
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.manifest import file_hash
 
 
 class TeacherError(UnifaceError):
@@ -125,10 +125,7 @@ def hash_files(paths: Iterable[Path]) -> str:
     TeacherError
         A file cannot be read.
     """
-    digest = hashlib.sha256()
-    for path in paths:
-        try:
-            digest.update(Path(path).read_bytes())
-        except OSError as error:
-            raise TeacherError("teacher file {}: {}".format(path, error.strerror)) from error
-    return digest.hexdigest()
+    try:
+        return file_hash(*paths)
+    except OSError as error:
+        raise TeacherError("teacher file {}: {}".format(error.filename, error.strerror)) from error

@@ -1,7 +1,8 @@
 """The three networks of MTCNN in two runtimes, behind one set of shapes.
 
 Both classes have `pnet`, `rnet` and `onet`, from (n, height, width, 3) RGB float32 images in -1..1 to face
-probabilities, box offsets and, from `onet`, the ten landmark values. `pnet` is fully convolutional: it gives maps.
+probabilities, box offsets and, from `onet`, the ten landmark values. `pnet` is fully convolutional: it gives
+maps.
 """
 from __future__ import annotations
 
