@@ -88,13 +88,14 @@ class Optimizer:
 class Schedule:
     """Learning rate over iterations; `plateau` is the paper's "when the loss goes steady"."""
 
-    name: Literal["plateau", "milestones", "cosine", "constant"] = "plateau"
+    name: Literal["plateau", "milestones", "cosine", "cooldown", "constant"] = "plateau"
     warmup: int = within(0, low=0)
     factor: float = within(0.1, low=0, high=1)
     milestones: Tuple[int, ...] = within((60000, 90000, 110000), low=0)
     window: int = within(1000, low=1)                # plateau: iterations over which the loss is averaged
     patience: int = within(5, low=1)                 # plateau: windows without an improvement
     improvement: float = within(0.01, low=0, high=1)  # plateau: fraction by which the loss must fall
+    cooldown: float = within(0.2, low=0, high=1)     # cooldown: last part of the run, in which the rate falls
     minimum: float = within(1e-5, low=0)             # the rate never falls below
 
 

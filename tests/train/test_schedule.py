@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from uniface_mx.train.schedule import Cosine, Milestones, Plateau, Schedule
+from uniface_mx.train.schedule import Cooldown, Cosine, Milestones, Plateau, Schedule
 
 
 def rates(schedule, count, losses=None):
@@ -30,6 +30,13 @@ def test_decay_stops_at_the_minimum():
 
 def test_a_minimum_above_the_rate_does_not_raise_it():
     assert rates(Schedule(1e-6, minimum=1e-3), 2) == [1e-6, 1e-6]
+
+
+def test_cooldown_holds_then_falls_in_a_line():
+    found = rates(Cooldown(1.0, 2, 0.2, 10, 0.4), 12)
+    assert found == pytest.approx([0.5, 1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0.2])
+    longer = rates(Cooldown(1.0, 2, 0.2, 20, 0.2), 12)
+    assert longer[:6] == found[:6] and longer[2:] == [1.0] * 10
 
 
 def test_cosine_goes_from_the_rate_to_the_minimum():

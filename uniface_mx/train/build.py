@@ -35,7 +35,7 @@ from uniface_mx.train.group import Group, parse_devices
 from uniface_mx.train.log import Log
 from uniface_mx.train.optimizer import SGD, AdamW, Optimizer, choose
 from uniface_mx.train.precision import lowered
-from uniface_mx.train.schedule import Cosine, Milestones, Plateau, Schedule
+from uniface_mx.train.schedule import Cooldown, Cosine, Milestones, Plateau, Schedule
 from uniface_mx.train.start import initialize, load_backbone, load_start
 from uniface_mx.train.step import Bank, Criteria, Graphs, LossScale, Rules, Step
 from uniface_mx.train.trainer import Trainer
@@ -214,6 +214,9 @@ def build_schedule(config: Config) -> Schedule:
             rate, wanted.warmup, wanted.minimum, wanted.milestones, wanted.factor
         ),
         'cosine': lambda: Cosine(rate, wanted.warmup, wanted.minimum, config.training.iterations),
+        'cooldown': lambda: Cooldown(
+            rate, wanted.warmup, wanted.minimum, config.training.iterations, wanted.cooldown
+        ),
         'plateau': lambda: Plateau(
             rate,
             wanted.warmup,

@@ -69,6 +69,21 @@ class Cosine(Schedule):
         return self.minimum + (self.base - self.minimum) * (1 + math.cos(math.pi * min(part, 1.0))) / 2
 
 
+class Cooldown(Schedule):
+    """Hold the rate, and let it fall in a straight line to the minimum over the last `part` of `iterations`.
+
+    A run that has not cooled yet can be given more iterations at no loss, which a cosine does not allow.
+    """
+
+    def __init__(self, rate: float, warmup: int, minimum: float, iterations: int, part: float = 0.2):
+        super().__init__(rate, warmup, minimum)
+        self.iterations, self.length = iterations, max(1.0, part * iterations)
+
+    def decayed(self, iteration: int) -> float:
+        left = (self.iterations - iteration) / self.length
+        return self.minimum + (self.base - self.minimum) * min(1.0, max(0.0, left))
+
+
 class Plateau(Schedule):
     """Multiply the rate by `factor` "when the loss goes steady" (section IV.A).
 
