@@ -18,6 +18,7 @@ from uniface_mx.errors import UnifaceError
 SUBJECTS = {
     'data': ('uniface_mx.data.benchmark', 'reading, decoding, augmentation, beside ImageDetRecordIter'),
     'speed': ('uniface_mx.evaluation.speed', 'models on all backends, beside MTCNN and an embedding network'),
+    'memory': ('uniface_mx.evaluation.memory', 'memory after many photos of mixed sizes'),
     'training': ('uniface_mx.train.benchmark', 'time and memory of training steps, by operator'),
 }
 
