@@ -150,3 +150,10 @@ def test_no_face_that_counts():
         detection.evaluate(
             Scripted(lambda image: []), [record((20, 20), [[0, 0, 9, 9]], [1])], progress=False
         )
+
+
+@pytest.mark.parametrize(
+    'limit, numbers', [(None, range(10)), (10, range(10)), (99, range(10)), (3, (0, 4, 9)), (1, (0,))]
+)
+def test_records_spread_over_a_set(limit, numbers):
+    assert list(detection.spread(list(range(10)), limit)) == list(numbers)

@@ -235,6 +235,7 @@ def official(real_data):
     if not directory.is_dir():
         pytest.skip('no official FDDB output in {}'.format(directory))
     return (
+        directory,
         fddb.read_annotations(real_data / 'fddb' / 'FDDB-folds'),
         fddb.read_detections(directory),
         np.loadtxt(str(directory / 'MTCNNDiscROC.txt')),
@@ -243,7 +244,7 @@ def official(real_data):
 
 
 def test_the_official_program_s_curves_without_any_image(official):
-    annotations, detections, discrete, continuous = official
+    folder, annotations, detections, discrete, continuous = official
     curve = fddb.evaluate(annotations, detections)
     assert (len(annotations), curve.faces, len(curve.thresholds)) == (2845, 5171, len(discrete))
     np.testing.assert_allclose(curve.thresholds[:-1], discrete[:-1, 2], rtol=1e-5)
@@ -253,11 +254,46 @@ def test_the_official_program_s_curves_without_any_image(official):
     assert np.abs(curve.false_positives - discrete[:, 1]).max() <= 2
     # At the same number of false positives.
     at = np.arange(10, 250)
-    for ours, theirs, bound in ((curve.discrete, discrete, 0.002), (curve.continuous, continuous, 0.006)):
-        apart = np.abs(
-            fddb.rates_at(ours, curve.false_positives, at) - fddb.rates_at(theirs[:, 0], theirs[:, 1], at)
-        )
-        assert apart.max() <= bound
+    apart = {}
+    for kind, theirs, bound in (('discrete', discrete, 0.002), ('continuous', continuous, 0.006)):
+        apart[kind] = np.abs(
+            fddb.rates_at(getattr(curve, kind), curve.false_positives, at)
+            - fddb.rates_at(theirs[:, 0], theirs[:, 1], at)
+        ).max()
+        assert 0 < apart[kind] <= bound
+    told = fddb.agreement(curve, folder)['largest']
+    assert told == pytest.approx(dict(apart, **{'from': 10, 'to': 249}))
+
+
+def write_official(directory, discrete, continuous):
+    directory.mkdir()
+    (directory / 'xDiscROC.txt').write_text(discrete)
+    (directory / 'xContROC.txt').write_text(continuous)
+    return directory
+
+
+def test_agreement(tmp_path):
+    # Rates at 0, 10 and 12 false positives; ours has 11 where the official curve has 12.
+    directory = write_official(
+        tmp_path / 'official', '0.8 12 0.1\n0.7 10 0.5\n0 0 1\n', '0.6 12\n0.5 10\n0 0\n'
+    )
+    curve = Curve(np.array([0.8, 0.75, 0]), np.array([0.6, 0.5, 0]), np.array([11, 10, 0]), np.arange(3.0), 9)
+    found = fddb.agreement(curve, directory)
+    # At 10 discrete 0.05, at 11 discrete 0.1 and continuous 0.1 apart.
+    assert found['largest'] == pytest.approx({'discrete': 0.1, 'continuous': 0.1, 'from': 10, 'to': 12})
+    assert found['rates'] == {
+        '10': {'discrete': [0.7, 0.75], 'continuous': [0.5, 0.5]},
+        '12': {'discrete': [0.8, 0.8], 'continuous': [0.6, 0.6]},
+    }
+
+
+def test_no_official_curves(tmp_path):
+    curve = Curve(np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1), 1)
+    with pytest.raises(FddbError, match='expected one .DiscROC.txt, found 0'):
+        fddb.agreement(curve, tmp_path)
+    short = write_official(tmp_path / 'short', '0.5 3 0.1\n', '0.5 3\n')
+    with pytest.raises(FddbError, match='end at 3 false positives, before 10'):
+        fddb.agreement(curve, short)
 
 
 def test_a_photo_ends_where_the_detection_of_a_cut_face_ends():

@@ -38,6 +38,26 @@ def test_all_age_faces_names(tmp_path):
     assert [person.age for person in read_people(tmp_path, 'all_age_faces', {'06677A58.jpg'})[0]] == [58]
 
 
+def test_names_of_a_list_and_of_a_record_set(tmp_path):
+    path = tmp_path / 'only.txt'
+    path.write_text('part/26_0_4_2017.jpg\n\n1_1_2_2016.jpg \n')
+    assert groups.read_names(path, 'utkface') == {'26_0_4_2017.jpg', '1_1_2_2016.jpg'}
+    path = tmp_path / 'faces-validation.keys'
+    path.write_text(
+        'utkface\tdata/26_0_4_2017.jpg\nall_age_faces\toriginal images/1A2.jpg\ncelebA\tx/1_1_1_1.jpg\n'
+    )
+    assert groups.read_names(path, 'utkface') == {'26_0_4_2017.jpg'}
+    assert groups.read_names(path, 'all_age_faces') == {'1A2.jpg'}
+    with pytest.raises(UnifaceError, match='none.txt: cannot be read'):
+        groups.read_names(tmp_path / 'none.txt', 'utkface')
+
+
+def test_none_of_the_names_is_there(tmp_path):
+    touch(tmp_path, '26_0_4_2017.jpg')
+    with pytest.raises(UnifaceError, match='among the 1 that were asked for'):
+        read_people(tmp_path, 'utkface', {'27_0_4_2017.jpg'})
+
+
 @pytest.mark.parametrize(
     'kind, complaint', [('utkface', 'no photo named like'), ('lfw', "unknown collection 'lfw'")]
 )

@@ -83,7 +83,7 @@ def test_unreadable_photo_is_an_error(photos, pairs):
     (photos / 'Bob/Bob_0012.jpg').write_bytes(b'no jpeg')
     found = lfw.find_photos(photos, pairs.first + pairs.second)
     with pytest.raises(ImageError, match='Bob_0012.jpg'):
-        lfw.embed_photos(Scripted(by_colour), found, progress=False)
+        lfw.embed_photos(Scripted(by_colour), found)
 
 
 def evaluate(subject, photos, pairs, tmp_path, **options):
@@ -133,10 +133,44 @@ def test_a_second_run_reuses_the_embeddings(photos, pairs, tmp_path):
     assert other.seen == 6
 
 
-def test_damaged_cache(photos, pairs, tmp_path):
+def test_a_run_that_was_stopped_goes_on(photos, pairs, tmp_path, monkeypatch):
+    monkeypatch.setattr(lfw, 'SHARD', 2)
+    whole = evaluate(Scripted(by_colour), photos, pairs, tmp_path / 'whole')
+    assert len(list((tmp_path / 'whole' / 'cache').glob('lfw-*.npz'))) == 3
+    calls = []
+
+    def stop_at_the_third_shard(image):
+        calls.append(1)
+        if len(calls) > 4:
+            raise KeyboardInterrupt
+        return by_colour(image)
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(Scripted(stop_at_the_third_shard), photos, pairs, tmp_path)
+    subject = Scripted(by_colour)
+    assert evaluate(subject, photos, pairs, tmp_path) == whole
+    assert subject.seen == 2
+
+
+def test_a_shard_without_any_face(photos, pairs, tmp_path, monkeypatch):
+    def all_but_cid(image):
+        return [] if image[30, 40, 0] > 160 else by_colour(image)
+
+    whole = evaluate(Scripted(all_but_cid), photos, pairs, tmp_path / 'whole')
+    assert whole['photos_without_face'] == 1
+    monkeypatch.setattr(lfw, 'SHARD', 1)
+    assert evaluate(Scripted(all_but_cid), photos, pairs, tmp_path) == whole
+    with pytest.raises(LfwError, match='no pair with a face found in both'):
+        evaluate(Scripted(lambda image: [], name='blind'), photos, pairs, tmp_path)
+
+
+@pytest.mark.parametrize(
+    'damage', [lambda content: b'junk', lambda content: content[:-30], lambda content: b'']
+)
+def test_damaged_cache(photos, pairs, tmp_path, damage):
     evaluate(Scripted(by_colour), photos, pairs, tmp_path)
     (kept,) = (tmp_path / 'cache').glob('*.npz')
-    kept.write_bytes(b'junk')
+    kept.write_bytes(damage(kept.read_bytes()))
     with pytest.raises(LfwError, match='damaged cache'):
         evaluate(Scripted(by_colour), photos, pairs, tmp_path)
 
@@ -204,9 +238,7 @@ def test_in_a_perturbed_photo_the_subject_is_where_the_middle_has_gone(tmp_path)
 
     several = 0
     for seed in range(40):
-        embedded = lfw.embed_photos(
-            Scripted(answer), {'a.png': tmp_path / 'a.png'}, limit=40, seed=seed, progress=False
-        )
+        embedded = lfw.embed_photos(Scripted(answer), {'a.png': tmp_path / 'a.png'}, limit=40, seed=seed)
         assert embedded.vectors.tolist() == [[1, 0]]
         several += int(embedded.several[0])
     assert several > 10

@@ -1,65 +1,10 @@
 import json
 
 import pytest
+from reporting import add, cells, lfw, page
 
 from uniface_mx.errors import UnifaceError
-from uniface_mx.evaluation import report
-from uniface_mx.evaluation.report import LETTER, Subject, read_losses, write_report
-from uniface_mx.results import write_result
-
-
-def lfw(accuracy=0.9, folds=(0.88, 0.92)):
-    return {
-        'accuracy': accuracy,
-        'std': 0.0283,
-        'standard_error': 0.02,
-        'folds': list(folds),
-        'area': 0.95,
-        'true_accepts_at_false_accepts': {'0.01': 0.7, '0.001': 0.5},
-        'photos_without_face': 3,
-        'roc': {'false_accepts': [0.001, 1], 'true_accepts': [0.5, 1]},
-    }
-
-
-def add(root, subject, name, metrics, data=None, **about):
-    write_result(
-        root / subject,
-        name,
-        subject=dict({'name': subject}, **about),
-        data=data or {'name': name},
-        metrics=metrics,
-        command=['tools/evaluate.py', name],
-    )
-
-
-def cells(text, start):
-    return [
-        [cell.strip() for cell in line.strip('|').split('|')]
-        for line in text.splitlines()
-        if line.startswith(start)
-    ]
-
-
-def page(tmp_path):
-    return write_report(tmp_path / 'results', tmp_path / 'RESULTS.md').read_text()
-
-
-@pytest.mark.parametrize(
-    'name, letter',
-    [
-        ('uniface_a', 'a'),
-        ('uniface_b_lite', 'b'),
-        ('lite_c', 'c'),
-        ('model_d', 'd'),
-        ('lite_a_seed1', 'a'),
-        ('teachers', None),
-        ('abc', None),
-        ('mtcnn', None),
-    ],
-)
-def test_names_of_models(name, letter):
-    found = LETTER.match(name)
-    assert (found and found.group(1)) == letter
+from uniface_mx.evaluation.report import write_report
 
 
 def test_nothing_was_run(tmp_path):
@@ -68,14 +13,14 @@ def test_nothing_was_run(tmp_path):
     assert cells(text, '| UniFace, Model A') == [
         ['UniFace, Model A (paper)', 'No', '1', '98.98 ± 0.389', '', '', '', '', '', '1M images']
     ]
-    assert cells(text, '| D (no landmark attention)')[0][1:] == ['', '95.65 ± 0.85'] + [''] * 10
+    assert cells(text, '| D (no landmark attention)')[0][1:] == ['', '95.65 ± 0.85'] + [''] * 14
     assert not (tmp_path / 'figures').exists()
 
 
 def test_what_was_run_stands_in_its_cell(tmp_path):
     root = tmp_path / 'results'
     add(root, 'lite_a', 'lfw', lfw(), training={'data': ['celeba_samples', 'utkface']})
-    add(root, 'lite_a', 'lfw_perturb60', {'accuracy': 0.85, 'std': 0.03})
+    add(root, 'lite_a', 'lfw_perturb60', {'accuracy': 0.85, 'std': 0.03, 'seeds': [{}, {}, {}]})
     add(
         root,
         'lite_a',
@@ -98,13 +43,21 @@ def test_what_was_run_stands_in_its_cell(tmp_path):
             'average_precision': 0.5,
             'recall': 0.4,
             'precision': None,
-            'cosine_to_teacher': {'mean': 0.777},
             'recall_by_height': [
                 {'from': 16, 'below': 24, 'faces': 2, 'recall': 0.5},
                 {'from': 24, 'below': 32, 'faces': 0, 'recall': None},
             ],
         },
         {'name': 'held_out'},
+    )
+    cosine = {'mean': 0.777, 'faces': 1234, 'interval': [0.77, 0.78], 'recall': 0.9}
+    more = {'mean': 0.888, 'faces': 2000, 'interval': [0.88, 0.89], 'recall': 1.0}
+    add(
+        root,
+        'lite_a',
+        'cosine',
+        {'held_out': cosine, 'training': more},
+        {'name': 'v', 'held_out': {'name': 'validation'}, 'training': {'name': 'train'}},
     )
     add(root, 'lite_d', 'lfw', lfw(0.8, (0.75, 0.85)), model={'name': 'uniface_d_lite'})
     add(root, 'teachers', 'lfw', lfw(), identity={'embeddings': {}})
@@ -115,7 +68,7 @@ def test_what_was_run_stands_in_its_cell(tmp_path):
         '1',
         '90.00 ± 2.83',
         '2.00',
-        '85.00 ± 3.00',
+        '85.00 ± 3.00 (3 seeds)',
         '0.95000',
         '70.00 / 50.00',
         '3',
@@ -129,17 +82,24 @@ def test_what_was_run_stands_in_its_cell(tmp_path):
         '90.00 ± 2.83',
         '85.00',
         '0.777',
+        '0.888',
         '8.00',
         '',
         '3,700,000',
         '700,000,000',
         '60,000,000',
         '',
+        '',
+        '',
+        '',
         'celeba_samples, utkface',
     ]
-    # Differences 0.13 and 0.07: mean 10 points, deviation 4.24, standard error 3.
-    assert cells(text, '| lite_a | lite_d')[0] == ['lite_a', 'lite_d', '+10.00', '4.24', '3.3']
+    assert cells(text, '| lite_a | 1234') == [
+        ['lite_a', '1234', '0.777 (0.770 to 0.780)', '90.00', 'held out', 'validation']
+    ]
+    assert cells(text, '| lite_a | 2000')[0][3:] == ['100.00', 'trained on', 'train']
     assert cells(text, '| lite_a | held_out')[0][3:] == ['50.00', '40.00', '', '16–24: 50.00']
+    assert cells(text, '| MTCNN (published)')[0][:5] == ['MTCNN (published)', 'AFLW', '', '', '6.9']
     assert cells(text, '| lite_a | aflw_test')[0][2:] == ['10', '9', '8.00', '20.00', 'left eye 7.00']
     assert '![LFW ROC](figures/lfw_roc.png)' in text
     assert (tmp_path / 'figures' / 'lfw_roc.png').stat().st_size > 1000
@@ -155,7 +115,12 @@ def test_the_same_results_give_the_same_page(tmp_path):
 def test_fddb_and_speed_and_losses(tmp_path):
     root = tmp_path / 'results'
     rates = {'100': 0.8, '500': 0.85, '1000': 0.86, '2000': 0.864}
-    add(root, 'uniface_a', 'fddb', {'discrete': rates, 'last': {'false_positives': 3000}})
+    agreement = {
+        'largest': {'discrete': 0.001, 'continuous': 0.002, 'from': 10, 'to': 50},
+        'rates': {'10': {'discrete': [0.5, 0.501], 'continuous': [0.4, 0.402]}},
+    }
+    last = {'false_positives': 3000}
+    add(root, 'uniface_a', 'fddb', {'discrete': rates, 'last': last, 'agreement': agreement})
     (root / 'uniface_a' / 'DiscROC.txt').write_text('0.864 2000 0.1\n0.8 100 0.5\n0 0 1.79769e+308\n')
     add(
         root,
@@ -175,7 +140,9 @@ def test_fddb_and_speed_and_losses(tmp_path):
         },
     )
     (root / 'uniface_a' / 'metrics.jsonl').write_text(
-        ''.join(json.dumps({'iteration': i, 'losses': {'mimic': 1 / i}}) + '\n' for i in range(1, 5))
+        ''.join(json.dumps({'kind': 'train', 'iteration': i, 'mimic': 1 / i, 'faces': 1000 * i}) + '\n'
+            for i in range(1, 5)
+        )
     )
     text = page(tmp_path)
     assert cells(text, '| uniface_a | FDDB')[0] == [
@@ -191,7 +158,10 @@ def test_fddb_and_speed_and_losses(tmp_path):
         ['uniface_a', 'onnx', '1', '1', '', '20.0'],
         ['uniface_a', 'onnx', '1', '8', '', '10.0'],
     ]
-    assert cells(text, '| A (full)')[0][11] == '20.0'
+    assert cells(text, '| 10 |') == [['10', '0.5000', '0.5010', '0.4000', '0.4020']]
+    assert 'Largest difference from 10 to 50: 0.0010 discrete, 0.0020 continuous.' in text
+    assert cells(text, '| A (full)')[0][12] == '20.0'
+    assert cells(text, '| A (full)')[0][15] == '4,000'
     assert cells(text, '| uniface_a | 4')[0] == ['uniface_a', '4', '1.0000', '0.2500']
     assert sorted(path.name for path in (tmp_path / 'figures').iterdir()) == [
         'fig4_fddb.png',
@@ -219,7 +189,9 @@ def test_groups(tmp_path):
             },
             'origin': {},
         },
+        {'name': 'utkface', 'held_out': True},
     )
+    assert '### lite_a on utkface\n' in page(tmp_path)
     assert cells(page(tmp_path), '| 0-5')[0] == [
         '0-5',
         '4',
@@ -230,34 +202,6 @@ def test_groups(tmp_path):
     ]
 
 
-def test_read_losses(tmp_path):
-    path = tmp_path / 'metrics.jsonl'
-    rows = [{'iteration': i, 'mimic': float(i)} for i in range(10)] + [
-        {'iteration': 9, 'mimic': 19.0},
-        {'event': 'saved'},
-        {'iteration': 10, 'validation': {}},
-    ]
-    path.write_text('\n'.join(map(json.dumps, rows)))
-    x, y = read_losses(path, points=5)
-    assert x.tolist() == [0.5, 2.5, 4.5, 6.5, 8.5]
-    assert y.tolist() == [0.5, 2.5, 4.5, 6.5, 13.5]
-    path.write_text('')
-    assert [len(part) for part in read_losses(path)] == [0, 0]
-    path.write_text('{"iteration": 1}\n{"iter')
-    with pytest.raises(UnifaceError, match='metrics.jsonl:2: not JSON'):
-        read_losses(path)
-
-
 def test_no_folder(tmp_path):
     with pytest.raises(UnifaceError, match='no such folder'):
         write_report(tmp_path / 'none', tmp_path / 'R.md')
-
-
-def test_fold_difference_without_spread():
-    results = {'lfw': {'metrics': {'folds': [0.5, 0.75]}}}
-    less = {'lfw': {'metrics': {'folds': [0.25, 0.5]}}}
-    assert report.fold_difference(Subject('a', results, 'A'), Subject('b', less, 'B')) == (
-        '+25.00',
-        '0.00',
-        '',
-    )

@@ -158,3 +158,34 @@ def test_sample_has_the_curve_s_values():
 def test_too_little(call):
     with pytest.raises(UnifaceError):
         call()
+
+
+def test_folds_compared():
+    found = verification.compare_folds([0.9, 0.94, 0.92], [0.8, 0.82, 0.8])
+    assert found.folds == pytest.approx([0.1, 0.12, 0.12])
+    # t = 17/150 / (sqrt(1/7500) / sqrt(3)) = 17; two degrees of freedom: p = 1 - t / sqrt(t^2 + 2).
+    assert (found.mean, found.std, found.t) == pytest.approx((17 / 150, (1 / 7500) ** 0.5, 17))
+    assert found.p == pytest.approx(1 - 17 / 291**0.5)
+    assert found.answer == 1
+    other = verification.compare_folds([0.8, 0.82, 0.8], [0.9, 0.94, 0.92])
+    assert (other.mean, other.t, other.p, other.answer) == pytest.approx((-found.mean, -17, found.p, -1))
+
+
+@pytest.mark.parametrize(
+    'first, second, t, p, answer',
+    [
+        ([0.5, 0.75], [0.5 - 0.25, 0.75 - 0.25], np.inf, 0, 1),
+        ([0.5, 0.75], [0.75, 1.0], -np.inf, 0, -1),
+        ([0.5, 0.75], [0.5, 0.75], 0, 1, 0),
+        ([0.1, 0.2], [0.2, 0.1], 0, 1, 0),
+    ],
+)
+def test_folds_that_differ_all_alike_or_not_at_all(first, second, t, p, answer):
+    found = verification.compare_folds(first, second)
+    assert (found.t, found.p, found.answer) == (t, p, answer)
+
+
+@pytest.mark.parametrize('first, second', [([0.5, 0.6], [0.5]), ([0.5], [0.6]), ([], [])])
+def test_other_folds_cannot_be_compared(first, second):
+    with pytest.raises(UnifaceError, match='cannot be compared'):
+        verification.compare_folds(first, second)

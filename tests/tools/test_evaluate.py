@@ -1,23 +1,20 @@
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from loading import load_tool
 
+from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, OBJECT_WIDTH, Record, RecordWriter
+from uniface_mx.evaluation import parts
 from uniface_mx.evaluation.subject import FoundFace, Subject
-from uniface_mx.image import write_image
-from uniface_mx.results import read_result
-
-ROOT = Path(__file__).resolve().parents[2]
+from uniface_mx.image import encode_jpeg, write_image
+from uniface_mx.manifest import write_manifest
+from uniface_mx.results import read_result, write_result
 
 
 @pytest.fixture
 def evaluate():
-    spec = importlib.util.spec_from_file_location('evaluate', str(ROOT / 'tools' / 'evaluate.py'))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool('evaluate')
 
 
 class Middle(Subject):
@@ -40,7 +37,7 @@ class Middle(Subject):
 
 @pytest.fixture
 def middle(evaluate, monkeypatch):
-    monkeypatch.setattr(evaluate, 'teacher', lambda *arguments, **options: Middle())
+    monkeypatch.setattr(parts, 'teacher', lambda *arguments, **options: Middle())
     return evaluate
 
 
@@ -75,6 +72,7 @@ def test_lfw(middle, tmp_path, capsys):
     assert result['metrics']['accuracy'] == 1
     assert (result['data']['photos'], result['subject']['name']) == (5, 'middle')
     assert result['command'][:2] == ['tools/evaluate.py', 'lfw']
+    assert not any('cache' in word or 'progress' in word for word in result['command'])
     assert 'accuracy 100.00 %' in capsys.readouterr().out
     assert (tmp_path / 'out' / 'lfw_roc.png').is_file()
 
@@ -204,16 +202,21 @@ def test_groups_need_a_mean(middle, tmp_path, capsys):
     assert 'give a record set with --mean' in capsys.readouterr().err
 
 
-def test_detection_and_groups(middle, tmp_path):
-    from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, OBJECT_WIDTH, Record, RecordWriter
-    from uniface_mx.image import encode_jpeg
-
+def record_set(path, vector=7, count=1, teachers=None):
+    """Photos of one face each, where `Middle` sees it, and with a vector that the teacher gave."""
     objects = np.zeros((1, OBJECT_WIDTH), np.float32)
     objects[0, BOX] = [0.3, 0.3, 0.7, 0.7]
     objects[0, HAS_EMBEDDING] = 1
-    objects[0, EMBEDDING] = np.eye(128)[7]
-    with RecordWriter(tmp_path / 'set', [{'name': 's', 'kind': 'folder', 'licence': 'none'}], {}) as writer:
-        writer.add(Record(encode_jpeg(np.full((100, 100, 3), 10, np.uint8)), objects, 100, 100, 's', 'a.jpg'))
+    objects[0, EMBEDDING] = np.eye(128)[vector]
+    with RecordWriter(path, [{'name': 's', 'kind': 'folder', 'licence': 'none'}], teachers or {}) as writer:
+        for number in range(count):
+            image = np.full((100, 100, 3), 10, np.uint8)
+            writer.add(Record(encode_jpeg(image), objects, 100, 100, 's', '{}.jpg'.format(number)))
+    return str(path)
+
+
+def test_detection_and_groups(middle, tmp_path):
+    record_set(tmp_path / 'set')
     assert (
         middle.main(
             [
@@ -270,6 +273,17 @@ def test_detection_and_groups(middle, tmp_path):
         ['fddb', '--out', 'x', '--teacher', '--annotations', 'x', '--detections', 'x'],
         ['cost', '--out', 'x', '--teacher'],
         ['landmarks', '--out', 'x', '--source', 'x', '--teacher', '--enlarge', '0'],
+        ['landmarks', '--out', 'x', '--source', 'x', '--teacher', '--margin', '-1'],
+        ['landmarks', '--out', 'x', '--source', 'x', '--teacher', '--margin', 'nan'],
+        ['lfw', '--out', 'x', '--images', 'x', '--pairs', 'x', '--teacher', '--perturb', '-1'],
+        ['lfw', '--out', 'x', '--images', 'x', '--pairs', 'x', '--teacher', '--perturb', '1', '--seed', '-1'],
+        ['groups', '--out', 'x', '--images', 'x', '--kind', 'utkface', '--teacher', '--limit', '0'],
+        ['detection', '--out', 'x', '--records', 'x', '--teacher', '--limit', '0'],
+        ['cosine', '--out', 'x', '--teacher'],
+        ['fddb', '--out', 'x', '--crops', 'x', '--detections', 'x'],
+        ['fddb', '--out', 'x', '--crops', 'x', '--teacher', '--annotations', 'x', '--images', 'x'],
+        ['compare', 'x'],
+        ['all', '--out', 'x', '--model', 'x'],
     ],
 )
 def test_usage(evaluate, arguments):
@@ -287,6 +301,167 @@ def test_cost(evaluate, tmp_path):
     assert figures['subject']['model']['name'] == 'uniface_a_lite'
     assert 0 < figures['metrics']['multiply_adds_face'] < figures['metrics']['multiply_adds_image']
     assert 0 < figures['metrics']['parameters_of_recognition'] < figures['metrics']['parameters'] < 3.8e6
+
+
+def cosine(tmp_path, *options):
+    return ['cosine', '--teacher', '--out', str(tmp_path / 'out'), '--no-progress', *options]
+
+
+def test_cosine_on_people_held_out_and_trained_on(middle, tmp_path, capsys):
+    # `Middle` gives unit vector 5 for these photos, and so does the teacher; the mean is unit vector 6.
+    held_out, training = (record_set(tmp_path / name, 5, 3) for name in ('held', 'trained'))
+    zero = record_set(tmp_path / 'mean')
+    meta = json.loads((tmp_path / 'mean.json').read_text())
+    meta['mean_embedding'] = np.eye(128)[6].tolist()
+    (tmp_path / 'mean.json').write_text(json.dumps(meta))
+    options = ['--held-out', held_out, '--training', training, '--mean', zero, '--limit', '2']
+    assert middle.main(cosine(tmp_path, *options)) == 0
+    result = read_result(tmp_path / 'out' / 'cosine.json')
+    for part, name in (('held_out', 'held'), ('training', 'trained')):
+        figures = result['metrics'][part]
+        # Cosine of e5 with e5 - e6.
+        assert figures['mean'] == pytest.approx(0.5**0.5)
+        assert (figures['photos'], figures['faces'], figures['recall']) == (2, 2, 1)
+        assert result['data'][part]['name'] == name
+    assert 'held out: cosine 0.707' in capsys.readouterr().out
+
+
+def test_cosine_needs_a_mean_and_a_face(middle, tmp_path, capsys):
+    held_out = record_set(tmp_path / 'held')
+    assert middle.main(cosine(tmp_path, '--held-out', held_out)) == 1
+    assert 'give a record set with --mean' in capsys.readouterr().err
+    assert middle.main(cosine(tmp_path, '--held-out', str(tmp_path / 'none'), '--mean', held_out)) == 1
+    assert 'none.json' in capsys.readouterr().err
+    middle_ = Middle.__call__
+    try:
+        Middle.__call__ = lambda self, images: [[] for _ in images]
+        assert middle.main(cosine(tmp_path, '--held-out', held_out, '--mean', held_out)) == 1
+    finally:
+        Middle.__call__ = middle_
+    assert 'none of its faces was found' in capsys.readouterr().err
+
+
+def test_records_of_another_teacher_are_refused(evaluate, tmp_path, capsys):
+    taught = {'embeddings': {'name': 'dlib', 'version': '2', 'sha256': 'a' * 64, 'mirror': True}}
+    record_set(tmp_path / 'set', teachers={'embeddings': dict(taught['embeddings'], version='1')})
+    manifest = {'files': [], 'training': {'teachers': taught}, 'mean_embedding': [0.0] * 127 + [1.0]}
+    write_manifest(tmp_path / 'lite', manifest)
+    arguments = ['--model', str(tmp_path / 'lite'), '--out', str(tmp_path / 'out')]
+    assert evaluate.main(['detection', '--records', str(tmp_path / 'set'), *arguments]) == 1
+    assert 'version 1' in capsys.readouterr().err
+    assert evaluate.main(['cosine', '--held-out', str(tmp_path / 'set'), *arguments]) == 1
+    assert 'version 1' in capsys.readouterr().err
+
+
+def lfw_result(path, folds):
+    return str(write_result(path, 'lfw', subject={}, data={}, metrics={'folds': folds}))
+
+
+def test_compare(evaluate, tmp_path, capsys):
+    first = lfw_result(tmp_path / 'a', [0.9, 0.94, 0.92])
+    second = lfw_result(tmp_path / 'd', [0.8, 0.82, 0.8])
+    assert evaluate.main(['compare', first, second]) == 0
+    out = capsys.readouterr().out
+    assert 'points: +10.00 +12.00 +12.00' in out
+    assert 'mean +11.33, standard deviation 1.15; paired t-test: t = 17.00, p = 0.0034' in out
+    assert 'the first is better by more than two' in out
+    assert evaluate.main(['compare', second, first]) == 0
+    assert 'the second is better' in capsys.readouterr().out
+    assert evaluate.main(['compare', first, first]) == 0
+    assert 'neither is better' in capsys.readouterr().out
+
+
+def test_what_cannot_be_compared(evaluate, tmp_path, capsys):
+    first = lfw_result(tmp_path / 'a', [0.9, 0.94, 0.92])
+    fewer = lfw_result(tmp_path / 'b', [0.9, 0.94])
+    other = str(write_result(tmp_path / 'c', 'cost', subject={}, data={}, metrics={'parameters': 1}))
+    for path, complaint in (
+        (fewer, 'of 3 and of 2 folds cannot be compared'),
+        (other, 'cost.json: no result of lfw'),
+        (str(tmp_path / 'none.json'), 'none.json: not a readable result file'),
+    ):
+        assert evaluate.main(['compare', first, path]) == 1
+        assert complaint in capsys.readouterr().err
+
+
+@pytest.fixture
+def lite(tmp_path):
+    write_manifest(tmp_path / 'lite', {'files': [], 'model': {'name': 'uniface_a_lite', 'overrides': {}}})
+    return str(tmp_path / 'lite')
+
+
+def all_of(tmp_path, lite, text):
+    (tmp_path / 'settings.yaml').write_text(text)
+    settings, out = str(tmp_path / 'settings.yaml'), str(tmp_path / 'out')
+    return ['all', '--model', lite, '--settings', settings, '--out', out]
+
+
+def test_all_passes_over_what_is_done(evaluate, tmp_path, lite, capsys):
+    arguments = all_of(tmp_path, lite, '- cost: {}\n')
+    assert evaluate.main(arguments) == 0
+    assert 'done before' not in capsys.readouterr().out
+    first = (tmp_path / 'out' / 'cost.json').read_text()
+    assert evaluate.main(arguments) == 0
+    assert 'done before: cost' in capsys.readouterr().out
+    assert (tmp_path / 'out' / 'cost.json').read_text() == first
+    # Other files under the same name.
+    (tmp_path / 'weights').write_text('new')
+    write_manifest(lite, {'files': ['weights'], 'model': {'name': 'uniface_d_lite', 'overrides': {}}})
+    assert evaluate.main(arguments) == 0
+    assert 'done before' not in capsys.readouterr().out
+    assert read_result(tmp_path / 'out' / 'cost.json')['subject']['model']['name'] == 'uniface_d_lite'
+
+
+def test_all_goes_on_after_a_failure(evaluate, tmp_path, lite, capsys):
+    text = '- lfw: {images: nowhere, pairs: no.txt, perturb: 60, seed: [0, 1, 2]}\n- cost:\n'
+    assert evaluate.main(all_of(tmp_path, lite, text)) == 1
+    out, err = capsys.readouterr()
+    assert '--images nowhere --pairs no.txt --perturb 60 --seed 0 1 2' in out
+    assert 'no.txt: cannot be read' in err and '1 of 2 evaluations failed' in err
+    assert (tmp_path / 'out' / 'cost.json').is_file()
+
+
+@pytest.mark.parametrize(
+    'text, complaint',
+    [
+        ('', 'expected a list of evaluations'),
+        ('cost: {}', 'expected a list of evaluations'),
+        ('- cost: [', 'not readable YAML'),
+        ('- cost\n', 'entry 1 is not one name'),
+        ('- cost: {}\n- {lfw: {}, cost: {}}\n', 'entry 2 is not one name'),
+        ('- cost: 5\n', 'entry 1 is not one name'),
+        ('- speeed: {}\n', "no evaluation 'speeed'; there are lfw, fddb"),
+    ],
+)
+def test_settings_that_say_nothing(evaluate, tmp_path, lite, capsys, text, complaint):
+    assert evaluate.main(all_of(tmp_path, lite, text)) == 1
+    error = capsys.readouterr().err
+    assert complaint in error and error.count('\n') == 1
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_wrong_option_is_told_before_anything_is_run(evaluate, tmp_path, lite, capsys):
+    with pytest.raises(SystemExit) as stop:
+        evaluate.main(all_of(tmp_path, lite, '- cost: {}\n- lfw: {image: x, pairs: y}\n'))
+    assert stop.value.code == 2 and not (tmp_path / 'out').exists()
+
+
+def test_what_is_recorded_of_a_command():
+    words = ['lfw', '--cache', '/tmp/x', '--no-progress', '--seed', '1', '--cache=/tmp/y']
+    assert parts.recorded(words) == ['lfw', '--seed', '1']
+
+
+def test_what_a_result_says_of_the_training():
+    config = {'training': {'iterations': 12500, 'seed': 1}, 'losses': {'contrast': 0.3}}
+    run = {'iteration': 12000, 'config': config, 'records': {'points': {'faces': 5}}}
+    assert parts.told_training({'training': run}) == {
+        'iteration': 12000,
+        'records': {'points': {'faces': 5}},
+        'iterations': 12500,
+        'seed': 1,
+    }
+    assert parts.told_training({'training': 'a million photos'}) == 'a million photos'
+    assert parts.told_training({}) is None
 
 
 def test_no_such_model(evaluate, tmp_path, capsys):

@@ -1,9 +1,10 @@
 """A record set's faces found again: average precision, recall by the size of the face, landmarks and
 embeddings.
 """
+
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from tqdm import tqdm
@@ -34,6 +35,14 @@ class Matched(NamedTuple):
     hits: np.ndarray
     found: np.ndarray
     by: np.ndarray
+
+
+def spread(records: Sequence[Record], limit: Optional[int] = None) -> Iterator[Record]:
+    """At most ``limit`` records of a set, evenly spread over it and always the same; all without a limit."""
+    count = len(records)
+    if limit is None or limit >= count:
+        return iter(records)
+    return (records[int(number)] for number in np.linspace(0, count - 1, limit).round())
 
 
 def match(boxes: np.ndarray, scores: np.ndarray, faces: np.ndarray, ignored: np.ndarray) -> Matched:

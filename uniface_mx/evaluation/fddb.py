@@ -6,6 +6,7 @@ overlap is above 0.5, the continuous score is the overlap itself; a detection wi
 false positive on both curves. Sums over all images of all ten folds, divided by the number of annotated
 faces, are the curves.
 """
+
 from __future__ import annotations
 
 import os
@@ -301,10 +302,10 @@ def merge_counts(counts: Iterable[Counts], faces: int) -> Curve:
 def estimate_size(ellipses: np.ndarray, detections: np.ndarray) -> Tuple[int, int]:
     """Width and height of a photo that is not at hand, as far as its faces tell.
 
-    Annotators complete a face that the border cuts, detectors end at the border. Where a face (the upright box of its
-    ellipse) reaches beyond its detection (Jaccard 0.3) by more than 0.3 of its own side, though the near borders of the two
-    agree to a quarter, and no detection of the photo reaches further, the photo ends with the detection; otherwise at
-    450 pixels, FDDB's largest.
+    Annotators complete a face that the border cuts, detectors end at the border. Where a face (the upright
+    box of its ellipse) reaches beyond its detection (Jaccard 0.3) by more than 0.3 of its own side, though
+    the near borders of the two agree to a quarter, and no detection of the photo reaches further, the photo
+    ends with the detection; otherwise at 450 pixels, FDDB's largest.
 
     Parameters
     ----------
@@ -404,6 +405,49 @@ def summary(curve: Curve, at: Sequence[int] = AT_FALSE_POSITIVES) -> Dict[str, o
             'discrete': curve.discrete.max(),
             'continuous': curve.continuous.max(),
         },
+    }
+
+
+def agreement(curve: Curve, directory: Union[str, Path], first: int = 10) -> Dict[str, Dict[str, object]]:
+    """How far a curve is from what FDDB's own program made of the same detections.
+
+    Parameters
+    ----------
+    curve : Curve
+    directory : path
+        With one ``*DiscROC.txt`` and one ``*ContROC.txt``.
+    first : int
+        Curves are compared at each number of false positives from here to where the official curve ends.
+
+    Returns
+    -------
+    dict
+        ``largest``: differences of ``discrete`` and ``continuous`` rates, and the counts ``from`` and ``to``
+        over which they are the largest; ``rates``: number of false positives -> ``discrete`` and
+        ``continuous``, each the official and our rate.
+    """
+    official = {}
+    for kind, pattern in (('discrete', '*DiscROC.txt'), ('continuous', '*ContROC.txt')):
+        paths = sorted(Path(directory).glob(pattern))
+        if len(paths) != 1:
+            raise FddbError('{}: expected one {}, found {}'.format(directory, pattern, len(paths)))
+        official[kind] = read_curve(paths[0])
+    last = int(official['discrete'][:, 1].max())
+    if last < first:
+        raise FddbError('{}: the curves end at {} false positives, before {}'.format(directory, last, first))
+    at = np.arange(first, last + 1)
+    rates = {}
+    for kind, table in official.items():
+        theirs = rates_at(table[:, 0], table[:, 1], at)
+        rates[kind] = np.stack([theirs, rates_at(getattr(curve, kind), curve.false_positives, at)])
+    largest: Dict[str, object] = {
+        kind: float(np.abs(theirs - ours).max()) for kind, (theirs, ours) in rates.items()
+    }
+    largest.update({'from': first, 'to': last})
+    shown = [number for number in (10, 50, 100, 200, last) if first <= number <= last]
+    return {
+        'largest': largest,
+        'rates': {str(n): {kind: both[:, n - first].tolist() for kind, both in rates.items()} for n in shown},
     }
 
 

@@ -8,6 +8,7 @@ Two collections tell age and origin in their files' names, one face a photo:
 Nobody annotated landmarks there, so landmarks and embeddings are compared with the teachers'. Both labels are
 guesses of those who made the collections.
 """
+
 from __future__ import annotations
 
 import re
@@ -52,6 +53,18 @@ NAMES: Dict[str, Callable[[str], Optional[Tuple[int, str]]]] = {
 }
 
 
+def read_names(path: Union[str, Path], kind: str) -> Set[str]:
+    """Photos' file names out of a list, a path a line, or out of a record set's ``.keys``, of which only
+    those of the source ``kind`` count.
+    """
+    try:
+        lines = Path(path).read_text(encoding='utf-8').splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnifaceError('{}: cannot be read ({})'.format(path, error)) from error
+    parts = [line.rpartition('\t') for line in lines if line.strip()]
+    return {Path(key.strip()).name for source, tab, key in parts if not tab or source == kind}
+
+
 def read_people(
     root: Union[str, Path], kind: str, only: Optional[Set[str]] = None
 ) -> Tuple[List[Person], int]:
@@ -80,7 +93,11 @@ def read_people(
         else:
             people.append(Person(path, *told))
     if not people:
-        raise UnifaceError('{}: no photo named like those of {}'.format(root, kind))
+        raise UnifaceError(
+            '{}: no photo named like those of {}{}'.format(
+                root, kind, '' if only is None else ' among the {} that were asked for'.format(len(only))
+            )
+        )
     return people, unnamed
 
 

@@ -6,11 +6,13 @@ how LFW was made, or the one with the largest box (``largest``). In a perturbed 
 the middle of the original photo has gone: that says whom the photo is about, and nothing about where the face
 lies.
 """
+
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -21,9 +23,11 @@ from tqdm import tqdm
 from ..errors import UnifaceError
 from ..image import read_image
 from . import verification
+from .photos import batches
 from .subject import FoundFace, Subject, similarities
 
 BATCH = 32
+SHARD = 512
 CHOICES = ('centre', 'largest')
 
 
@@ -172,9 +176,9 @@ def embed_photos(
     rule: str = 'centre',
     limit: int = 0,
     seed: int = 0,
-    progress: bool = True,
+    done: Callable[[int], Any] = lambda count: None,
 ) -> Embedded:
-    """Embeddings of the photos' subjects, perturbed if ``limit`` is above 0.
+    """Embeddings of the photos' subjects, perturbed if ``limit`` is above 0; ``done`` hears of so many more.
 
     Raises
     ------
@@ -184,21 +188,20 @@ def embed_photos(
     names = sorted(photos)
     chosen: List[Optional[FoundFace]] = []
     several = []
-    with tqdm(total=len(names), unit='photo', disable=not progress) as bar:
-        for start in range(0, len(names), BATCH):
-            batch, centres = [], []
-            for name in names[start : start + BATCH]:
-                image = read_image(photos[name])
-                centre = np.array([image.shape[1], image.shape[0]]) / 2
-                if limit:
-                    image, shift = perturb(image, limit, seed, name)
-                    centre = centre + shift
-                batch.append(image)
-                centres.append(tuple(centre))
-            for faces, centre in zip(subject(batch), centres):
-                chosen.append(choose_face(faces, centre, rule))
-                several.append(len(faces) > 1)
-            bar.update(len(batch))
+    for batch in batches(names, BATCH):
+        images, centres = [], []
+        for name in batch:
+            image = read_image(photos[name])
+            centre = np.array([image.shape[1], image.shape[0]]) / 2
+            if limit:
+                image, shift = perturb(image, limit, seed, name)
+                centre = centre + shift
+            images.append(image)
+            centres.append(tuple(centre))
+        for faces, centre in zip(subject(images), centres):
+            chosen.append(choose_face(faces, centre, rule))
+            several.append(len(faces) > 1)
+        done(len(batch))
     width = next((len(face.embedding) for face in chosen if face is not None), 0)
     vectors = np.zeros((len(names), width), np.float32)
     for row, face in zip(vectors, chosen):
@@ -218,36 +221,69 @@ def cached_embeddings(
     seed: int = 0,
     progress: bool = True,
 ) -> Embedded:
-    """:func:`embed_photos`, kept in ``directory`` under a key of everything that the vectors follow from."""
-    key = {
-        'subject': subject.identity,
-        'rule': rule,
-        'limit': limit,
-        'seed': seed if limit else 0,
-        'photos': [(name, path.stat().st_size) for name, path in sorted(photos.items())],
-    }
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode('utf-8')).hexdigest()
-    path = Path(directory) / 'lfw-{}.npz'.format(digest[:24])
-    if path.is_file():
-        try:
-            with np.load(str(path), allow_pickle=False) as content:
-                return Embedded(
-                    content['names'].tolist(), content['found'], content['vectors'], content['several']
-                )
-        except (OSError, ValueError, KeyError) as error:
-            raise LfwError('{}: damaged cache ({}); remove the file'.format(path, error)) from error
-    embedded = embed_photos(subject, photos, rule, limit, seed, progress)
+    """:func:`embed_photos`, kept in ``directory``, shard by shard, so that a run that was stopped goes on.
+
+    A shard's key is everything that its vectors follow from.
+    """
+    names = sorted(photos)
+    shards = []
+    with tqdm(total=len(names), unit='photo', disable=not progress) as bar:
+        for part in batches(names, SHARD):
+            key = {
+                'subject': subject.identity,
+                'rule': rule,
+                'limit': limit,
+                'seed': seed if limit else 0,
+                'photos': [(name, photos[name].stat().st_size) for name in part],
+            }
+            digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode('utf-8')).hexdigest()
+            path = Path(directory) / 'lfw-{}.npz'.format(digest[:24])
+            if path.is_file():
+                shards.append(_load_shard(path))
+                bar.update(len(part))
+                continue
+            wanted = {name: photos[name] for name in part}
+            shards.append(embed_photos(subject, wanted, rule, limit, seed, bar.update))
+            _save_shard(path, shards[-1])
+    return _joined(shards)
+
+
+def _load_shard(path: Path) -> Embedded:
+    try:
+        with np.load(str(path), allow_pickle=False) as content:
+            return Embedded(
+                content['names'].tolist(), content['found'], content['vectors'], content['several']
+            )
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise LfwError('{}: damaged cache ({}); remove the file'.format(path, error)) from error
+
+
+def _save_shard(path: Path, shard: Embedded) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.stem + '.tmp.npz')
+    aside = path.with_name('{}.{}.tmp.npz'.format(path.stem, os.getpid()))
     np.savez(
         str(aside),
-        names=np.array(embedded.names),
-        found=embedded.found,
-        vectors=embedded.vectors,
-        several=embedded.several,
+        names=np.array(shard.names),
+        found=shard.found,
+        vectors=shard.vectors,
+        several=shard.several,
     )
     os.replace(str(aside), str(path))
-    return embedded
+
+
+def _joined(shards: Sequence[Embedded]) -> Embedded:
+    """Shards one after the other; vectors of one in which no face was found have no width of their own."""
+    width = max(shard.vectors.shape[1] for shard in shards)
+    vectors = [
+        shard.vectors if shard.found.any() else np.zeros((len(shard.names), width), np.float32)
+        for shard in shards
+    ]
+    return Embedded(
+        [name for shard in shards for name in shard.names],
+        np.concatenate([shard.found for shard in shards]),
+        np.concatenate(vectors),
+        np.concatenate([shard.several for shard in shards]),
+    )
 
 
 def evaluate(pairs: Pairs, embedded: Embedded, metric: str) -> Tuple[Dict[str, Any], verification.Roc]:
@@ -258,6 +294,8 @@ def evaluate(pairs: Pairs, embedded: Embedded, metric: str) -> Tuple[Dict[str, A
     row = {name: number for number, name in enumerate(embedded.names)}
     first, second = ([row[name] for name in names] for names in (pairs.first, pairs.second))
     found = embedded.found[first] & embedded.found[second]
+    if not found.any():
+        raise LfwError('there is no pair with a face found in both of its photos')
     similarity = similarities(embedded.vectors[first], embedded.vectors[second], metric)
     curve = verification.roc(similarity, pairs.same, found)
     figures = verification.ten_folds(similarity, pairs.same, pairs.fold, found)

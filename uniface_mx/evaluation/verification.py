@@ -2,11 +2,13 @@
 
 A pair is accepted if its similarity is not below the threshold.
 """
+
 from __future__ import annotations
 
 from typing import Any, Dict, NamedTuple, Sequence
 
 import numpy as np
+from scipy import stats
 
 from ..errors import UnifaceError
 
@@ -86,6 +88,36 @@ def ten_folds(
         'folds': accuracies,
         'thresholds': thresholds,
     }
+
+
+class Difference(NamedTuple):
+    """Two accuracies over the same folds: the differences ``folds`` (n,), first minus second, their ``mean``
+    and ``std`` (n - 1); ``t`` and ``p`` of the paired t-test; ``answer``, 1 or -1 where the first or the
+    second is better by more than two standard deviations, else 0.
+    """
+
+    folds: np.ndarray
+    mean: float
+    std: float
+    t: float
+    p: float
+    answer: int
+
+
+def compare_folds(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """Compare two models' accuracies fold by fold; both must be over the same folds of the same pairs."""
+    if len(first) != len(second) or len(first) < 2:
+        raise UnifaceError(
+            'accuracies of {} and of {} folds cannot be compared; two equal numbers, two or more, are '
+            'needed'.format(len(first), len(second))
+        )
+    # Accuracies are whole pairs over their number: a deviation this small is rounding.
+    folds = np.round(np.asarray(first, np.float64) - np.asarray(second, np.float64), 12)
+    mean, std = float(folds.mean()), float(folds.std(ddof=1))
+    error = std / np.sqrt(len(folds))
+    t = mean / error if error else float(np.sign(mean)) * np.inf if mean else 0.0
+    p = float(2 * stats.t.sf(abs(t), len(folds) - 1))
+    return Difference(folds, mean, std, t, p, int(np.sign(mean)) if abs(mean) > 2 * std else 0)
 
 
 def roc(similarity: np.ndarray, same: np.ndarray, found: np.ndarray) -> Roc:

@@ -1,0 +1,140 @@
+import json
+
+from reporting import add, cells, lfw, page
+
+from uniface_mx.evaluation import ablation
+from uniface_mx.evaluation.ablation import read_losses
+
+
+def run(root, name, letter, folds, seed=0, iterations=12500, records=('faces-train', 'points')):
+    """What an evaluated run leaves: a manifest's words on its training, and LFW's folds."""
+    training = {
+        'iteration': iterations - 500,
+        'iterations': iterations,
+        'seed': seed,
+        'records': {record: {'faces': 10, 'sha256': 'x'} for record in records},
+    }
+    about = {'model': {'name': 'uniface_{}_lite'.format(letter)}, 'training': training}
+    add(root, name, 'lfw', lfw(sum(folds) / len(folds), folds), **about)
+    add(root, name, 'lfw_perturb60', {'accuracy': sum(folds) / len(folds) - 0.01, 'std': 0.02}, **about)
+
+
+def series(root):
+    run(root, 'lite_a', 'a', (0.90, 0.94, 0.92))
+    run(root, 'lite_a_seed1', 'a', (0.92, 0.92, 0.92), seed=1)
+    run(root, 'lite_b', 'b', (0.90, 0.94, 0.92))
+    run(root, 'lite_c', 'c', (0.95, 0.90, 0.94))
+    run(root, 'lite_d', 'd', (0.80, 0.82, 0.80))
+    run(root, 'lite_d_seed1', 'd', (0.80, 0.84, 0.82), seed=1)
+    run(root, 'first_training', 'a', (0.99, 0.99, 0.99), iterations=62500)
+
+
+def test_models_compared_on_the_same_folds(tmp_path):
+    series(tmp_path / 'results')
+    text = page(tmp_path)
+    # A: 0.91, 0.93, 0.92; D: 0.80, 0.83, 0.81: differences 11, 10, 11 points.
+    assert cells(text, '| A (lite_a, lite_a_seed1) | D')[0] == [
+        'A (lite_a, lite_a_seed1)',
+        'D (lite_d, lite_d_seed1)',
+        '+10.67',
+        '0.58',
+        '18.5',
+        '32.00',
+        '0.00098',
+        'the first',
+    ]
+    # Differences of 1, -1 and 0.
+    assert cells(text, '| A (lite_a, lite_a_seed1) | B')[0][2:] == [
+        '+0.00',
+        '1.00',
+        '0.0',
+        '0.00',
+        '1',
+        'neither',
+    ]
+    assert cells(text, '| C (lite_c) | D')[0][-1] == 'the first'
+    assert cells(text, '| lite_d | lite_d_seed1')[0][2:] == [
+        '-1.33',
+        '1.15',
+        '-1.2',
+        '-2.00',
+        '0.18',
+        'neither',
+    ]
+    assert 'Order by accuracy: ours C, A, B, D, the paper\'s A, B, C, D.' in text
+
+
+def test_a_longer_training_is_not_compared(tmp_path):
+    series(tmp_path / 'results')
+    differences = page(tmp_path).split('compared on the same ten folds')[1].split('## ')[0]
+    assert 'first_training' not in differences and len(cells(differences, '| ')) == 2 + 6 + 2
+
+
+def test_seeds_stand_side_by_side(tmp_path):
+    series(tmp_path / 'results')
+    text = page(tmp_path)
+    assert cells(text, '| D | LFW, %')[0] == [
+        'D',
+        'LFW, %',
+        'lite_d 80.67, lite_d_seed1 82.00',
+        '81.33',
+        '1.33',
+    ]
+    assert cells(text, '| D | LFW perturbed, %')[0][2:] == [
+        'lite_d 79.67, lite_d_seed1 81.00',
+        '80.33',
+        '1.33',
+    ]
+    # No measure that only one of the two has.
+    assert not cells(text, '| D | cosine')
+    assert not cells(text, '| B | LFW')
+
+
+def test_the_training_of_each_row(tmp_path):
+    root = tmp_path / 'results'
+    run(root, 'lite_d_seed1', 'd', (0.8, 0.9), seed=1)
+    (root / 'lite_d_seed1' / 'metrics.jsonl').write_text(
+        json.dumps({'kind': 'train', 'iteration': 12500, 'mimic': 0.2, 'faces': 312345}) + '\n'
+    )
+    row = cells(page(tmp_path), '| D (no landmark attention)')[0]
+    assert row[-4:] == ['12,500', '1', '312,345', 'faces-train (10 faces), points (10 faces)']
+
+
+def losses(path, last, slope):
+    path.mkdir(parents=True)
+    rows = [{'kind': 'train', 'iteration': i, 'mimic': 0.36 - slope * i} for i in range(50, last + 1, 50)]
+    (path / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, rows)))
+
+
+def test_fig_5_is_of_the_runs_that_are_equally_long(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(ablation, 'draw', lambda path, curves, *axes: drawn.append(sorted(curves)))
+    for name in ('lite_a', 'lite_b', 'lite_c', 'lite_d', 'lite_a_seed1'):
+        losses(tmp_path / 'results' / name, 200, 0.001)
+    losses(tmp_path / 'results' / 'first_training', 1000, 0.0001)
+    losses(tmp_path / 'results' / 'trial', 1000, 0.0001)
+    text = page(tmp_path)
+    assert drawn == [['lite_a', 'lite_a_seed1', 'lite_b', 'lite_c', 'lite_d']]
+    assert cells(text, '| first_training | 1000')[0] == ['first_training', '1000', '0.3550', '0.2600']
+    assert cells(text, '| lite_d | 200')[0] == ['lite_d', '200', '0.3100', '0.1600']
+
+
+def test_no_training_no_figure(tmp_path):
+    (tmp_path / 'results' / 'lite_a').mkdir(parents=True)
+    (tmp_path / 'results' / 'lite_a' / 'metrics.jsonl').write_text('')
+    assert 'fig5' not in page(tmp_path)
+
+
+def test_read_losses(tmp_path):
+    path = tmp_path / 'metrics.jsonl'
+    rows = [{'kind': 'train', 'iteration': i, 'mimic': float(i)} for i in range(10)] + [
+        {'kind': 'train', 'iteration': 9, 'mimic': 19.0},
+        {'kind': 'validation', 'iteration': 9, 'mimic': 100.0},
+        {'kind': 'train', 'iteration': 10, 'mimic': None},
+    ]
+    path.write_text('\n'.join(map(json.dumps, rows)))
+    x, y = read_losses(path, points=5)
+    assert x.tolist() == [0.5, 2.5, 4.5, 6.5, 8.5]
+    assert y.tolist() == [0.5, 2.5, 4.5, 6.5, 13.5]
+    path.write_text('')
+    assert [len(part) for part in read_losses(path)] == [0, 0]

@@ -1,0 +1,275 @@
+"""The paper's argument on one page: its four models under equal conditions (Table I's last rows, Fig. 5)."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from . import paper
+from .figures import draw
+from .tables import (
+    Subject,
+    accuracy,
+    get,
+    letter_of,
+    metrics,
+    number,
+    percent,
+    perturbed,
+    read_rows,
+    table,
+    trained,
+    training,
+)
+from .verification import compare_folds
+
+# What one run is measured by: title, value of a subject, form.
+MEASURES = (
+    ('LFW, %', lambda subject: metrics(subject, 'lfw').get('accuracy'), percent),
+    ('LFW perturbed, %', lambda subject: perturbed(subject).get('accuracy'), percent),
+    ('cosine, held out', lambda subject: get(metrics(subject, 'cosine'), 'held_out', 'mean'), number),
+    ('cosine, trained on', lambda subject: get(metrics(subject, 'cosine'), 'training', 'mean'), number),
+    ('landmark error, %', lambda subject: metrics(subject, 'landmarks_aflw_test').get('error'), percent),
+    (
+        'FDDB-crops at 100 FP, %',
+        lambda subject: get(metrics(subject, 'fddb_crops'), 'discrete', '100'),
+        percent,
+    ),
+)
+
+
+def ablation(subjects: Sequence[Subject]) -> List[str]:
+    """The four models side by side, seeds side by side, and the differences fold by fold."""
+    lines = [
+        '## Ablation',
+        '',
+        'One row a trained model; FDDB-crops is easier than FDDB and no figure on it. Landmark errors are '
+        'shares of the distance of the eyes, on AFLW. Cosines are those of our embeddings to the '
+        "teacher's, both around the mean embedding, on people held out and on people trained on. "
+        'Multiply-adds are counted from the graphs.',
+        '',
+    ]
+    rows: List[Sequence[Any]] = []
+    for letter, published in paper.MODELS.items():
+        for subject in [one for one in subjects if one.letter == letter] or [Subject('', {}, letter)]:
+            cost = metrics(subject, 'cost')
+            rows.append(
+                (
+                    '{} ({})'.format(letter, paper.WHAT_THEY_ARE[letter]),
+                    subject.name,
+                    published,
+                    accuracy(subject),
+                    *(form(value(subject)) for _, value, form in MEASURES[1:]),
+                    *(
+                        number(cost.get(key), '{:,}')
+                        for key in ('parameters', 'multiply_adds_image', 'multiply_adds_face')
+                    ),
+                    number(one_face_speed(subject), '{:.1f}'),
+                    number(trained(subject).get('iterations'), '{:,}'),
+                    number(trained(subject).get('seed'), '{}'),
+                    number(subject.views, '{:,}'),
+                    training(subject),
+                )
+            )
+    lines += table(
+        (
+            'model',
+            'run',
+            'LFW, paper',
+            'LFW, ours',
+            *(title for title, _, _ in MEASURES[1:]),
+            'parameters',
+            'multiply-adds an image',
+            'a face',
+            'images a second, one face',
+            'iterations',
+            'seed',
+            'face views',
+            'trained on',
+        ),
+        rows,
+    )
+    return lines + seeds(subjects) + differences(subjects)
+
+
+def conditions(subject: Subject) -> Tuple:
+    """What must be equal for two runs to be compared: how long they were trained, and on what."""
+    told = trained(subject)
+    return told.get('iterations'), tuple(sorted(told.get('records') or ()))
+
+
+def equal_runs(subjects: Sequence[Subject]) -> List[Dict[str, List[Subject]]]:
+    """Runs by model, apart for each conditions under which there are at least two."""
+    groups: Dict[Tuple, Dict[str, List[Subject]]] = {}
+    for subject in subjects:
+        if subject.letter and metrics(subject, 'lfw'):
+            groups.setdefault(conditions(subject), {}).setdefault(subject.letter, []).append(subject)
+    return [dict(sorted(group.items())) for group in groups.values() if sum(map(len, group.values())) > 1]
+
+
+def seeds(subjects: Sequence[Subject]) -> List[str]:
+    """Runs of one model that differ in the seed alone, and their spread."""
+    rows = []
+    for group in equal_runs(subjects):
+        for letter, runs in group.items():
+            for title, value, form in MEASURES if len(runs) > 1 else ():
+                values = [value(run) for run in runs]
+                if None not in values:
+                    rows.append(
+                        (
+                            letter,
+                            title,
+                            ', '.join('{} {}'.format(run.name, form(one)) for run, one in zip(runs, values)),
+                            form(np.mean(values)),
+                            form(max(values) - min(values)),
+                        )
+                    )
+    if not rows:
+        return []
+    return ['Seeds of one model side by side:', ''] + table(
+        ('model', 'figure', 'runs', 'mean', 'largest minus smallest'), rows
+    )
+
+
+def differences(subjects: Sequence[Subject]) -> List[str]:
+    """Accuracies compared fold by fold: the models, and the seeds of one model.
+
+    Where a model was trained with several seeds, its accuracy of a fold is their mean.
+    """
+    lines: List[str] = []
+    for group in equal_runs(subjects):
+        sides = [
+            ('{} ({})'.format(letter, ', '.join(run.name for run in runs)), runs)
+            for letter, runs in group.items()
+        ]
+        pairs = list(itertools.combinations(sides, 2))
+        for letter, runs in group.items():
+            pairs += itertools.combinations([(run.name, [run]) for run in runs], 2)
+        rows = [compared(*pair) for pair in pairs]
+        lines += table(
+            (
+                'first',
+                'second',
+                'mean difference',
+                'standard deviation',
+                'mean over it',
+                't',
+                'p',
+                'better by more than two',
+            ),
+            rows,
+        )
+        if len(group) == len(paper.MODELS):
+            order = sorted(group, key=lambda letter: -mean_folds(group[letter]).mean())
+            lines += [
+                'Order by accuracy: ours {}, the paper\'s {}.'.format(
+                    ', '.join(order), ', '.join(paper.MODELS)
+                ),
+                '',
+            ]
+    if not lines:
+        return []
+    return [
+        'LFW accuracies compared on the same ten folds, in points; runs that were trained equally long on '
+        'the same records. t and p are those of the paired t-test. The last column answers whether the mean '
+        "difference is above two standard deviations of the folds' differences.",
+        '',
+    ] + lines
+
+
+def mean_folds(runs: Sequence[Subject]) -> np.ndarray:
+    """Accuracy of each fold, the mean over runs."""
+    return np.mean([metrics(run, 'lfw')['folds'] for run in runs], axis=0)
+
+
+def compared(first: Tuple[str, Sequence[Subject]], second: Tuple[str, Sequence[Subject]]) -> Tuple[str, ...]:
+    """A row of the table of differences."""
+    found = compare_folds(mean_folds(first[1]), mean_folds(second[1]))
+    return (
+        first[0],
+        second[0],
+        '{:+.2f}'.format(100 * found.mean),
+        '{:.2f}'.format(100 * found.std),
+        '{:.1f}'.format(found.mean / found.std) if found.std else '',
+        '{:.2f}'.format(found.t),
+        '{:.2g}'.format(found.p),
+        {1: 'the first', -1: 'the second', 0: 'neither'}[found.answer],
+    )
+
+
+def one_face_speed(subject: Subject) -> Optional[float]:
+    """Images a second of the fastest way to run the model with one face an image."""
+    about = subject.results.get('speed', {})
+    own = {
+        None,
+        subject.name,
+        get(about, 'subject', 'name'),
+        get(about, 'subject', 'model', 'name'),
+    }
+    rates = [
+        row['images_per_second']
+        for row in metrics(subject, 'speed').get('rows', ())
+        if row.get('system') in own and row.get('faces') == 1 and row.get('images_per_second') is not None
+    ]
+    return max(rates, default=None)
+
+
+def losses(root: Path, figures: Path) -> List[str]:
+    """Fig. 5: Eq. (3) of each run in training, from its ``metrics.jsonl``.
+
+    Drawn are the runs that are equally long; of several such lengths the one that most of the paper's models
+    have.
+    """
+    lines = ['## Fig. 5: identification loss', '']
+    curves = {path.parent.name: read_losses(path) for path in sorted(root.glob('*/metrics.jsonl'))}
+    curves = {name: curve for name, curve in curves.items() if len(curve[0])}
+    if not curves:
+        return lines
+    lengths = {name: last_iteration(root / name / 'metrics.jsonl') for name in curves}
+
+    def worth(length: int) -> Tuple[int, int, int]:
+        names = [name for name in curves if lengths[name] == length]
+        return len({letter_of(name) for name in names} - {None}), len(names), length
+
+    chosen = max(set(lengths.values()), key=worth)
+    draw(
+        figures / 'fig5_identification_loss.png',
+        {name: curve for name, curve in curves.items() if lengths[name] == chosen},
+        'iteration',
+        'Eq. (3), mean over faces',
+    )
+    lines += ['![Identification loss]({}/fig5_identification_loss.png)'.format(figures.name), '']
+    return lines + table(
+        ('run', 'iterations', 'Eq. (3), first', 'last'),
+        [
+            (name, lengths[name], number(y[0], '{:.4f}'), number(y[-1], '{:.4f}'))
+            for name, (_, y) in curves.items()
+        ],
+    )
+
+
+def last_iteration(path: Path) -> int:
+    """The last iteration that a ``metrics.jsonl`` tells of."""
+    return max(int(row['iteration']) for row in read_rows(path))
+
+
+def read_losses(path: Path, points: int = 200) -> Tuple[np.ndarray, np.ndarray]:
+    """Iterations and mimic losses of a run's ``metrics.jsonl``, averaged over at most ``points`` stretches.
+
+    Rows without a mimic loss are passed over; of an iteration that stands there twice the later row counts.
+    """
+    values = {
+        int(row['iteration']): float(row['mimic']) for row in read_rows(path) if row.get('mimic') is not None
+    }
+    iterations = np.array(sorted(values), float)
+    ordered = np.array([values[int(iteration)] for iteration in iterations], float)
+    if not len(iterations):
+        return iterations, ordered
+    stretches = np.array_split(np.arange(len(iterations)), min(points, len(iterations)))
+    return (
+        np.array([iterations[part].mean() for part in stretches]),
+        np.array([ordered[part].mean() for part in stretches]),
+    )

@@ -1,0 +1,70 @@
+"""Several evaluations of one model in a row, as a file lists them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, List, Sequence, Tuple, Union
+
+import yaml
+
+from ..errors import UnifaceError
+from ..results import ResultError, read_result
+from .parts import PARTS, recorded
+from .subject import hash_model
+
+
+def read_settings(path: Union[str, Path]) -> List[Tuple[str, List[str]]]:
+    """Names and options, as on a command line, of the evaluations in a YAML file.
+
+    It holds a list, each entry a name with its options: ``- lfw: {images: LFW, pairs: pairs.txt, perturb: 60,
+    seed: [0, 1, 2]}``.
+
+    Raises
+    ------
+    UnifaceError
+        The file cannot be read, is not in that form, or names an evaluation that there is not.
+    """
+    try:
+        entries = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UnifaceError('{}: not readable YAML ({})'.format(path, ' '.join(str(error).split()))) from None
+    if not isinstance(entries, list) or not entries:
+        raise UnifaceError('{}: expected a list of evaluations, `- lfw: {{images: DIR, ...}}`'.format(path))
+    commands = []
+    for number, entry in enumerate(entries, 1):
+        name, options = (
+            next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (None, None)
+        )
+        if name is None or not isinstance(options or {}, dict):
+            raise UnifaceError('{}: entry {} is not one name with its options'.format(path, number))
+        if name not in PARTS:
+            raise UnifaceError(
+                '{}: entry {}: no evaluation {!r}; there are {}'.format(path, number, name, ', '.join(PARTS))
+            )
+        words: List[str] = []
+        for key, value in (options or {}).items():
+            words += option_words(key, value)
+        commands.append((name, words))
+    return commands
+
+
+def option_words(key: str, value: Any) -> List[str]:
+    """``limit, 5`` as ``--limit 5``; a list gives several words, true none."""
+    values = [] if value is True else value if isinstance(value, list) else [value]
+    return ['--' + str(key).replace('_', '-'), *map(str, values)]
+
+
+def is_done(directory: Path, prefix: Union[str, Path], command_line: Sequence[str]) -> bool:
+    """Whether a folder holds the result of a command, of a model with the very files of ``prefix``."""
+    expected = ['tools/evaluate.py', *recorded(command_line)]
+    sha256 = hash_model(prefix)
+    for path in sorted(directory.glob('*.json')):
+        try:
+            result = read_result(path)
+        except ResultError:
+            continue
+        identity = result['subject'].get('identity')
+        identity = identity if isinstance(identity, dict) else {}
+        if result.get('command') == expected and identity.get('sha256') == sha256:
+            return True
+    return False
