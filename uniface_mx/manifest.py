@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Union
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.paths import resource
 
 FORMAT = 1
 
@@ -31,6 +32,25 @@ def manifest_path(prefix: Union[str, os.PathLike]) -> Path:
     """``DIR/NAME.json`` for the prefix ``DIR/NAME``."""
     prefix = Path(prefix)
     return prefix.with_name(prefix.name + '.json')
+
+
+def find_model(model: Union[str, os.PathLike]) -> Path:
+    """The prefix of an exported model: ``model`` itself, or that of the model of this name that ships trained.
+
+    Raises
+    ------
+    ManifestError
+        There is neither.
+    """
+    shipped = resource('symbols')
+    for prefix in (Path(model), shipped / model):
+        if manifest_path(prefix).is_file():
+            return prefix
+    names = sorted(path.stem for path in shipped.glob('*.json') if not path.stem.endswith('-symbol'))
+    raise ManifestError(
+        '{}: no exported model (DIR/NAME, beside a manifest NAME.json), and none of those that ship trained '
+        '({})'.format(model, ', '.join(names) or 'there is none')
+    )
 
 
 def write_manifest(prefix: Union[str, os.PathLike], manifest: dict) -> None:

@@ -61,6 +61,11 @@ def test_lite_is_small(costs, graphs):
     assert 4 * sum(int(np.prod(shape)) for shape in shapes[0] + shapes[2]) < 16e6
 
 
+def test_pretrained_names_what_ships():
+    with pytest.raises(UnifaceError, match='uniface_b: no exported model .*none of those that ship trained'):
+        get_model('uniface_b', pretrained=True)
+
+
 def learned_by(symbol):
     return {
         name

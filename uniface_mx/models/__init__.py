@@ -5,27 +5,33 @@ from __future__ import annotations
 import inspect
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.manifest import find_model, read_manifest
 from uniface_mx.models.presets import PRESETS, build_uniface
 from uniface_mx.models.uniface import Uniface
+from uniface_mx.models.weights import load_weights
+from uniface_mx.paths import resource
 from uniface_mx.registry import suggestion
 
 __all__ = ['PRESETS', 'Uniface', 'build_uniface', 'get_model']
 
 
-def get_model(name: str, **overrides) -> Uniface:
+def get_model(name: str, pretrained: bool = False, **overrides) -> Uniface:
     """Build a model by its preset's name.
 
     Parameters
     ----------
     name : str
         ``uniface_a`` to ``uniface_d`` at the paper's size, ``uniface_a_lite`` to ``uniface_d_lite`` for CPUs.
+    pretrained : bool
+        With the trained weights that ship in ``symbols/``, whose embeddings are centred; otherwise the model
+        is not initialized.
     **overrides
         Arguments of `build_uniface` that differ from the preset.
 
     Raises
     ------
     UnifaceError
-        There is no such model or argument.
+        There is no such model or argument, no weights of it ship, or the overrides do not fit them.
     """
     if name not in PRESETS:
         raise UnifaceError(
@@ -37,4 +43,9 @@ def get_model(name: str, **overrides) -> Uniface:
     for key in overrides:
         if key not in arguments:
             raise UnifaceError('a model has no argument {!r}{}'.format(key, suggestion(key, arguments)))
-    return build_uniface(**dict(PRESETS[name], **overrides))
+    net = build_uniface(**dict(PRESETS[name], **overrides))
+    if pretrained:
+        prefix = find_model(resource('symbols') / name)
+        read_manifest(prefix)
+        load_weights(net, '{}-0000.params'.format(prefix))
+    return net

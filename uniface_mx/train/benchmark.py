@@ -1,6 +1,7 @@
 """Cost of training steps: time, memory, waiting, and where the time goes, operator by operator.
 
-Precisions are measured in processes of their own: run it once for each.
+Precisions are measured in processes of their own: run it once for each. Under `python -m uniface_mx.train.launch`
+with `training.kvstore=dist_sync` the workers are measured together, and the first of them prints.
 """
 
 from __future__ import annotations
@@ -115,14 +116,15 @@ def run(args: argparse.Namespace) -> dict:
         for _ in range(args.steps):
             step()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        batch = config.training.batch_size
+        group, batch = trainer.step.group, config.training.batch_size
         found = {
             'config': args.config,
             'precision': config.training.precision,
             'batch': batch,
+            'workers': group.workers,
             'threads': os.environ.get('OMP_NUM_THREADS'),
             'seconds_a_step': wall / args.steps,
-            'canvases_per_second': batch * args.steps / wall,
+            'canvases_per_second': group.workers * batch * args.steps / wall,
             'faces_per_second': sum(outcome.counts.mimic for outcome in outcomes) / wall,
             'cpu_seconds_a_canvas': cpu / args.steps / batch,
             'waiting': waited / wall,
@@ -132,8 +134,10 @@ def run(args: argparse.Namespace) -> dict:
         if args.operators:
             found['operators'] = operators(step, args.operators)
         stream.close()
+    if group.rank:
+        return found
     print(
-        '{config}, {precision}, batch {batch}: {canvases_per_second:.2f} canvases/s, '
+        '{config}, {precision}, {workers} x batch {batch}: {canvases_per_second:.2f} canvases/s, '
         '{faces_per_second:.1f} faces/s, {cpu_seconds_a_canvas:.3f} s of CPU a canvas, waiting {waiting:.1%}, '
         'process peak {peak_mb:.0f} MB, executor plan {planned_mb:.0f} MB'.format(**found)
     )

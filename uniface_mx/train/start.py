@@ -12,10 +12,9 @@ import numpy as np
 from uniface_mx.backbones import load_trunk
 from uniface_mx.data.records import RecordMeta, require_teachers
 from uniface_mx.errors import UnifaceError
-from uniface_mx.manifest import manifest_path, read_manifest
+from uniface_mx.manifest import find_model, read_manifest
 from uniface_mx.models import Uniface
 from uniface_mx.models.weights import load_weights
-from uniface_mx.paths import resource
 from uniface_mx.train.errors import TrainError
 
 # Deviations of the layers that give outputs, whose biases begin where an untaught output should lie.
@@ -75,16 +74,10 @@ def load_start(net: Uniface, start: str, devices: Sequence[mx.Context], teachers
     if Path(start).is_file():
         load_weights(net, start, list(devices))
         return
-    prefixes = [
-        prefix for prefix in (Path(start), resource('symbols') / start) if manifest_path(prefix).is_file()
-    ]
-    if not prefixes:
-        raise TrainError(
-            'training.init: {!r} is no file, no exported model (DIR/NAME) and no model that ships'.format(
-                start
-            )
-        )
-    prefix = prefixes[0]
+    try:
+        prefix = find_model(start)
+    except UnifaceError as error:
+        raise TrainError('training.init: {}'.format(error)) from None
     manifest = read_manifest(prefix)
     known = manifest.get('training', {}).get('teachers')
     if known and teachers:
