@@ -150,6 +150,19 @@ def test_evaluate(tmp_path):
     assert figures['all']['cosine_to_teacher']['faces'] == 2
 
 
+def test_who_is_the_person():
+    middle = np.array([50.0, 50.0])
+    elsewhere, here, large = face((0, 0, 20, 20)), face((42, 40, 60, 60)), face((0, 0, 100, 100))
+    teacher = face((40, 40, 60, 60))
+    assert groups.find_person([elsewhere, here, large], teacher, middle) is here
+    # A face that overlaps the teacher's too little is another, or none.
+    assert groups.find_person([elsewhere, large], teacher, middle) is None
+    assert groups.find_person([], teacher, middle) is None
+    # Without the teacher's face it is the one about the middle.
+    assert groups.find_person([elsewhere, large], None, middle) is large
+    assert groups.find_person([elsewhere], None, middle) is None
+
+
 def test_no_readable_photo(tmp_path):
     subject = Scripted(lambda image: [])
     with pytest.raises(UnifaceError, match='none of the 1 photos'):

@@ -6,9 +6,11 @@ from loading import load_tool
 
 from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, OBJECT_WIDTH, Record, RecordWriter
 from uniface_mx.evaluation import parts
+from uniface_mx.evaluation.series import read_settings
 from uniface_mx.evaluation.subject import FoundFace, Subject
 from uniface_mx.image import encode_jpeg, write_image
 from uniface_mx.manifest import write_manifest
+from uniface_mx.paths import resource
 from uniface_mx.results import read_result, write_result
 
 
@@ -438,6 +440,17 @@ def test_settings_that_say_nothing(evaluate, tmp_path, lite, capsys, text, compl
     error = capsys.readouterr().err
     assert complaint in error and error.count('\n') == 1
     assert not (tmp_path / 'out').exists()
+
+
+def test_the_settings_that_ship_are_commands(evaluate):
+    path = resource('experiments') / 'evaluation' / 'all.yaml'
+    if not path.is_file():
+        pytest.skip('no {} in an installed package'.format(path))
+    commands = [
+        evaluate.parse([name, '--model', 'x', '--out', 'y', *options]) for name, options in read_settings(path)
+    ]
+    assert {command.command for command in commands} == set(parts.PARTS)
+    assert [command.seed for command in commands if getattr(command, 'perturb', 0)] == [[0, 1, 2]]
 
 
 def test_a_wrong_option_is_told_before_anything_is_run(evaluate, tmp_path, lite, capsys):

@@ -19,10 +19,12 @@ import numpy as np
 from tqdm import tqdm
 
 from ..errors import UnifaceError
+from ..geometry import iou
+from .detection import MATCH
 from .intervals import mean_with_interval, wilson
 from .landmarks import point_errors
 from .lfw import choose_face
-from .photos import batches, pad, readable
+from .photos import batches, face_at, pad, readable
 from .subject import FoundFace, Subject, similarities
 
 AGES = ((0, 5), (6, 12), (13, 19), (20, 39), (40, 59), (60, None))
@@ -129,6 +131,21 @@ class Outcome(NamedTuple):
     cosine: Optional[float]
 
 
+def find_person(
+    faces: Sequence[FoundFace], teacher: Optional[FoundFace], middle: np.ndarray
+) -> Optional[FoundFace]:
+    """The face that overlaps the teacher's most, if by 0.5; where the teacher has none, the one whose box
+    holds the photo's middle (2,).
+    """
+    if teacher is None or not len(faces):
+        return face_at(faces, middle)
+    overlap = iou(
+        np.array([face.box for face in faces], np.float64), np.asarray(teacher.box, np.float64)[None]
+    )
+    best = int(overlap[:, 0].argmax())
+    return faces[best] if overlap[best, 0] >= MATCH else None
+
+
 def compare(person: Person, face: Optional[FoundFace], teacher: Optional[FoundFace]) -> Outcome:
     """Compare the model's face with the teachers'; embeddings of both are unit vectors around the same
     mean.
@@ -185,8 +202,8 @@ def by_group(outcomes: Sequence[Outcome]) -> Dict[str, Any]:
 def evaluate(
     subject: Subject, teacher: Subject, people: Iterable[Person], margin: float = 0.5, progress: bool = True
 ) -> Dict[str, Any]:
-    """Compare a model with the teachers on photos of one person each; the face nearest to the middle is the
-    person's.
+    """Compare a model with the teachers on photos of one person each; of the teachers' faces the one nearest
+    to the middle is the person's.
 
     Parameters
     ----------
@@ -200,22 +217,15 @@ def evaluate(
     outcomes: List[Outcome] = []
     skipped: List[str] = []
 
-    def middle(canvas: np.ndarray) -> Tuple[float, float]:
-        return canvas.shape[1] / 2, canvas.shape[0] / 2
-
     with tqdm(total=len(people), unit='photo', disable=not progress) as bar:
         for batch in batches(readable(people, lambda person: person.path, skipped)):
             canvases = [pad(image, margin)[0] for _, image in batch]
             for (person, _), canvas, ours, theirs in zip(
                 batch, canvases, subject(canvases), teacher(canvases)
             ):
-                outcomes.append(
-                    compare(
-                        person,
-                        choose_face(ours, middle(canvas), 'centre'),
-                        choose_face(theirs, middle(canvas), 'centre'),
-                    )
-                )
+                middle = np.array([canvas.shape[1], canvas.shape[0]]) / 2
+                reference = choose_face(theirs, tuple(middle), 'centre')
+                outcomes.append(compare(person, find_person(ours, reference, middle), reference))
             bar.update(len(batch))
     if not outcomes:
         raise UnifaceError('none of the {} photos could be read'.format(len(people)))

@@ -35,10 +35,10 @@ def table_one(subjects: Sequence[Subject]) -> List[str]:
     lines = [
         '## Table I: LFW',
         '',
-        'Ten folds, unrestricted, labeled outside data; percent, ± standard deviation of the folds. Photos go '
-        'in as they are. A pair with a photo in which no face was found counts as an error. "Perturbed": each '
-        'side cropped or padded by up to 60 pixels (section IV.B.1), the mean over so many seeds. Of our '
-        'training sets CelebA\'s makers state that its people are not in LFW; of the other sets nobody knows.',
+        'Ten folds, unrestricted, labeled outside data; percent, ± standard deviation of the folds. Photos '
+        'go in as they are. A pair with a photo in which no face was found counts as an error. "Perturbed": '
+        'each side cropped or padded by up to 60 pixels (section IV.B.1), the mean over so many seeds. '
+        "CelebA's makers state that its people are not in LFW; of our other training sets nobody knows.",
         '',
     ]
     rows: List[Sequence[Any]] = [
