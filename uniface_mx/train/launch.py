@@ -50,6 +50,8 @@ def launch(command: Sequence[str], workers: int, servers: int = 1) -> int:
         DMLC_INTERFACE='lo',
         DMLC_NODE_HOST='127.0.0.1',
     )
+    # Each worker's threads on cores of its own.
+    common.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) // workers)))
 
     def start(role: str, what: Sequence[str]) -> subprocess.Popen:
         # A group of its own, so that a Ctrl-C reaches the workers once, from here, and the servers not at
