@@ -13,10 +13,9 @@ import numpy as np
 
 from uniface_mx.backends import BACKENDS
 from uniface_mx.errors import UnifaceError
-from uniface_mx.image import MAX_PIXELS, ImageError, read_image
+from uniface_mx.image import MAX_PIXELS, PHOTO_ENDINGS, ImageError, read_image
 from uniface_mx.predictor import Face, Predictor
 
-PHOTO_ENDINGS = frozenset('.bmp .gif .jfif .jpeg .jpg .mpo .pbm .pgm .png .ppm .tif .tiff .webp'.split())
 VIDEO_ENDINGS = frozenset('.avi .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'.split())
 
 # How a program ends: it did all, or found what it looked for; it left something out, or found nothing; it

@@ -18,9 +18,9 @@ from scipy.optimize import linear_sum_assignment
 from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, Record
 from uniface_mx.errors import UnifaceError
 from uniface_mx.geometry import iou
+from uniface_mx.image import PHOTO_ENDINGS
 from uniface_mx.paths import data_root
 
-PHOTO_ENDINGS = ('.jpg', '.jpeg', '.png')
 # Of the photos in this archive only official portraits by employees of the United States' government are taken, which are
 # in the public domain.
 PORTRAITS = ('face_recognition==1.3.0', '5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec',

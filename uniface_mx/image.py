@@ -18,6 +18,9 @@ MAX_PIXELS = 100_000_000
 # programs.
 FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
 
+# How the names of such files end, in lower case.
+PHOTO_ENDINGS = frozenset('.bmp .gif .jfif .jpeg .jpg .mpo .pbm .pgm .png .ppm .tif .tiff .webp'.split())
+
 
 class ImageError(UnifaceError):
     """A file that cannot be used as a photo."""

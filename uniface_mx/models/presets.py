@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from math import inf
+from numbers import Integral, Real
+from typing import Any, Mapping, Sequence
 
 from uniface_mx.errors import UnifaceError
 from uniface_mx.models.separate import SeparateNetworks
@@ -18,6 +20,41 @@ from uniface_mx.nn.top_down import CoarseMap, TopDown
 INPUT_SIZE = 300
 COARSE_LEVEL = 2
 TRUNK_LEVELS = 3
+# What numbers an argument takes, alone or in a sequence: their kind, the least, the greatest.
+RANGES = {
+    'width': (Real, 0.05, 2),
+    'extra_channels': (Integral, 2, inf),
+    'fusion_channels': (Integral, 1, inf),
+    'deconv_channels': (Integral, 1, inf),
+    'coarse_channels': (Integral, 1, inf),
+    'face_hidden': (Integral, 1, inf),
+    'landmark_hidden': (Integral, 1, inf),
+    'anchor_heights': (Real, 1, inf),
+    'aspect_ratios': (Real, 0.1, 10),
+    'scales_per_level': (Integral, 1, 2),
+    'max_faces': (Integral, 1, CANDIDATES),
+    'score_threshold': (Real, 0, 1),
+    'iou_threshold': (Real, 0, 1),
+}
+
+
+def _check_ranges(arguments: Mapping[str, Any]) -> None:
+    for name, (kind, least, greatest) in RANGES.items():
+        value = arguments[name]
+        numbers = list(value) if isinstance(value, (list, tuple)) else [value]
+        if not numbers or any(
+            not isinstance(number, kind) or isinstance(number, bool) or not least <= number <= greatest
+            for number in numbers
+        ):
+            raise UnifaceError(
+                '{} is {!r}; choose {}numbers {}'.format(
+                    name,
+                    value,
+                    'whole ' if kind is Integral else '',
+                    'from {}'.format(least) + (' to {}'.format(greatest) if greatest < inf else ' on'),
+                )
+            )
+
 
 
 def build_uniface(
@@ -72,9 +109,10 @@ def build_uniface(
     Raises
     ------
     UnifaceError
-        ``roi_op`` or ``normalization`` is none of the choices, ``max_faces`` is out of range, or
+        ``roi_op`` or ``normalization`` is none of the choices, a number is out of its range, or
         ``anchor_heights`` has not one height for each level.
     """
+    _check_ranges(locals())
     for argument, value, choices in (
         ('roi_op', roi_op, ROI_OPS),
         ('normalization', normalization, NORMALIZATIONS),
@@ -83,8 +121,6 @@ def build_uniface(
             raise UnifaceError(
                 '{} is {!r}; choose one of {}'.format(argument, value, ', '.join(sorted(choices)))
             )
-    if not isinstance(max_faces, int) or not 1 <= max_faces <= CANDIDATES:
-        raise UnifaceError('max_faces is {!r}; choose a number from 1 to {}'.format(max_faces, CANDIDATES))
     num_levels = TRUNK_LEVELS + len(extra_channels)
     if len(anchor_heights) != num_levels:
         raise UnifaceError(

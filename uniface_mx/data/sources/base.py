@@ -11,7 +11,6 @@ from PIL import Image
 
 from uniface_mx.errors import UnifaceError
 
-IMAGE_SUFFIXES = frozenset('.bmp .gif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp'.split())
 EXIF_ORIENTATION = 0x0112
 TIFF_SIZE = (0x0100, 0x0101)
 

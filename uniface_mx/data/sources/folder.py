@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import List
 
-from uniface_mx.data.sources.base import (
-    IMAGE_SUFFIXES, Source, SourceError, SourceImage, annotated, require_folder)
+from uniface_mx.data.sources.base import Source, SourceError, SourceImage, annotated, require_folder
+from uniface_mx.image import PHOTO_ENDINGS
 
 
 class FolderSource(Source):
@@ -62,5 +62,5 @@ def list_images(path) -> List[str]:
         folders[:] = [name for name in folders if not name.startswith('.')]
         below = Path(parent).relative_to(root)
         keys += [(below / name).as_posix() for name in files
-                 if not name.startswith('.') and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES]
+                 if not name.startswith('.') and os.path.splitext(name)[1].lower() in PHOTO_ENDINGS]
     return keys
