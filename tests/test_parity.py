@@ -55,30 +55,7 @@ def exported(request, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def c_program(tmp_path_factory):
-    compiler = os.environ.get('CC', 'cc')
-    program = tmp_path_factory.mktemp('c') / 'predict'
-    library = Path(mx.libinfo.find_lib_path()[0]).parent
-    try:
-        subprocess.run(
-            [
-                compiler,
-                '-O2',
-                '-Wall',
-                '-Wextra',
-                '-Werror',
-                '-I' + mx.libinfo.find_include_path(),
-                str(EXAMPLES / 'c' / 'predict.c'),
-                '-o',
-                str(program),
-                '-L' + str(library),
-                '-lmxnet',
-                '-Wl,-rpath,' + str(library),
-            ],
-            check=True,
-        )
-    except FileNotFoundError:
-        pytest.skip('no C compiler: {}'.format(compiler))
-    return program
+    return compile_example('predict', tmp_path_factory.mktemp('c'))
 
 
 def test_faces_are_many_and_values_of_order_one(exported):
