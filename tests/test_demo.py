@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH, Record
-from uniface_mx.demo import collect_photos, compare, format_comparison, shortcomings, read_faces
+from uniface_mx.demo import collect_photos, compare, format_comparison, format_people, shortcomings, read_faces
 from uniface_mx.errors import UnifaceError
 
 POINTS = [[0.3, 0.3], [0.5, 0.3], [0.4, 0.4], [0.3, 0.5], [0.5, 0.5]]
@@ -100,3 +100,14 @@ def test_no_data_and_no_index(tmp_path, monkeypatch):
     monkeypatch.setenv('PIP_NO_INDEX', '1')
     with pytest.raises(UnifaceError, match='put photos into .*nowhere'):
         collect_photos(tmp_path / 'out')
+
+
+def test_who_is_who():
+    photos = {'b.jpg': photo(found(0, 0, direction=1), found(0, 0, direction=2)), 'a.jpg': photo(found(0, 0, direction=2)),
+              'none.jpg': photo()}
+    assert format_people(photos, 0.4).splitlines() == [
+        '| | a | b |', '| --- | --- | --- |', '| a |  | 0.00 |', '| b | 0.00 |  |',
+        '3 faces; the same person, from a similarity of 0.40 on:', 'a and b 2 (1.00)']
+    photos['b.jpg']['faces'].reverse()
+    assert '| a |  | **1.00** |' in format_people(photos, 0.4)
+    assert format_people({}, 0.4).splitlines()[-1].startswith('0 faces')

@@ -28,6 +28,16 @@ def run_compare(arguments: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
+def run_people(arguments: argparse.Namespace) -> int:
+    from uniface_mx.command_line import chosen_threshold
+    from uniface_mx.demo import format_people, read_faces
+    from uniface_mx.predictor import Predictor
+
+    threshold = chosen_threshold(arguments, Predictor.load(arguments.model))
+    print(format_people(read_faces(arguments.faces), threshold))
+    return 0
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog='demo', description=__doc__)
     commands = parser.add_subparsers(dest='command', metavar='COMMAND')
@@ -39,6 +49,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     command.add_argument('--records', required=True, nargs='+', metavar='NAME', help='what the teachers labelled')
     command.add_argument('--faces', required=True, metavar='FILE', help='faces.jsonl of detect --embeddings')
     command.set_defaults(run=run_compare)
+    command = commands.add_parser('people', help='who is who: a table of similarities, and the pairs that are one person')
+    command.add_argument('--faces', required=True, metavar='FILE', help='faces.jsonl of detect --embeddings')
+    command.add_argument('--model', default='uniface_a_lite', metavar='PREFIX', help='that found them (%(default)s)')
+    command.add_argument('--threshold', type=float, metavar='T', help="least similarity of one person (the model's own)")
+    command.set_defaults(run=run_people)
     arguments = parser.parse_args(argv)
     try:
         return arguments.run(arguments)

@@ -16,6 +16,7 @@ from uniface_mx.errors import UnifaceError
 from uniface_mx.image import MAX_PIXELS, PHOTO_ENDINGS, ImageError, read_image
 from uniface_mx.predictor import Face, Predictor
 
+MODEL = 'uniface_a_lite'
 VIDEO_ENDINGS = frozenset('.avi .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'.split())
 
 # How a program ends: it did all, or found what it looked for; it left something out, or found nothing; it
@@ -148,7 +149,10 @@ class Video:
 def add_predictor_options(parser: argparse.ArgumentParser, max_faces: bool = True) -> None:
     """Model, backend, device, and which faces count."""
     parser.add_argument(
-        '--model', required=True, metavar='PREFIX', help='an exported model, as DIR/NAME of DIR/NAME.json'
+        '--model',
+        default=MODEL,
+        metavar='PREFIX',
+        help='an exported model, as DIR/NAME of DIR/NAME.json, or one that ships (%(default)s)',
     )
     parser.add_argument('--backend', default='mxnet', help='{} (%(default)s)'.format(', '.join(BACKENDS)))
     parser.add_argument('--device', default='cpu', help='cpu, gpu or gpu(N) (%(default)s)')

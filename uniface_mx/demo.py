@@ -1,6 +1,7 @@
 """The demo's photos, and the table that sets what a model found beside what the teachers said."""
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -25,7 +26,9 @@ from uniface_mx.paths import data_root
 # in the public domain.
 PORTRAITS = ('face_recognition==1.3.0', '5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec',
              ('tests/test_images/obama.jpg', 'tests/test_images/obama2.jpg', 'tests/test_images/biden.jpg'))
-ASTRONAUT = ('scikit-image', 'skimage/data/astronaut.png')
+# The same in every version of the wheel.
+ASTRONAUT = ('scikit-image', 'skimage/data/astronaut.png',
+             '88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5')
 SAME_PERSON = 0.6
 FOUND = 0.5
 
@@ -57,10 +60,13 @@ def _portraits(out: Path) -> None:
 
 
 def _astronaut(out: Path) -> None:
-    package, member = ASTRONAUT
+    package, member, digest = ASTRONAUT
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(str(_pip_download(['--only-binary', ':all:', package], folder))) as content:
-            (out / Path(member).name).write_bytes(content.read(member))
+            photo = content.read(member)
+    if hashlib.sha256(photo).hexdigest() != digest:
+        raise UnifaceError('{}: {} is not the photo that was expected'.format(package, member))
+    (out / Path(member).name).write_bytes(photo)
 
 
 def collect_photos(out: Union[str, os.PathLike]) -> str:
@@ -195,3 +201,28 @@ def shortcomings(comparison: Comparison) -> Optional[str]:
     found += ['{}: {} faces found where there is none'.format(photo.key, photo.extra)
               for photo in comparison.photos if photo.extra and not photo.labelled]
     return '; '.join(found) or None
+
+
+def format_people(photos_found: Dict[str, dict], threshold: float) -> str:
+    """Who is who: the largest faces of the photos against each other, as a Markdown table of similarities, and all
+    pairs of faces of different photos that are at least as similar as `threshold`, the most similar first.
+    """
+    faces = [('{} {}'.format(Path(name).stem, number) if number > 1 else Path(name).stem, name, face)
+             for name, photo in sorted(photos_found.items()) for number, face in enumerate(photo['faces'], 1)]
+    vectors = np.array([face['embedding'] for _, _, face in faces]).reshape(-1, 128)
+    similarity = vectors @ vectors.T
+    largest = [row for row, (_, name, _) in enumerate(faces) if not row or faces[row - 1][1] != name]
+
+    def cell(row: int, column: int) -> str:
+        form = '**{:.2f}**' if similarity[row, column] >= threshold else '{:.2f}'
+        return '' if row == column else form.format(similarity[row, column])
+
+    lines = ['| | {} |'.format(' | '.join(faces[row][0] for row in largest)), '| --- ' * (len(largest) + 1) + '|']
+    lines += ['| {} | {} |'.format(faces[row][0], ' | '.join(cell(row, column) for column in largest))
+              for row in largest]
+    pairs = [(similarity[row, column], faces[row][0], faces[column][0])
+             for row, column in zip(*np.triu_indices(len(faces), 1))
+             if faces[row][1] != faces[column][1] and similarity[row, column] >= threshold]
+    lines.append('{} faces; the same person, from a similarity of {:.2f} on:'.format(len(faces), threshold))
+    return '\n'.join(lines + ['{} and {} ({:.2f})'.format(first, second, value)
+                              for value, first, second in sorted(pairs, reverse=True)])

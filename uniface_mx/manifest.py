@@ -35,7 +35,7 @@ def manifest_path(prefix: Union[str, os.PathLike]) -> Path:
 
 
 def find_model(model: Union[str, os.PathLike]) -> Path:
-    """The prefix of an exported model: ``model`` itself, or that of the model of this name that ships trained.
+    """The prefix of an exported model: ``model`` itself, or that of the model of its name that ships.
 
     Raises
     ------
@@ -48,8 +48,8 @@ def find_model(model: Union[str, os.PathLike]) -> Path:
             return prefix
     names = sorted(path.stem for path in shipped.glob('*.json') if not path.stem.endswith('-symbol'))
     raise ManifestError(
-        '{}: no exported model (DIR/NAME, beside a manifest NAME.json), and none of those that ship trained '
-        '({})'.format(model, ', '.join(names) or 'there is none')
+        '{}: no such manifest; give the prefix of an exported model, as DIR/NAME, or the name of one that '
+        'ships trained ({})'.format(manifest_path(model), ', '.join(names) or 'there is none')
     )
 
 

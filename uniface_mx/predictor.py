@@ -14,7 +14,7 @@ from uniface_mx.errors import UnifaceError
 from uniface_mx.export import EPOCH
 from uniface_mx.geometry import area, intersection, iou, letterbox
 from uniface_mx.image import MAX_PIXELS, ImageError, read_image
-from uniface_mx.manifest import ManifestError, read_manifest
+from uniface_mx.manifest import ManifestError, find_model, read_manifest
 
 Photo = Union[np.ndarray, str, os.PathLike, bytes]
 
@@ -157,7 +157,7 @@ class Predictor:
         Parameters
         ----------
         prefix : path
-            ``DIR/NAME`` of ``DIR/NAME.json``.
+            ``DIR/NAME`` of ``DIR/NAME.json``, or the name of a model that ships trained.
         backend : {'mxnet', 'mxnet-int8', 'onnx'}
         device : str
             ``cpu``, ``gpu`` or ``gpu(N)``. A GPU that cannot be used is an error.
@@ -170,6 +170,7 @@ class Predictor:
             A file is missing, damaged or not the one that was exported; the backend or device is not there.
         """
         create = BACKENDS[backend]
+        prefix = find_model(prefix)
         manifest = read_manifest(prefix)
         return cls(create(prefix, manifest['files'], device), manifest, **options)
 

@@ -62,7 +62,7 @@ def test_lite_is_small(costs, graphs):
 
 
 def test_pretrained_names_what_ships():
-    with pytest.raises(UnifaceError, match='uniface_b: no exported model .*none of those that ship trained'):
+    with pytest.raises(UnifaceError, match='uniface_b.json: no such manifest; .* ships trained'):
         get_model('uniface_b', pretrained=True)
 
 

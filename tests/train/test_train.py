@@ -108,7 +108,7 @@ def test_going_on_does_what_was_left(configuration, tmp_path, capsys):
         (['data.train=[{path: no_such_set}]'], 'no_such_set'),
         (['optimizer.frozen=[trunc_*]'], 'fits no parameter'),
         (['model.name=uniface_e'], 'unknown model'),
-        (['training.init=no_such_weights'], 'no exported model'),
+        (['training.init=no_such_weights'], 'no_such_weights.json: no such manifest'),
         (['training.backbone=no_such_file.params'], 'no_such_file'),
         (['training.kvstore=dist_sync'], 'uniface_mx.train.launch'),
     ],
