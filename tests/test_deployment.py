@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calibrating import face, write
 from PIL import Image
 
 from uniface_mx.image import write_image
@@ -22,7 +23,7 @@ BLOCK = re.compile(r'^```(sh|python)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """Two photos, the examples, and every program of ``tools/`` as a command.
+    """Two photos, a record set, the examples, and every program of ``tools/`` as a command.
 
     The first photo is square: the predictor leaves out what random weights see in a letterbox's padding.
     """
@@ -31,6 +32,7 @@ def folder(tmp_path_factory):
     for name, size in (('photo.jpg', (480, 480)), ('second.jpg', (360, 500))):
         coarse = Image.fromarray(random.randint(0, 255, (6, 6, 3), dtype=np.uint8))
         write_image(folder / name, np.asarray(coarse.resize(size, Image.BICUBIC)))
+    write(folder / 'records', [[face(0.2, 0.2, 0.4)]] * 8)
     (folder / 'examples').symlink_to(ROOT / 'examples')
     (folder / 'bin').mkdir()
     commands = {'uniface-' + tool.stem.replace('_', '-'): tool for tool in (ROOT / 'tools').glob('[a-z]*.py')}
@@ -80,6 +82,7 @@ def test_deployment(folder):
         name = next(
             word
             for word in (
+                '--int8',
                 'uniface-export',
                 'similarity',
                 'Predictor',
@@ -102,6 +105,7 @@ def test_deployment(folder):
         # Two faces of nearly one score may change places.
         distances = np.abs(expected[:, None] - found[None]).max(axis=2)
         assert distances.min(axis=0).max() <= 1 and distances.min(axis=1).max() <= 1
+    assert 'lite, int8: calibrated on 8 photos' in printed['--int8']
     assert re.search(r'^similarity [01]\.\d\d$', printed['similarity'])
     assert 'same person' in printed['uniface-detect'] and 'Ann' in printed['uniface-detect']
     assert len((folder / 'faces.jsonl').read_text().splitlines()) == 2

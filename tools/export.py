@@ -1,4 +1,4 @@
-"""Export a model: symbol and params, ONNX, manifest; or count what it costs."""
+"""Export a model: symbol and params, ONNX, int8, manifest; or count what it costs."""
 
 from __future__ import annotations
 
@@ -69,19 +69,31 @@ def chosen_model(arguments: argparse.Namespace):
 def export(arguments: argparse.Namespace) -> None:
     """Write one model and print how far what was written is from Gluon."""
     from uniface_mx.export import export_model
+    from uniface_mx.int8 import read_calibration
+    from uniface_mx.manifest import read_manifest
 
     model = chosen_model(arguments)
+    calibration = read_calibration(arguments.calibrate, model.net.size) if arguments.int8 else None
+    name = arguments.name or model.name
     differences = export_model(
         model.net,
-        arguments.name or model.name,
+        name,
         arguments.out,
         arguments.split,
         arguments.onnx,
         model.mean,
         model.details,
+        calibration,
     )
     for what, difference in differences.items():
         print('{}: largest difference from Gluon {:.1e}'.format(what, difference))
+    if arguments.int8:
+        int8 = read_manifest(Path(arguments.out) / name, verify=False)['int8']
+        print(
+            '{}, int8: calibrated on {photos} photos, mean cosine with float32 {cosine:.4f}'.format(
+                name, **int8
+            )
+        )
 
 
 def seed(text: str) -> int:
@@ -110,6 +122,12 @@ def main(argv=None) -> int:
         '--split', action='store_true', help='also write the two halves, NAME-trunk and NAME-faces'
     )
     parser.add_argument('--onnx', action='store_true', help='also write ONNX files')
+    parser.add_argument(
+        '--int8', action='store_true', help='also write both halves in int8, for CPUs (with --calibrate)'
+    )
+    parser.add_argument(
+        '--calibrate', nargs='+', default=[], metavar='RECORDS', help='record sets with the values to expect'
+    )
     parser.add_argument('--max-faces', type=int, metavar='K', help='rows of the output (16)')
     parser.add_argument('--roi-op', choices=('pool', 'align'), help='how regions are cut (pool)')
     parser.add_argument(

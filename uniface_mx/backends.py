@@ -17,7 +17,7 @@ import mxnet as mx
 import numpy as np
 
 from uniface_mx.errors import UnifaceError
-from uniface_mx.export import EPOCH, part_prefix
+from uniface_mx.export import EPOCH, INT8, part_prefix
 from uniface_mx.registry import Registry
 
 _DEVICE = re.compile(r'cpu|gpu(?:\((?P<paren>\d+)\)|:(?P<colon>\d+))?$')
@@ -96,7 +96,7 @@ class MxnetBackend:
         return str(self._context).replace('cpu(0)', 'cpu')
 
     def _path(self, part: str) -> Path:
-        return part_prefix(self._prefix, '-'.join(filter(None, (part, self.suffix))))
+        return part_prefix(self._prefix, part, self.suffix)
 
     def has(self, part: str) -> bool:
         """Was this graph exported?"""
@@ -142,10 +142,10 @@ class MxnetBackend:
 
 
 class Int8Backend(MxnetBackend):
-    """MXNet with int8 convolutions, on CPUs alone: graphs ``NAME-trunk-int8`` and so on."""
+    """MXNet with int8 layers, on CPUs alone: graphs ``NAME-trunk-int8`` and ``NAME-faces-int8``."""
 
-    name, export = 'mxnet-int8', 'tools/export.py --split --int8'
-    suffix = 'int8'
+    name, export = 'mxnet-int8', 'tools/export.py --int8 --calibrate RECORDS'
+    suffix = INT8
 
     def __init__(self, prefix: Union[str, os.PathLike], files: Collection[str], device: str = 'cpu'):
         if gpu_number(device) is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Dict, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 import mxnet as mx
 import numpy as np
 
+from uniface_mx.int8 import Calibration, quantize, without_deconvolutions
 from uniface_mx.manifest import write_manifest
 from uniface_mx.models.uniface import Uniface
 from uniface_mx.models.weights import named_arrays, save_arrays
@@ -18,6 +19,7 @@ from uniface_mx.results import git_revision, versions
 
 SCORE_THRESHOLD = 0.5
 EPOCH = 0
+INT8 = 'int8'
 
 
 class Graph(NamedTuple):
@@ -63,10 +65,10 @@ def graph_arrays(symbol: mx.sym.Symbol, arrays: Mapping[str, mx.nd.NDArray]) -> 
     return {name: arrays[name] for name in wanted if name in arrays}
 
 
-def part_prefix(prefix: Union[str, os.PathLike], part: str) -> Path:
-    """``DIR/NAME`` for the whole graph, ``DIR/NAME-PART`` for a half."""
+def part_prefix(prefix: Union[str, os.PathLike], part: str, kind: str = '') -> Path:
+    """``DIR/NAME`` for the whole graph, ``DIR/NAME-PART`` for a half; ``-int8`` behind it for that kind."""
     prefix = Path(prefix)
-    return prefix.with_name(prefix.name + '-' + part) if part else prefix
+    return prefix.with_name('-'.join(filter(None, (prefix.name, part, kind))))
 
 
 def run_symbol(prefix: Union[str, os.PathLike], inputs: Mapping[str, np.ndarray]) -> Tuple[np.ndarray, ...]:
@@ -113,6 +115,47 @@ def _check(net: Uniface, prefix: Path, parts, onnx: bool) -> Dict[str, float]:
     return differences
 
 
+def _export_int8(net: Uniface, prefix: Path, calibration: Calibration) -> Tuple[List[str], Dict[str, Any]]:
+    """Write both halves in int8; the files' names, and the manifest's entry: where the ranges come from, and
+    the mean cosine of embeddings with float32's on a few of the same faces.
+    """
+
+    def features(canvases):
+        return net.detector(mx.nd.array(canvases))[1].asnumpy()
+
+    canvases, faces = next(calibration.batches())
+    expected_features = features(canvases)
+    with without_deconvolutions(net, expected_features.shape[-1]):
+        trunk, trunk_arrays = inference_graphs(net)['trunk'].symbol, named_arrays(net)
+    cases = {
+        'trunk': (trunk, trunk_arrays, ({'data': canvases} for canvases, _ in calibration.batches())),
+        'faces': (
+            inference_graphs(net)['faces'].symbol,
+            named_arrays(net),
+            ({'features': features(canvases), 'faces': faces} for canvases, faces in calibration.batches()),
+        ),
+    }
+    files = []
+    for part, (symbol, arrays, batches) in cases.items():
+        path = part_prefix(prefix, part, INT8)
+        symbol, own = quantize(symbol, graph_arrays(symbol, arrays), batches)
+        files += _write_graph(path, symbol, own)
+    _, found_features = run_symbol(part_prefix(prefix, 'trunk', INT8), {'data': canvases})
+    (found,) = run_symbol(
+        part_prefix(prefix, 'faces', INT8), {'features': found_features, 'faces': faces}
+    )
+    expected = net.embedder(mx.nd.array(expected_features), mx.nd.array(faces)).asnumpy()
+    return files, dict(calibration.about, cosine=float(np.sum(expected * found, axis=1).mean()))
+
+
+def _write_graph(path: Path, symbol: mx.sym.Symbol, arrays: Mapping[str, mx.nd.NDArray]) -> List[str]:
+    """Write ``PATH-symbol.json`` and ``PATH-0000.params``; the files' names."""
+    write_symbol(path, symbol)
+    params = '{}-{:04d}.params'.format(path, EPOCH)
+    save_arrays(params, arrays)
+    return [path.name + '-symbol.json', Path(params).name]
+
+
 def _interface(graph: Graph) -> dict:
     outputs = graph.symbol.infer_shape(**graph.inputs)[1]
     names = [name[: -len('_output')] for name in graph.symbol.list_outputs()]
@@ -133,6 +176,7 @@ def export_model(
     onnx: bool = False,
     mean_embedding: Optional[np.ndarray] = None,
     details: Optional[Mapping] = None,
+    calibration: Optional[Calibration] = None,
 ) -> Dict[str, float]:
     """Write a model's graphs, weights and manifest, and check what was written against Gluon.
 
@@ -150,6 +194,9 @@ def export_model(
         bias, so that embeddings of strangers are near 0 in cosine.
     details : mapping, optional
         More entries of the manifest: model, training, thresholds, licence.
+    calibration : Calibration, optional
+        With photos of `int8.read_calibration` both halves are also written in int8: ``NAME-trunk-int8-*`` and
+        ``NAME-faces-int8-*``.
 
     Returns
     -------
@@ -170,14 +217,14 @@ def export_model(
         arrays = named_arrays(net)
         for part, graph in graphs.items():
             path = part_prefix(prefix, part)
-            write_symbol(path, graph.symbol)
             own = graph_arrays(graph.symbol, arrays)
-            save_arrays('{}-{:04d}.params'.format(path, EPOCH), own)
-            files += [path.name + '-symbol.json', '{}-{:04d}.params'.format(path.name, EPOCH)]
+            files += _write_graph(path, graph.symbol, own)
             if onnx:
                 export_onnx(path.with_name(path.name + '.onnx'), graph.symbol, own, graph.inputs)
                 files.append(path.name + '.onnx')
         differences = _check(net, prefix, graphs, onnx)
+        if calibration is not None:
+            int8_files, int8 = _export_int8(net, prefix, calibration)
     finally:
         bias.set_data(raw_bias)
     manifest = {
@@ -208,6 +255,8 @@ def export_model(
     }
     if onnx:
         manifest['onnx_opset'] = OPSET
+    if calibration is not None:
+        manifest['int8'], manifest['files'] = int8, files + int8_files
     write_manifest(prefix, _merged(manifest, details or {}))
     return differences
 
