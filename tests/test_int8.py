@@ -57,7 +57,9 @@ def test_missing_calibration(records, tmp_path):
         read_calibration([few], 300)
 
 
-@pytest.mark.parametrize('options, reason', [([], 'give --calibrate'), (['--calibrate', 'nowhere'], 'nowhere')])
+@pytest.mark.parametrize(
+    'options, reason', [([], 'give --calibrate'), (['--calibrate', 'nowhere'], 'nowhere.json: No such file')]
+)
 def test_the_tool_without_records(tmp_path, capsys, options, reason):
     arguments = ['--model', 'uniface_c_lite', '--random', '0', '--out', str(tmp_path), '--int8']
     assert tool.main(arguments + options) == 1
@@ -69,7 +71,8 @@ def small_graph():
     """Two layers with a crop and a change of shape between them, and the crop as an output, too."""
     random = np.random.RandomState(1)
     first = mx.sym.Convolution(mx.sym.var('data'), num_filter=8, kernel=(3, 3), pad=(1, 1), name='first')
-    cut = mx.sym.slice(mx.sym.Activation(first, act_type='relu'), begin=(None, None, 1, 1), end=(None, None, None, None))
+    first = mx.sym.Activation(first, act_type='relu')
+    cut = mx.sym.slice(first, begin=(None, None, 1, 1), end=(None, None, None, None))
     moved = mx.sym.reshape(cut, shape=(0, 16, 4, 8))
     second = mx.sym.Convolution(moved, num_filter=4, kernel=(1, 1), name='second')
     shapes = {'first_weight': (8, 3, 3, 3), 'first_bias': (8,), 'second_weight': (4, 16, 1, 1)}
@@ -170,15 +173,15 @@ def test_the_predictor_loads_it_like_the_others(exported):
     assert (fast.backend, fast.device, fast.identity) == ('mxnet-int8', 'cpu', plain.identity)
     compared = 0
     for expected, found in zip(plain(photos), fast(photos)):
-        for face in expected:
-            nearest = min(found, key=lambda other: np.abs(face.box - other.box).max(), default=None)
-            if nearest is not None and np.abs(face.box - nearest.box).max() < 3:
-                assert face.similarity(nearest) > 0.97
+        for one in expected:
+            nearest = min(found, key=lambda other: np.abs(one.box - other.box).max(), default=None)
+            if nearest is not None and np.abs(one.box - nearest.box).max() < 3:
+                assert one.similarity(nearest) > 0.97
                 compared += 1
     assert compared >= 20
     alone = [fast(photo) for photo in photos[:2]]
     for faces, others in zip(alone, fast(photos)[:2]):
-        np.testing.assert_allclose([face.box for face in faces], [face.box for face in others], atol=1e-2)
+        np.testing.assert_allclose([one.box for one in faces], [one.box for one in others], atol=1e-2)
 
 
 def test_damaged_and_left_out(exported, exported_model, tmp_path):

@@ -1,6 +1,5 @@
 """Every way to run a model gives the same faces: eight models, random weights and batch-norm statistics."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 from agreement import ROUNDING, assert_same_faces, difference
+from compiling import compile_example
 
 from uniface_mx.export import export_model, part_prefix, run_symbol
 from uniface_mx.models import PRESETS, get_model

@@ -6,7 +6,7 @@ import contextlib
 import json
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -23,8 +23,8 @@ from uniface_mx.nn.top_down import TopDown
 FUSION = 'MKLDNN_QUANTIZE'
 BATCH = 8
 PHOTOS = 64
-# Layers that stay float32, by the beginning of their weights' names: a fully connected layer's weights would be
-# stored in int8, which `simple_bind` and Module take for an error.
+# Layers that stay float32, by the beginning of their weights' names: a fully connected layer's weights would
+# be stored in int8, which `simple_bind` and Module take for an error.
 FLOAT_LAYERS = ('recognition_embedding_',)
 # Operators that only move values, and move bytes as well.
 MOVES = ('Reshape', 'slice', '_slice_assign')

@@ -46,7 +46,8 @@ def test_rows(folders, tmp_path):
     rows = list(memory.watch(predictor(), memory.choose(folders, 23, 0), every=10, batch=4))
     assert rows[-1]['photos'] == 23 and rows[-1]['skipped'] == 1 and rows[-1]['faces'] == 22
     assert rows[-1]['pixels'] == [40 * 60, 2910, 59 * 60] and len(rows) == 3
-    head, first, second, last = memory.table([dict(row, bytes=n * memory.MIB) for n, row in enumerate(rows, 4)])
+    rows = [dict(row, bytes=n * memory.MIB) for n, row in enumerate(rows, 4)]
+    head, first, second, last = memory.table(rows)
     assert first.split()[2:] == ['4', '+0.0%'] and last.split()[2:] == ['6', '+50.0%']
 
 
