@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from uniface_mx.evaluation import lfw
 from uniface_mx.evaluation.lfw import LfwError, choose_face, perturb, read_pairs
+from uniface_mx.evaluation.subject import TeacherSubject
 from uniface_mx.image import ImageError, write_image
+from uniface_mx.teachers import TeacherError, create_teacher
 
 PAIRS = '2\t1\nAnn\t1\t2\nAnn\t1\tBob\t12\nBob\t1\t2\nBob\t1\tCid\t1\n'
 
@@ -289,3 +291,53 @@ def test_random_embeddings_on_the_official_pairs(real_data):
     known = np.array([vectors[people[name.split('/')[0]]] for name in names]) + 0.3 * vectors
     known *= np.random.default_rng(1).uniform(0.5, 2, (len(names), 1))
     assert lfw.evaluate(pairs, embedded._replace(vectors=known), 'cosine')[0]['accuracy'] > 0.999
+
+
+def shortened(source, each):
+    """The official pairs with so many of each kind a fold, in their form."""
+    rows = source.read_text().splitlines()[1:]
+    starts = [600 * fold + 300 * kind for fold in range(10) for kind in (0, 1)]
+    return '10\t{}\n'.format(each) + '\n'.join(row for start in starts for row in rows[start : start + each])
+
+
+def test_the_teachers_accuracy_by_another_reading_of_the_protocol(real_data, tmp_path):
+    """A few pairs of each fold, in plain loops: 30 a kind and 60 in all."""
+    source = real_data / 'lfw' / 'pairs.txt'
+    if not source.is_file():
+        pytest.skip('no {}'.format(source))
+    try:
+        teachers = TeacherSubject(create_teacher('mtcnn'), create_teacher('dlib'))
+    except TeacherError as error:
+        pytest.skip(str(error))
+    text = shortened(source, 3)
+    (tmp_path / 'pairs.txt').write_text(text)
+    pairs = read_pairs(tmp_path / 'pairs.txt')
+    embedded = lfw.embed_photos(
+        teachers, lfw.find_photos(source.parent / 'images', {*pairs.first, *pairs.second})
+    )
+    assert embedded.found.all()
+    figures, _ = lfw.evaluate(pairs, embedded, teachers.metric)
+
+    vectors = dict(zip(embedded.names, embedded.vectors.astype(float).tolist()))
+    known = []
+    for number, line in enumerate(text.splitlines()[1:]):
+        words = line.split()
+        others = words[0] if len(words) == 3 else words[2]
+        a, b = (
+            vectors['{0}/{0}_{1:0>4}.jpg'.format(name, digits)]
+            for name, digits in ((words[0], words[1]), (others, words[-1]))
+        )
+        distance = sum((x - y) ** 2 for x, y in zip(a, b)) ** 0.5
+        known.append((number // 6, distance, len(words) == 3))
+    accuracies = []
+    for fold in range(10):
+        nine = sorted((distance, same) for one, distance, same in known if one != fold)
+        limits = [0] + [(low[0] + high[0]) / 2 for low, high in zip(nine, nine[1:])] + [9]
+        right = [sum((distance <= limit) == same for distance, same in nine) for limit in limits]
+        best = [limit for limit, count in zip(limits, right) if count == max(right)]
+        limit = best[(len(best) - 1) // 2]
+        tenth = [(distance <= limit) == same for one, distance, same in known if one == fold]
+        accuracies.append(sum(tenth) / len(tenth))
+    assert figures['folds'] == pytest.approx(accuracies)
+    assert figures['accuracy'] == pytest.approx(sum(accuracies) / 10)
+    assert figures['accuracy'] > 0.9

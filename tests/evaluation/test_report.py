@@ -133,6 +133,7 @@ def test_fddb_and_speed_and_losses(tmp_path):
                     'backend': 'onnx',
                     'batch': 1,
                     'faces': faces,
+                    'size': '300',
                     'images_per_second': rate,
                 }
                 for system, faces, rate in (('uniface_a', 1, 20), ('uniface_a', 8, 10), ('others', 1, 99))
@@ -140,7 +141,8 @@ def test_fddb_and_speed_and_losses(tmp_path):
         },
     )
     (root / 'uniface_a' / 'metrics.jsonl').write_text(
-        ''.join(json.dumps({'kind': 'train', 'iteration': i, 'mimic': 1 / i, 'faces': 1000 * i}) + '\n'
+        ''.join(
+            json.dumps({'kind': 'train', 'iteration': i, 'mimic': 1 / i, 'faces': 1000 * i}) + '\n'
             for i in range(1, 5)
         )
     )
@@ -154,10 +156,12 @@ def test_fddb_and_speed_and_losses(tmp_path):
         '86.40',
         '3000',
     ]
+    assert cells(text, '| UniFace |')[0][:3] == ['UniFace', '120', 'Titan X']
+    assert cells(text, '| system | backend')[0][4:6] == ['1 faces', '8 faces']
     assert [row[:6] for row in cells(text, '| uniface_a | onnx')] == [
-        ['uniface_a', 'onnx', '1', '1', '', '20.0'],
-        ['uniface_a', 'onnx', '1', '8', '', '10.0'],
+        ['uniface_a', 'onnx', '1', '300', '20.0', '10.0']
     ]
+    assert cells(text, '| others | onnx')[0][4:6] == ['99.0', '']
     assert cells(text, '| 10 |') == [['10', '0.5000', '0.5010', '0.4000', '0.4020']]
     assert 'Largest difference from 10 to 50: 0.0010 discrete, 0.0020 continuous.' in text
     assert cells(text, '| A (full)')[0][12] == '20.0'
@@ -166,8 +170,16 @@ def test_fddb_and_speed_and_losses(tmp_path):
     assert sorted(path.name for path in (tmp_path / 'figures').iterdir()) == [
         'fig4_fddb.png',
         'fig5_identification_loss.png',
-        'speed.png',
+        'speed_300.png',
     ]
+
+
+def test_a_model_that_was_only_timed_is_no_run(tmp_path):
+    row = {'system': 'uniface_b', 'backend': 'onnx', 'batch': 1, 'faces': 1, 'images_per_second': 5}
+    add(tmp_path / 'results', 'uniface_b', 'speed', {'rows': [row]})
+    text = page(tmp_path)
+    assert cells(text, '| B (two separate networks)')[0][1] == ''
+    assert cells(text, '| uniface_b | onnx')[0][4] == '5.0'
 
 
 def test_groups(tmp_path):

@@ -16,6 +16,8 @@ from uniface_mx.evaluation.tables import Subject, face_views, letter_of, read_ro
         ('model_d', 'D'),
         ('lite_a_seed1', 'A'),
         ('ablation_d_seed2', 'D'),
+        ('ablation_lite_d_1', 'D'),
+        ('lite_b2', 'B'),
         ('UniFace_A', 'A'),
         ('teachers', None),
         ('abc', None),

@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -447,7 +448,8 @@ def test_the_settings_that_ship_are_commands(evaluate):
     if not path.is_file():
         pytest.skip('no {} in an installed package'.format(path))
     commands = [
-        evaluate.parse([name, '--model', 'x', '--out', 'y', *options]) for name, options in read_settings(path)
+        evaluate.parse([name, '--model', 'x', '--out', 'y', *options])
+        for name, options in read_settings(path)
     ]
     assert {command.command for command in commands} == set(parts.PARTS)
     assert [command.seed for command in commands if getattr(command, 'perturb', 0)] == [[0, 1, 2]]
@@ -459,9 +461,17 @@ def test_a_wrong_option_is_told_before_anything_is_run(evaluate, tmp_path, lite,
     assert stop.value.code == 2 and not (tmp_path / 'out').exists()
 
 
-def test_what_is_recorded_of_a_command():
+def test_what_is_recorded_of_a_command(tmp_path, monkeypatch):
     words = ['lfw', '--cache', '/tmp/x', '--no-progress', '--seed', '1', '--cache=/tmp/y']
     assert parts.recorded(words) == ['lfw', '--seed', '1']
+    monkeypatch.chdir(tmp_path)
+    assert parts.recorded(['cost', '--out', str(tmp_path / 'results' / 'a'), '--model', '/m/a']) == [
+        'cost',
+        '--out',
+        os.path.join('results', 'a'),
+        '--model',
+        '/m/a',
+    ]
 
 
 def test_what_a_result_says_of_the_training():

@@ -54,7 +54,9 @@ def ablation(subjects: Sequence[Subject]) -> List[str]:
     ]
     rows: List[Sequence[Any]] = []
     for letter, published in paper.MODELS.items():
-        for subject in [one for one in subjects if one.letter == letter] or [Subject('', {}, letter)]:
+        # A folder with a speed alone is a model that was timed, and not a run.
+        runs = [one for one in subjects if one.letter == letter and set(one.results) - {'speed'}]
+        for subject in runs or [Subject('', {}, letter)]:
             cost = metrics(subject, 'cost')
             rows.append(
                 (

@@ -83,11 +83,18 @@ def subject(arguments: argparse.Namespace, embed: bool = True, centre=None):
 
 
 def recorded(command_line: Sequence[str]) -> List[str]:
-    """A command line as results keep it, without what does not bear on the figures."""
+    """A command line as results keep it: without what does not bear on the figures, and with paths that do not
+    tell where on the machine the working folder is.
+    """
     kept = list(command_line)
     if '--cache' in kept:
         del kept[kept.index('--cache') + 1]
-    return [word for word in kept if word.partition('=')[0] not in UNRECORDED]
+    here = os.getcwd() + os.sep
+    return [
+        word[len(here) :] if word.startswith(here) else word
+        for word in kept
+        if word.partition('=')[0] not in UNRECORDED
+    ]
 
 
 def told_training(manifest: Dict[str, Any]) -> Any:

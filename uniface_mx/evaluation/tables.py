@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import UnifaceError
 from ..results import read_results
 
-LETTER = re.compile(r'^(?:uniface_|lite_|model_|ablation_)*([abcd])(?:_lite)?(?:[_-]?seed_?\d+)?$')
+LETTER = re.compile(r'^(?:uniface_|lite_|model_|ablation_)*([abcd])(?:_lite)?(?:[_-]?(?:seed)?_?\d+)?$')
 
 Result = Dict[str, Any]
 
