@@ -1,8 +1,10 @@
 import json
+import subprocess
 
 import numpy as np
 import pytest
 
+from uniface_mx import results
 from uniface_mx.results import ResultError, read_result, read_results, write_json, write_result
 
 
@@ -67,3 +69,27 @@ def test_other_json_files_are_passed_over_and_broken_ones_are_not(tmp_path):
     (tmp_path / 'run' / 'broken.json').write_text('{')
     with pytest.raises(ResultError, match='broken.json'):
         read_results(tmp_path)
+
+
+def test_results_are_no_modification(tmp_path, monkeypatch):
+    def git(*words):
+        subprocess.run(
+            ['git', '-c', 'user.name=x', '-c', 'user.email=x', *words],
+            cwd=str(tmp_path),
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+    files = [tmp_path / name for name in ('package/results.py', 'README', 'experiments/results/a/lfw.json')]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text('1')
+    git('init', '-q')
+    git('add', '.')
+    git('commit', '-qm', 'x')
+    monkeypatch.setattr(results, '__file__', str(files[0]))
+    assert results.git_revision()['modified'] is False and len(results.git_revision()['commit']) == 40
+    files[2].write_text('2')
+    assert results.git_revision()['modified'] is False
+    files[1].write_text('2')
+    assert results.git_revision()['modified'] is True

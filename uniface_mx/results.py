@@ -28,6 +28,10 @@ import numpy as np
 from .errors import UnifaceError
 
 FORMAT = 1
+# What runs and reports write into the source tree.
+WRITTEN = tuple(
+    ':(top,exclude)experiments/' + name for name in ('results', 'figures', 'RESULTS.md')
+)
 REQUIRED = ('format', 'name', 'subject', 'data', 'metrics')
 PACKAGES = (
     'mxnet',
@@ -46,7 +50,10 @@ class ResultError(UnifaceError):
 
 
 def git_revision() -> Dict[str, Any]:
-    """Commit of the source tree this package runs from; ``{'commit': None}`` where there is none."""
+    """Commit of the source tree this package runs from; ``{'commit': None}`` where there is none.
+
+    ``modified`` tells whether files differ from it; results, which one run after another changes, do not count.
+    """
     here = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str:
@@ -61,7 +68,7 @@ def git_revision() -> Dict[str, Any]:
     try:
         return {
             'commit': git('rev-parse', 'HEAD'),
-            'modified': bool(git('status', '--porcelain', '--untracked-files=no')),
+            'modified': bool(git('status', '--porcelain', '--untracked-files=no', '--', ':/', *WRITTEN)),
         }
     except (OSError, subprocess.CalledProcessError):
         return {'commit': None}

@@ -83,8 +83,8 @@ def subject(arguments: argparse.Namespace, embed: bool = True, centre=None):
 
 
 def recorded(command_line: Sequence[str]) -> List[str]:
-    """A command line as results keep it: without what does not bear on the figures, and with paths that do not
-    tell where on the machine the working folder is.
+    """A command line as results keep it: without what does not bear on the figures, and with paths that do
+    not tell where on the machine the working folder is.
     """
     kept = list(command_line)
     if '--cache' in kept:
