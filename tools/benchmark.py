@@ -19,6 +19,7 @@ SUBJECTS = {
     'data': ('uniface_mx.data.benchmark', 'reading, decoding, augmentation, beside ImageDetRecordIter'),
     'speed': ('uniface_mx.evaluation.speed', 'models on all backends, beside MTCNN and an embedding network'),
     'memory': ('uniface_mx.evaluation.memory', 'memory after many photos of mixed sizes'),
+    'agreement': ('uniface_mx.evaluation.agreement', 'one backend beside another: what int8 costs'),
     'training': ('uniface_mx.train.benchmark', 'time and memory of training steps, by operator'),
 }
 
