@@ -1,7 +1,8 @@
 """The paper's evaluations of a model, or of the teachers: LFW, FDDB, landmarks, detection, groups, cost.
 
 Each writes a result file, and what belongs to it, into the folder given by --out. `all` runs those that a
-file lists, and passes over what it has done; `compare` tells which of two LFW results is better.
+file lists, and passes over what it has done; `compare` tells which of two LFW results is better; `publish`
+puts a model's figures into its manifest.
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ def build_parser() -> argparse.ArgumentParser:
     command = commands.add_parser('compare', help='two LFW results, fold by fold')
     parts.add_compare(command)
     command.set_defaults(run=parts.run_compare)
+    text = "a model's threshold of one person, and its figures, from its results into its manifest"
+    command = commands.add_parser('publish', help=text, description=text)
+    command.add_argument('--model', required=True, metavar='PREFIX', help='of an exported model, as DIR/NAME')
+    command.add_argument('--results', required=True, metavar='DIR', help='with lfw.json among them')
+    command.add_argument('--licence', metavar='TEXT', help='what the model may be used for')
+    command.set_defaults(run=run_publish)
     return parser
 
 
@@ -85,6 +92,18 @@ def run_all(arguments: argparse.Namespace) -> None:
             print('error: {}'.format(error), file=sys.stderr)
     if failed:
         raise UnifaceError('{} of {} evaluations failed'.format(failed, len(commands)))
+
+
+def run_publish(arguments: argparse.Namespace) -> None:
+    """Complete a model's manifest."""
+    from uniface_mx.evaluation.publish import publish
+
+    entries = publish(arguments.model, arguments.results, arguments.licence)
+    print(
+        '{}: one person from a similarity of {:.3f} on; figures of {}'.format(
+            arguments.model, entries['thresholds']['verification'], ', '.join(entries['results'])
+        )
+    )
 
 
 def backend_options(arguments: argparse.Namespace, name: str) -> list:

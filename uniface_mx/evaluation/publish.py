@@ -1,0 +1,66 @@
+"""From a model's results into its manifest: the threshold of one person, and figures for its users."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, Optional, Union
+
+from ..errors import UnifaceError
+from ..manifest import read_manifest, write_manifest
+from ..results import read_result
+from .subject import hash_model
+
+# Of each result, by the beginning of its name, the figures that a manifest keeps.
+KEPT = {
+    'lfw': ('accuracy', 'std', 'area'),
+    'fddb': ('discrete',),
+    'landmarks': ('error', 'failure_rate'),
+    'detection': ('average_precision',),
+    'cosine': ('held_out', 'training'),
+}
+
+
+def publish(
+    prefix: Union[str, Path], folder: Union[str, Path], licence: Optional[str] = None
+) -> Dict[str, Any]:
+    """Write what a folder of results says of a model into the model's manifest.
+
+    The verification threshold is that of the ``lfw`` result: the similarity that parts its 6,000 pairs best.
+
+    Parameters
+    ----------
+    prefix : path
+        ``DIR/NAME`` of the exported model.
+    folder : path
+        Results of `tools/evaluate.py` on this very model.
+    licence : str, optional
+        What the model may be used for.
+
+    Returns
+    -------
+    dict
+        The manifest's new entries.
+
+    Raises
+    ------
+    UnifaceError
+        There is no ``lfw`` result, or one is about another model.
+    """
+    manifest, identity = read_manifest(prefix), hash_model(prefix)
+    figures, threshold = {}, None
+    for path in sorted(Path(folder).glob('*.json')):
+        kept = KEPT.get(path.stem.split('_')[0])
+        if kept is None:
+            continue
+        result = read_result(path)
+        if result['subject'].get('identity', {}).get('sha256') != identity:
+            raise UnifaceError('{}: about another model than {}'.format(path, prefix))
+        figures[path.stem] = {key: result['metrics'][key] for key in kept if key in result['metrics']}
+        if path.stem == 'lfw':
+            threshold = float(result['metrics']['threshold'])
+    if threshold is None:
+        raise UnifaceError('{}: no lfw.json, which the threshold of one person comes from'.format(folder))
+    thresholds = dict(manifest['thresholds'], verification=threshold)
+    entries = dict(results=figures, thresholds=thresholds, **({'licence': licence} if licence else {}))
+    write_manifest(prefix, dict(manifest, **entries))
+    return entries
