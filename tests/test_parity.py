@@ -133,10 +133,9 @@ def test_onnx_runtime(exported):
 @pytest.mark.parametrize('runtime', ['mxnet', 'onnx'])
 def test_halves_against_the_whole(exported, runtime):
     def half(part, **inputs):
-        prefix = part_prefix(exported.prefix, part)
-        return (
-            run_symbol(prefix, inputs) if runtime == 'mxnet' else run_onnx('{}.onnx'.format(prefix), inputs)
-        )
+        if runtime == 'mxnet':
+            return run_symbol(exported.prefix, inputs, part)
+        return run_onnx('{}.onnx'.format(part_prefix(exported.prefix, part)), inputs)
 
     def run(data):
         detections, features = half('trunk', data=data)

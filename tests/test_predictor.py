@@ -319,11 +319,11 @@ def copied(exported_model, tmp_path):
 
 def test_a_flipped_bit_is_an_error_that_names_the_file(copied):
     prefix = copied()
-    file = prefix.parent / 'lite-faces-0000.params'
+    file = prefix.parent / 'lite-0000.params'
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 4
     file.write_bytes(bytes(data))
-    with pytest.raises(ManifestError, match='lite-faces-0000.params'):
+    with pytest.raises(ManifestError, match='lite-0000.params'):
         Predictor.load(prefix)
 
 

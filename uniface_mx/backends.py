@@ -17,7 +17,7 @@ import mxnet as mx
 import numpy as np
 
 from uniface_mx.errors import UnifaceError
-from uniface_mx.export import EPOCH, INT8, part_prefix
+from uniface_mx.export import INT8, load_graph, part_prefix, weights_path
 from uniface_mx.registry import Registry
 
 _DEVICE = re.compile(r'cpu|gpu(?:\((?P<paren>\d+)\)|:(?P<colon>\d+))?$')
@@ -100,17 +100,18 @@ class MxnetBackend:
 
     def has(self, part: str) -> bool:
         """Was this graph exported?"""
-        name = self._path(part).name
-        return {name + '-symbol.json', '{}-{:04d}.params'.format(name, EPOCH)} <= set(self._files)
+        weights = weights_path(self._prefix, part, self.suffix)
+        return {self._path(part).name + '-symbol.json', weights.name} <= set(self._files)
 
     def _graph(self, part: str):
         if part not in self._graphs:
-            path = self._path(part)
             try:
-                symbol, arguments, statistics = mx.model.load_checkpoint(str(path), EPOCH)
+                symbol, arguments, statistics = load_graph(self._prefix, part, self.suffix)
             except (mx.MXNetError, ValueError, OSError) as error:
                 raise BackendError(
-                    '{}: MXNet cannot load this graph ({})'.format(path, str(error).strip().split('\n')[-1])
+                    '{}: MXNet cannot load this graph ({})'.format(
+                        self._path(part), str(error).strip().split('\n')[-1]
+                    )
                 ) from None
             arrays = [
                 {name: array.as_in_context(self._context) for name, array in group.items()}

@@ -71,9 +71,29 @@ def part_prefix(prefix: Union[str, os.PathLike], part: str, kind: str = '') -> P
     return prefix.with_name('-'.join(filter(None, (prefix.name, part, kind))))
 
 
-def run_symbol(prefix: Union[str, os.PathLike], inputs: Mapping[str, np.ndarray]) -> Tuple[np.ndarray, ...]:
+def weights_path(prefix: Union[str, os.PathLike], part: str = '', kind: str = '') -> Path:
+    """The file with a graph's weights: the halves have those of the whole, but for other kinds of numbers."""
+    path = part_prefix(prefix, part if kind else '', kind)
+    return path.with_name('{}-{:04d}.params'.format(path.name, EPOCH))
+
+
+def load_graph(
+    prefix: Union[str, os.PathLike], part: str = '', kind: str = ''
+) -> Tuple[mx.sym.Symbol, Dict[str, mx.nd.NDArray], Dict[str, mx.nd.NDArray]]:
+    """An exported graph with its arguments and statistics."""
+    symbol = mx.sym.load('{}-symbol.json'.format(part_prefix(prefix, part, kind)))
+    groups: Dict[str, Dict[str, mx.nd.NDArray]] = {'arg': {}, 'aux': {}}
+    for name, array in graph_arrays(symbol, mx.nd.load(str(weights_path(prefix, part, kind)))).items():
+        group, name = name.split(':', 1)
+        groups[group][name] = array
+    return symbol, groups['arg'], groups['aux']
+
+
+def run_symbol(
+    prefix: Union[str, os.PathLike], inputs: Mapping[str, np.ndarray], part: str = '', kind: str = ''
+) -> Tuple[np.ndarray, ...]:
     """Outputs of an exported graph for one set of inputs, by MXNet's symbolic executor alone."""
-    symbol, arguments, statistics = mx.model.load_checkpoint(str(prefix), EPOCH)
+    symbol, arguments, statistics = load_graph(prefix, part, kind)
     executor = symbol.simple_bind(
         mx.cpu(), grad_req='null', **{name: array.shape for name, array in inputs.items()}
     )
@@ -108,7 +128,9 @@ def _check(net: Uniface, prefix: Path, parts, onnx: bool) -> Dict[str, float]:
         inputs, expected = cases[part]
         expected = [array.asnumpy() for array in expected]
         path = part_prefix(prefix, part)
-        differences[path.name + ', symbol'] = _relative_difference(expected, run_symbol(path, inputs))
+        differences[path.name + ', symbol'] = _relative_difference(
+            expected, run_symbol(prefix, inputs, part)
+        )
         if onnx:
             file = path.with_name(path.name + '.onnx')
             differences[path.name + ', ONNX Runtime'] = _relative_difference(expected, run_onnx(file, inputs))
@@ -139,21 +161,14 @@ def _export_int8(net: Uniface, prefix: Path, calibration: Calibration) -> Tuple[
     for part, (symbol, arrays, batches) in cases.items():
         path = part_prefix(prefix, part, INT8)
         symbol, own = quantize(symbol, graph_arrays(symbol, arrays), batches)
-        files += _write_graph(path, symbol, own)
-    _, found_features = run_symbol(part_prefix(prefix, 'trunk', INT8), {'data': canvases})
-    (found,) = run_symbol(
-        part_prefix(prefix, 'faces', INT8), {'features': found_features, 'faces': faces}
-    )
+        weights = weights_path(prefix, part, INT8)
+        write_symbol(path, symbol)
+        save_arrays(weights, own)
+        files += [path.name + '-symbol.json', weights.name]
+    _, found_features = run_symbol(prefix, {'data': canvases}, 'trunk', INT8)
+    (found,) = run_symbol(prefix, {'features': found_features, 'faces': faces}, 'faces', INT8)
     expected = net.embedder(mx.nd.array(expected_features), mx.nd.array(faces)).asnumpy()
     return files, dict(calibration.about, cosine=float(np.sum(expected * found, axis=1).mean()))
-
-
-def _write_graph(path: Path, symbol: mx.sym.Symbol, arrays: Mapping[str, mx.nd.NDArray]) -> List[str]:
-    """Write ``PATH-symbol.json`` and ``PATH-0000.params``; the files' names."""
-    write_symbol(path, symbol)
-    params = '{}-{:04d}.params'.format(path, EPOCH)
-    save_arrays(params, arrays)
-    return [path.name + '-symbol.json', Path(params).name]
 
 
 def _interface(graph: Graph) -> dict:
@@ -186,7 +201,8 @@ def export_model(
         With weights.
     name : str
         Files are called ``NAME-symbol.json``, ``NAME-0000.params``, ``NAME.json``; with `split` also
-        ``NAME-trunk-*`` and ``NAME-faces-*``; with `onnx` each graph as ``.onnx``, too.
+        ``NAME-trunk-symbol.json`` and ``NAME-faces-symbol.json``, halves with the same weights; with `onnx`
+        each graph as ``.onnx``, too.
     out : path
         Folder; made where it is missing.
     mean_embedding : numpy.ndarray, optional
@@ -215,10 +231,13 @@ def export_model(
     files = []
     try:
         arrays = named_arrays(net)
+        save_arrays(weights_path(prefix), graph_arrays(graphs[''].symbol, arrays))
+        files.append(weights_path(prefix).name)
         for part, graph in graphs.items():
             path = part_prefix(prefix, part)
             own = graph_arrays(graph.symbol, arrays)
-            files += _write_graph(path, graph.symbol, own)
+            write_symbol(path, graph.symbol)
+            files.append(path.name + '-symbol.json')
             if onnx:
                 export_onnx(path.with_name(path.name + '.onnx'), graph.symbol, own, graph.inputs)
                 files.append(path.name + '.onnx')
