@@ -399,6 +399,26 @@ def all_of(tmp_path, lite, text):
     return ['all', '--model', lite, '--settings', settings, '--out', out]
 
 
+class Timed:
+    """A model that needs no time and finds nobody."""
+
+    system, backend, batch = 'lite', 'none', 1
+
+    def run(self, photos, paths, faces):
+        return 0
+
+
+def test_speed(evaluate, tmp_path, lite, monkeypatch):
+    monkeypatch.setattr(parts.speed, 'open_models', lambda *arguments: [Timed()])
+    portraits = [np.zeros((30, 30, 3), np.uint8)] * 16
+    monkeypatch.setattr(parts.speed, 'read_portraits', lambda folder, count: portraits[:count])
+    options = ['--batches', '1', '--faces', '1', '2', '--rounds', '1']
+    assert evaluate.main(['speed', '--model', lite, '--out', str(tmp_path / 'out'), *options]) == 0
+    result = read_result(tmp_path / 'out' / 'speed.json')
+    assert [(row['faces'], row['size']) for row in result['metrics']['rows']] == [(1, '300'), (2, '300')]
+    assert len(result['subject']['identity']['sha256']) == 64
+
+
 def test_all_passes_over_what_is_done(evaluate, tmp_path, lite, capsys):
     arguments = all_of(tmp_path, lite, '- cost: {}\n')
     assert evaluate.main(arguments) == 0

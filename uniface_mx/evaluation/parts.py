@@ -17,7 +17,7 @@ from ..data.records import RecordReader, load_meta, require_teachers
 from ..data.sources import open_source
 from ..errors import UnifaceError
 from ..export import inference_graphs
-from ..manifest import read_manifest
+from ..manifest import find_model, read_manifest
 from ..models import get_model
 from ..paths import data_root
 from ..predictor import Predictor
@@ -107,6 +107,11 @@ def told_training(manifest: Dict[str, Any]) -> Any:
     return dict(told, iterations=config.get('iterations'), seed=config.get('seed'))
 
 
+def manifest_of(arguments: argparse.Namespace) -> Dict[str, Any]:
+    """The manifest of the model that the options name, by its prefix or as one that ships."""
+    return read_manifest(find_model(arguments.model), verify=False)
+
+
 def write(
     arguments: argparse.Namespace,
     name: str,
@@ -116,7 +121,7 @@ def write(
 ) -> None:
     """Write a result; ``about`` is whom it is about, to which the model's manifest adds what it says."""
     if getattr(arguments, 'model', None):
-        manifest = read_manifest(arguments.model, verify=False)
+        manifest = manifest_of(arguments)
         told = dict(
             model=manifest.get('model'), training=told_training(manifest), licence=manifest.get('licence')
         )
@@ -147,7 +152,7 @@ def mean_embedding(arguments: argparse.Namespace) -> Optional[np.ndarray]:
     if arguments.mean:
         mean = load_meta(arguments.mean).mean_embedding
     else:
-        mean = [] if arguments.teacher else read_manifest(arguments.model, verify=False).get('mean_embedding')
+        mean = [] if arguments.teacher else manifest_of(arguments).get('mean_embedding')
     return np.array(mean, np.float32) if mean else None
 
 
@@ -164,7 +169,7 @@ def needed_mean(arguments: argparse.Namespace) -> np.ndarray:
 def open_records(arguments: argparse.Namespace, names: Sequence[str]) -> List[RecordReader]:
     """Record sets, whose embeddings must come from the teacher that the model learned from."""
     readers = [RecordReader(name) for name in names]
-    training = read_manifest(arguments.model, verify=False).get('training') if arguments.model else None
+    training = manifest_of(arguments).get('training') if arguments.model else None
     taught_by = training.get('teachers') if isinstance(training, dict) else None
     for reader in readers if taught_by else ():
         require_teachers(reader.meta, taught_by, reader.name)
@@ -519,7 +524,7 @@ def add_cost(command: argparse.ArgumentParser) -> None:
 
 def run_cost(arguments: argparse.Namespace) -> None:
     """Parameters and multiply-adds."""
-    model = read_manifest(arguments.model, verify=False).get('model')
+    model = manifest_of(arguments).get('model')
     if not isinstance(model, dict) or 'name' not in model:
         raise UnifaceError('{}.json does not say which model it is'.format(arguments.model))
     graphs = inference_graphs(get_model(model['name'], **model.get('overrides', {})))
@@ -623,7 +628,7 @@ def run_speed(arguments: argparse.Namespace) -> None:
     """Images a second on all backends that the model was exported for, at 300 pixels."""
     images = max(arguments.batches)
     portraits = speed.read_portraits(arguments.portraits or str(data_root() / 'lfw'), max(16, images))
-    models = speed.open_models([arguments.model], [], arguments.device, arguments.batches)
+    models = speed.open_models([find_model(arguments.model)], [], arguments.device, arguments.batches)
     rows = []
     for faces in arguments.faces:
         rows += speed.measure(models, portraits, faces, '300', images, arguments.rounds)

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 import cv2
 import numpy as np
 
-from ..manifest import read_manifest
+from ..manifest import find_model, read_manifest
 from ..teachers.base import EmbeddingTeacher, LandmarkTeacher, embed_faces
 
 
@@ -155,7 +155,7 @@ def hash_model(prefix) -> str:
     """Hex sha256 over the checksums of an exported model's files, as its manifest ``PREFIX.json`` gives
     them.
     """
-    files = read_manifest(prefix, verify=False)['files']
+    files = read_manifest(find_model(prefix), verify=False)['files']
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode('utf-8')).hexdigest()
 
 
