@@ -17,6 +17,8 @@ MAX_PIXELS = 100_000_000
 # Formats of photos (JPEG includes MPO). Pillow knows many more, and hands some of them (EPS) to other
 # programs.
 FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
+# EXIF's tag.
+ORIENTATION = 0x0112
 
 # How the names of such files end, in lower case.
 PHOTO_ENDINGS = frozenset('.bmp .gif .jfif .jpeg .jpg .mpo .pbm .pgm .png .ppm .tif .tiff .webp'.split())
@@ -37,7 +39,7 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
         image = image.convert('RGBA')
         ground = Image.new('RGBA', image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(ground, image)
-    return np.array(image.convert('RGB'))
+    return np.array(image if image.mode == 'RGB' else image.convert('RGB'))
 
 
 def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -78,7 +80,10 @@ def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIX
                         name, width, height, max_pixels
                     )
                 )
-            return np.ascontiguousarray(_to_rgb(ImageOps.exif_transpose(image)))
+            image.load()
+            # Pillow copies what it need not turn.
+            turned = image.getexif().get(ORIENTATION, 1) != 1
+            return np.ascontiguousarray(_to_rgb(ImageOps.exif_transpose(image) if turned else image))
     except ImageError:
         raise
     except FileNotFoundError:

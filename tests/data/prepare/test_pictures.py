@@ -6,7 +6,7 @@ import pytest
 from fakes import paint
 from PIL import Image
 
-from uniface_mx.data.prepare.pictures import header_pixels, picture_hash, storable, stored_jpeg
+from uniface_mx.data.prepare.pictures import picture_hash, read_header, stored_jpeg
 from uniface_mx.image import ImageError, encode_jpeg, read_image
 
 
@@ -42,15 +42,14 @@ def test_what_is_stored_as_it_is():
     photo = paint(0)
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert storable(saved(photo), 120)
-    assert storable(saved(photo[..., 0]), 120)
-    assert not storable(saved(photo), 119)
-    assert not storable(saved(photo, exif=exif.tobytes()), 120)
-    assert not storable(saved(photo, icc_profile=b'profile' * 20), 120)
-    assert not storable(saved(photo, 'PNG'), 120)
+    assert read_header(saved(photo)) == (120 * 100, 120, True)
+    assert read_header(saved(photo[..., 0])).plain
+    assert not read_header(saved(photo, exif=exif.tobytes())).plain
+    assert not read_header(saved(photo, icc_profile=b'profile' * 20)).plain
+    assert read_header(saved(photo[:, :60], 'PNG')) == (60 * 100, 100, False)
     file = io.BytesIO()
     Image.fromarray(photo).convert('CMYK').save(file, 'JPEG')
-    assert not storable(file.getvalue(), 120)
+    assert not read_header(file.getvalue()).plain
 
 
 @pytest.mark.parametrize(
@@ -69,8 +68,7 @@ def test_stored_size(shape, size, expected):
     assert b'Exif' not in data
 
 
-def test_header_pixels():
-    assert header_pixels(saved(paint(0))) == 120 * 100
+def test_no_header():
     for data in (b'', b'GIF89a', b'\xff\xd8\xff'):
         with pytest.raises(ImageError):
-            header_pixels(data)
+            read_header(data)

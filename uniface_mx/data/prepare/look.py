@@ -6,7 +6,6 @@ machine or on another, and what it says depends on nothing else.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections import Counter
@@ -30,7 +29,7 @@ from uniface_mx.data.records import (
 from uniface_mx.data.prepare.cache import Answers, Entry
 from uniface_mx.data.prepare.errors import PrepareError
 from uniface_mx.data.prepare.label import Faces, Rules, label_faces
-from uniface_mx.data.prepare.pictures import header_pixels, picture_hash, storable, stored_jpeg
+from uniface_mx.data.prepare.pictures import picture_hash, read_header, stored_jpeg
 from uniface_mx.data.sources.base import SourceImage
 from uniface_mx.image import ImageError, read_image
 from uniface_mx.teachers import Detections, EmbeddingTeacher, LandmarkTeacher, create_teacher
@@ -72,10 +71,11 @@ class Job:
 
 @dataclass
 class Photo:
-    """A photo on its way to a worker: its annotation, its file's bytes, what the cache knows of it."""
+    """A photo on its way to a worker: annotation, the file's bytes and sha256, what the cache knows of it."""
 
     image: SourceImage
     data: bytes
+    digest: bytes
     known: Dict[bytes, bytes]
 
 
@@ -189,7 +189,7 @@ class _Look:
     ):
         self.photo, self.job = photo, job
         self.finder, self.embedder, self.clock = finder, embedder, clock
-        self.answers = Answers(hashlib.sha256(photo.data).digest(), photo.known)
+        self.answers = Answers(photo.digest, photo.known)
         self.faces: Optional[Faces] = None
         self.skipped = ''
         self._decoded: Optional[np.ndarray] = None
@@ -206,7 +206,8 @@ class _Look:
 
     def _label(self) -> None:
         ask, job = self.answers.ask, self.job
-        if header_pixels(self.photo.data) > job.max_pixels:
+        self.header = read_header(self.photo.data)
+        if self.header.pixels > job.max_pixels:
             self.skipped = 'huge'
             return
         self.facts = ask(self.answers.question('facts', '', np.zeros(0)), _FACT_WIDTH, self._find_facts)[0]
@@ -278,7 +279,7 @@ class _Look:
         outcome.objects, outcome.counts = self._objects(), self.faces.counts
         outcome.person, outcome.surprises = self.faces.person, self.faces.surprises
         outcome.picture = int.from_bytes(self.facts[2:].astype('>u2').tobytes(), 'big')
-        if storable(data, job.size):
+        if self.header.plain and self.header.side <= job.size:
             outcome.jpeg, (outcome.width, outcome.height) = data, self.size
         else:
             outcome.jpeg, outcome.width, outcome.height = stored_jpeg(self.pixels, job.size, job.quality)

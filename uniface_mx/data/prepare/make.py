@@ -243,10 +243,9 @@ def _outcomes(
                     data = image.path.read_bytes()
                 except OSError:
                     continue
+                digest = hashlib.sha256(data).digest()
                 # Workers have no use for the path, and it must not be able to change a label.
-                photos.append(
-                    Photo(replace(image, path=None), data, cache.get(hashlib.sha256(data).digest()))
-                )
+                photos.append(Photo(replace(image, path=None), data, digest, cache.get(digest)))
             under_way.append(images)
             yield photos, job
 

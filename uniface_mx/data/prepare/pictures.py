@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Tuple
+from typing import NamedTuple, Tuple
 
 import cv2
 import numpy as np
@@ -22,39 +22,38 @@ def picture_hash(image: np.ndarray) -> int:
     return int.from_bytes(np.packbits(small[:, 1:] > small[:, :-1]).tobytes(), 'big')
 
 
-def header_pixels(data: bytes) -> int:
-    """The number of pixels that an image file's header states.
+class Header(NamedTuple):
+    """What an image file's header states.
+
+    pixels : how many.
+    side : the longer one, in pixels.
+    plain : is it a grey or colour JPEG without EXIF or other extras, which can go into a record as it is.
+    """
+
+    pixels: int
+    side: int
+    plain: bool
+
+
+def read_header(data: bytes) -> Header:
+    """The header of an image file.
 
     Raises
     ------
     ImageError
-        There is no such header.
+        There is none.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return image.size[0] * image.size[1]
+            width, height = image.size
+            plain = (
+                image.format == 'JPEG'
+                and image.mode in ('RGB', 'L')
+                and all(marker in ('APP0', 'APP14') for marker, _ in image.applist)
+            )
+            return Header(width * height, max(width, height), plain)
     except Exception:  # Pillow raises nearly anything on damaged files
         raise ImageError('no image') from None
-
-
-def storable(data: bytes, size: int) -> bool:
-    """Can an image file go into a record as it is: a grey or colour JPEG without EXIF or other extras, and
-    not too large?
-
-    Parameters
-    ----------
-    data : bytes
-        The file, known to be decodable.
-    size : int
-        Largest side that is stored, in pixels.
-    """
-    with Image.open(io.BytesIO(data)) as image:
-        return (
-            image.format == 'JPEG'
-            and image.mode in ('RGB', 'L')
-            and max(image.size) <= size
-            and all(marker in ('APP0', 'APP14') for marker, _ in image.applist)
-        )
 
 
 def stored_jpeg(image: np.ndarray, size: int, quality: int) -> Tuple[bytes, int, int]:
