@@ -176,6 +176,13 @@ def mean_row(rows: Sequence[Row]) -> Row:
     )
 
 
+_COLUMNS = ('a second', 'CPU ms', 'per core', 'faces/s')
+
+
+def _line(*cells: str) -> str:
+    return '%-52s %10s %10s %10s %10s' % cells
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `tools/benchmark.py data`."""
     parser.add_argument('--records', nargs='+', required=True, metavar='NAME', help='record sets with faces')
@@ -197,12 +204,22 @@ def run(args: argparse.Namespace) -> dict:
     common = dict(size=args.size, batch=args.batch, workers=args.workers, seconds=args.seconds)
     half = dict(common, seconds=args.seconds / 2)
     default = AugmentSettings()
-    rows = steps(args.records, args.size, args.seconds / 6)
+    print(_line('%d threads, %d px, batch %d' % (args.workers, args.size, args.batch), *_COLUMNS), flush=True)
+    rows: List[Row] = []
+
+    def add(*measured: Row) -> None:
+        for row in measured:
+            faces = '' if row.faces_per_second is None else '%.0f' % row.faces_per_second
+            figures = ('%.1f' % row.per_second, '%.3f' % row.cpu_ms, '%.1f' % (1e3 / row.cpu_ms))
+            print(_line(row.name, *figures, faces), flush=True)
+        rows.extend(measured)
+
+    add(*steps(args.records, args.size, args.seconds / 6))
     for cells in (1, 4, 9):
         settings = replace(default, letterbox=0, crop=0, mosaic=1, mosaic_cells=(cells,), mosaic_weights=(1,))
-        rows.append(pipeline('canvases of %d, all transforms' % cells, shares, settings, **common))
-    rows.append(pipeline('canvases, default mix, all transforms', shares, default, **common))
-    rows.append(pipeline('the same, as float32 NCHW on the CPU', shares, default, arrays=True, **common))
+        add(pipeline('canvases of %d, all transforms' % cells, shares, settings, **common))
+    add(pipeline('canvases, default mix, all transforms', shares, default, **common))
+    add(pipeline('the same, as float32 NCHW on the CPU', shares, default, arrays=True, **common))
     plain = AugmentSettings.none()
     # What ImageDetRecordIter can do as well.
     common_to_both = replace(
@@ -229,28 +246,7 @@ def run(args: argparse.Namespace) -> dict:
                 )
                 for _ in range(2)
             ]
-            rows += [mean_row(pair) for pair in zip(*turns)]
-    print(
-        '%-52s %10s %10s %10s %10s'
-        % (
-            '%d threads, %d px, batch %d' % (args.workers, args.size, args.batch),
-            'a second',
-            'CPU ms',
-            'per core',
-            'faces/s',
-        )
-    )
-    for row in rows:
-        print(
-            '%-52s %10.1f %10.3f %10.1f %10s'
-            % (
-                row.name,
-                row.per_second,
-                row.cpu_ms,
-                1e3 / row.cpu_ms,
-                '' if row.faces_per_second is None else '%.0f' % row.faces_per_second,
-            )
-        )
+            add(*(mean_row(pair) for pair in zip(*turns)))
     return {
         'threads': args.workers,
         'size': args.size,
