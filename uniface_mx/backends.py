@@ -11,7 +11,7 @@ import contextlib
 import os
 import re
 from pathlib import Path
-from typing import Collection, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Collection, Dict, Iterator, List, Mapping, Optional, Union
 
 import mxnet as mx
 import numpy as np
@@ -88,7 +88,7 @@ class MxnetBackend:
         self._prefix, self._files = Path(prefix), files
         self._context = _mxnet_context(gpu_number(device))
         self._graphs: Dict[str, tuple] = {}
-        self._executors: Dict[tuple, mx.executor.Executor] = {}
+        self._executors: Dict[tuple, tuple] = {}
 
     @property
     def device(self) -> str:
@@ -120,21 +120,35 @@ class MxnetBackend:
             self._graphs[part] = (symbol, *arrays)
         return self._graphs[part]
 
-    def _executor(self, part: str, shapes: Tuple[Tuple[str, Tuple[int, ...]], ...]):
-        key = (part, shapes)
+    def _executor(self, part: str, inputs: Mapping[str, object]):
+        """An executor for inputs of these shapes, and its outputs; where an input is the output of another
+        graph, the two share its memory.
+        """
+        shared = {name: array for name, array in inputs.items() if isinstance(array, mx.nd.NDArray)}
+        key = (part,) + tuple((name, array.shape, id(shared.get(name))) for name, array in inputs.items())
         if key not in self._executors:
             symbol, arguments, statistics = self._graph(part)
-            inputs = {name: mx.nd.zeros(shape, ctx=self._context) for name, shape in shapes}
+            own = {
+                name: mx.nd.zeros(array.shape, ctx=self._context)
+                for name, array in inputs.items()
+                if name not in shared
+            }
             with _environment(self.environment):
-                self._executors[key] = symbol.bind(
-                    self._context, dict(arguments, **inputs), grad_req='null', aux_states=statistics
+                executor = symbol.bind(
+                    self._context,
+                    dict(arguments, **own, **shared),
+                    grad_req='null',
+                    aux_states=statistics,
                 )
+            self._executors[key] = executor, executor.outputs
         return self._executors[key]
 
     def run(self, part: str, inputs: Mapping[str, object]) -> List[mx.nd.NDArray]:
         """Outputs of a graph, valid until its next run, for float32 inputs: NumPy's or other outputs."""
-        shapes = tuple((name, tuple(array.shape)) for name, array in inputs.items())
-        return self._executor(part, shapes).forward(is_train=False, **inputs)
+        executor, outputs = self._executor(part, inputs)
+        arrays = {name: array for name, array in inputs.items() if isinstance(array, np.ndarray)}
+        executor.forward(is_train=False, **arrays)
+        return outputs
 
     @staticmethod
     def to_numpy(output: mx.nd.NDArray) -> np.ndarray:

@@ -25,7 +25,8 @@ def test_by_hand():
     assert (figures['faces'], figures['found'], figures['compared']) == (3, 3, 2)
     # 100/110 and 1 are met, the second is not.
     assert figures['boxes'] == pytest.approx(2 / 3)
-    assert figures['cosine'] == pytest.approx((1 + 0.96) / 2) and figures['cosine_least'] == pytest.approx(0.96)
+    assert figures['cosine'] == pytest.approx((1 + 0.96) / 2)
+    assert figures['cosine_least'] == pytest.approx(0.96)
     assert figures['landmarks'] == pytest.approx(0.025)
     assert compare([[face(0, [1, 0])]], [[face(0, [1, 0], right=115)]], True)['boxes'] == 0
 

@@ -392,3 +392,13 @@ class TestFaceNetwork:
 
         bush, again, blair = map(vector, ('George_W_Bush_0007', 'George_W_Bush_0016', 'Tony_Blair_0018'))
         assert np.linalg.norm(bush - again) < 0.6 < np.linalg.norm(bush - blair)
+
+
+@needs_weights
+def test_dlib_itself_says_the_same():
+    pytest.importorskip('dlib')
+    crops = [np.random.RandomState(n).randint(0, 255, (SIZE, SIZE, 3), dtype=np.uint8) for n in range(2)]
+    library = create_teacher('dlib_library')
+    assert library.sha256 == DlibEmbedding().sha256
+    np.testing.assert_allclose(library.embed(crops), DlibEmbedding().embed(crops), atol=1e-5)
+    assert library.embed([]).shape == (0, 128)

@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--photos', nargs='+', required=True, metavar='DIR', help='taken from by turns')
     parser.add_argument('--count', type=int, default=200, help='photos in all (%(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='of the choice (%(default)s)')
-    parser.add_argument('--score', type=float, metavar='S', help="leave out faces of a lower score (the model's)")
+    parser.add_argument('--score', type=float, metavar='S', help='leave out faces of a lower score')
     parser.add_argument(
         '--results', metavar='DIR', help='write DIR/NAME/agreement.json; experiments/results by custom'
     )
@@ -104,7 +104,8 @@ def run(args: argparse.Namespace) -> dict:
     figures = compare(expected, found, one.manifest['embedding']['centred'])
     print(
         '{faces} faces by {0}, {found} by {1}\n{boxes:.2%} of the boxes are met with an IoU of {2} or more\n'
-        'embeddings of {compared} faces: centred cosine {cosine:.4f} in the mean, {cosine_least:.4f} at least\n'
+        'centred cosine of the embeddings of {compared} faces: {cosine:.4f} in the mean, {cosine_least:.4f} at '
+        'least\n'
         'landmarks: {landmarks:.2%} of the box apart'.format(*args.backends, SAME_BOX, **figures)
     )
     if args.results:

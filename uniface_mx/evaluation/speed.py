@@ -119,13 +119,22 @@ class Model:
 
 
 class TwoNetworks:
-    """Teachers, one after the other, in as many processes of one thread as there are cores."""
+    """A detector and an embedding network, one after the other, in as many processes of one thread as there
+    are cores.
+
+    Parameters
+    ----------
+    executor : Executor
+        Of the processes.
+    pair : str
+        The two teachers, ``DETECTOR+EMBEDDING``.
+    """
 
     backend, batch = 'processes', None
 
-    def __init__(self, executor: Executor, specs: Sequence[str]):
-        self._executor, self._specs = executor, tuple(specs)
-        self.system = ' + '.join(specs)
+    def __init__(self, executor: Executor, pair: str):
+        self._executor, self._specs = executor, tuple(pair.split('+'))
+        self.system = ' + '.join(self._specs)
 
     def run(self, photos: Sequence[np.ndarray], paths: Sequence[str], faces: int) -> int:
         """Look at all photos once; how many faces there were."""
@@ -255,8 +264,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--teachers',
         nargs='*',
-        default=['mtcnn_pypi', 'dlib'],
-        help='to run beside (%(default)s); none leaves them out',
+        default=['mtcnn_pypi+dlib'],
+        metavar='DETECTOR+EMBEDDING',
+        help='pairs of teachers to run beside (%(default)s; mtcnn+dlib_library is MTCNN in MXNet and dlib as pip '
+        'brings it); none leaves them out',
     )
     parser.add_argument('--rounds', type=int, default=3, help='of which the median counts (%(default)s)')
     parser.add_argument(
@@ -276,8 +287,7 @@ def run(args: argparse.Namespace) -> dict:
     cases = list(itertools.product(args.sizes, args.faces))
     rows: List[Dict[str, Any]] = []
     with open_executor(machine()['cores'] if args.teachers else 0) as (executor, _):
-        if args.teachers:
-            systems.append(TwoNetworks(executor, args.teachers))
+        systems += [TwoNetworks(executor, pair) for pair in args.teachers]
         for size, faces in tqdm(cases, unit='case', disable=None):
             rows += measure(systems, portraits, faces, size, count, args.rounds)
     for size in args.sizes:
@@ -288,7 +298,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def write_results(args: argparse.Namespace, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A result file for each model, and one for the teachers, with their own rows."""
+    """A result file for each model, and one for all teachers, with their own rows."""
     data = {
         'name': 'portraits side by side',
         'photos': max(args.batches),
@@ -297,11 +307,14 @@ def write_results(args: argparse.Namespace, rows: Sequence[Mapping[str, Any]]) -
         'threads': os.environ.get('OMP_NUM_THREADS', 'all'),
         'device': args.device,
     }
-    subjects = {' + '.join(args.teachers): ('teachers', {'name': 'teachers'})} if args.teachers else {}
+    subjects: List[Tuple[str, List[str], Dict[str, Any]]] = []
+    if args.teachers:
+        systems = [' + '.join(pair.split('+')) for pair in args.teachers]
+        subjects.append(('teachers', systems, {'name': 'teachers'}))
     for prefix in args.models:
         manifest = read_manifest(prefix, verify=False)
         about = {key: manifest[key] for key in ('name', 'model', 'training') if key in manifest}
-        subjects[manifest['name']] = (Path(prefix).name, dict(about, sha256=hash_model(prefix)))
-    for system, (folder, about) in subjects.items():
-        own = [row for row in rows if row['system'] == system]
+        subjects.append((Path(prefix).name, [manifest['name']], dict(about, sha256=hash_model(prefix))))
+    for folder, systems, about in subjects:
+        own = [row for row in rows if row['system'] in systems]
         write_result(Path(args.results) / folder, 'speed', subject=about, data=data, metrics={'rows': own})

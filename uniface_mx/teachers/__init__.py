@@ -14,6 +14,7 @@ TEACHERS = {
     "mtcnn": ("uniface_mx.teachers.mtcnn:MTCNN", {"runtime": "mxnet"}),
     "mtcnn_pypi": ("uniface_mx.teachers.mtcnn:MTCNN", {"runtime": "onnx"}),
     "dlib": ("uniface_mx.teachers.dlib:DlibEmbedding", {}),
+    "dlib_library": ("uniface_mx.teachers.dlib_library:DlibLibrary", {}),
     "onnx": ("uniface_mx.teachers.onnx_embedding:OnnxEmbedding", {}),
 }
 
