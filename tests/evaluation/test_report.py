@@ -217,3 +217,17 @@ def test_groups(tmp_path):
 def test_no_folder(tmp_path):
     with pytest.raises(UnifaceError, match='no such folder'):
         write_report(tmp_path / 'none', tmp_path / 'R.md')
+
+
+def test_int8_and_memory(tmp_path):
+    figures = {'backends': ['mxnet', 'mxnet-int8'], 'faces': 321, 'boxes': 0.995, 'cosine': 0.98765}
+    figures = dict(figures, cosine_least=0.9, landmarks=0.012)
+    add(tmp_path / 'results', 'a', 'agreement', figures, {'name': 'street'})
+    rows = [
+        {'photos': 504, 'bytes': 500 * 2**20, 'pixels': [10**4, 10**6, 2 * 10**6]},
+        {'photos': 5000, 'bytes': 510 * 2**20, 'pixels': [10**4, 10**6, 3 * 10**6]},
+    ]
+    add(tmp_path / 'results', 'a', 'memory', {'rows': rows, 'change': 0.02})
+    found = cells(page(tmp_path), '| a |')
+    assert ['a', 'mxnet-int8 beside mxnet', '321', '99.50', '0.9877', '0.9000', '1.20', 'street'] in found
+    assert ['a', '504', '500', '5000', '510', '+2.0', '1.00 (0.01 to 3.00)'] in found

@@ -304,6 +304,50 @@ def speed(subjects: Sequence[Subject], figures: Path) -> List[str]:
     return lines
 
 
+def backends(subjects: Sequence[Subject]) -> List[str]:
+    """What int8 costs in accuracy, and what a long run holds in memory."""
+    lines: List[str] = []
+    rows = [
+        (
+            subject.name,
+            ' beside '.join(reversed(part['backends'])),
+            part['faces'],
+            percent(part['boxes']),
+            number(part['cosine'], '{:.4f}'),
+            number(part['cosine_least'], '{:.4f}'),
+            percent(part['landmarks']),
+            subject.results['agreement']['data']['name'],
+        )
+        for subject in subjects
+        for part in [metrics(subject, 'agreement')]
+        if part
+    ]
+    if rows:
+        head = 'model', 'backends', 'faces', 'boxes of an IoU of 0.9, %', 'centred cosine', 'least'
+        lines += ['## One backend beside another', ''] + table(head + ('landmarks apart, % of box', 'on'), rows)
+    rows = []
+    for subject in subjects:
+        points = metrics(subject, 'memory').get('rows')
+        if points:
+            first, last = points[0], points[-1]
+            least, median, most = (number(pixels / 1e6, '{:.2f}') for pixels in last['pixels'])
+            rows.append(
+                (
+                    subject.name,
+                    first['photos'],
+                    number(first['bytes'] / 2**20, '{:.0f}'),
+                    last['photos'],
+                    number(last['bytes'] / 2**20, '{:.0f}'),
+                    '{:+.1f}'.format(100 * metrics(subject, 'memory')['change']),
+                    '{} ({} to {})'.format(median, least, most),
+                )
+            )
+    if rows:
+        head = 'model', 'photos', 'MiB', 'photos', 'MiB', 'change, %', 'megapixels, median and range'
+        lines += ['## Memory of a long run', ''] + table(head, rows)
+    return lines
+
+
 def groups(subjects: Sequence[Subject]) -> List[str]:
     """Figures by age and origin."""
     lines: List[str] = []
@@ -402,7 +446,7 @@ def write_report(root: Union[str, Path], out: Union[str, Path]) -> Path:
     lines += table_one(subjects) + verification(subjects, pictures) + ablation(subjects)
     lines += losses(root, pictures) + cosines(subjects)
     lines += detection(subjects, root, pictures) + landmarks(subjects)
-    lines += speed(subjects, pictures) + groups(subjects) + sources(subjects)
+    lines += speed(subjects, pictures) + backends(subjects) + groups(subjects) + sources(subjects)
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = out.with_name(out.name + '.tmp')
     aside.write_text('\n'.join(lines).rstrip() + '\n', encoding='utf-8')
