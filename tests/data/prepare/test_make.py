@@ -152,7 +152,7 @@ def test_nothing_is_looked_at_twice(tmp_path, photos, job):
 
 def test_killed_at_ten_random_moments(tmp_path):
     """What ten kills leave behind stays where it is, and the eleventh run ends in the same bytes."""
-    photos = write_photos(tmp_path / 'photos', 56)
+    photos = write_photos(tmp_path / 'photos', 80)
     (photos / '03_999.jpg').write_bytes(b'broken')
     finder = TEACHERS[0] + '?seconds=0.05'
     chance = random.Random(5)
