@@ -97,7 +97,7 @@ def test_the_training_of_each_row(tmp_path):
         json.dumps({'kind': 'train', 'iteration': 12500, 'mimic': 0.2, 'faces': 312345}) + '\n'
     )
     row = cells(page(tmp_path), '| D (no landmark attention)')[0]
-    assert row[-4:] == ['12,500', '1', '312,345', 'faces-train (10 faces), points (10 faces)']
+    assert row[-4:] == ['12,000 of 12,500', '1', '312,345', 'faces-train (10 faces), points (10 faces)']
 
 
 def losses(path, last, slope):

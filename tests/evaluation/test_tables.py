@@ -60,8 +60,15 @@ def told(training):
         ({'data': 'CelebA'}, 'CelebA'),
         ({'data': ['CelebA', 'UTKFace']}, 'CelebA, UTKFace'),
         (
-            {'records': {'points': {'faces': 7868}, 'faces-train': {'faces': 110000}}, 'iteration': 5},
-            'faces-train (110,000 faces), points (7,868 faces)',
+            {
+                'records': {
+                    'points': {'faces': 7868},
+                    'faces-train': {'faces': 110000},
+                    'negatives': {'faces': 0, 'records': 6508},
+                },
+                'iteration': 5,
+            },
+            'faces-train (110,000 faces), negatives (6,508 photos without), points (7,868 faces)',
         ),
         ({'iteration': 5}, None),
     ],

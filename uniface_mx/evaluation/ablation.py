@@ -70,7 +70,7 @@ def ablation(subjects: Sequence[Subject]) -> List[str]:
                         for key in ('parameters', 'multiply_adds_image', 'multiply_adds_face')
                     ),
                     number(one_face_speed(subject), '{:.1f}'),
-                    number(trained(subject).get('iterations'), '{:,}'),
+                    iterations(subject),
                     number(trained(subject).get('seed'), '{}'),
                     number(subject.views, '{:,}'),
                     training(subject),
@@ -95,6 +95,15 @@ def ablation(subjects: Sequence[Subject]) -> List[str]:
         rows,
     )
     return lines + seeds(subjects) + differences(subjects)
+
+
+def iterations(subject: Subject) -> Optional[str]:
+    """How long a model was trained, and of how long it was to be, if that is longer."""
+    told = trained(subject)
+    done, planned = told.get('iteration'), told.get('iterations')
+    if done is None or planned is None or done == planned:
+        return number(planned if done is None else done, '{:,}')
+    return '{:,} of {:,}'.format(done, planned)
 
 
 def conditions(subject: Subject) -> Tuple:

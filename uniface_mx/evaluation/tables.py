@@ -121,8 +121,9 @@ def training(subject: Subject) -> Optional[str]:
             return ', '.join(map(str, told))
         if get(told or {}, 'records'):
             return ', '.join(
-                '{} ({:,} faces)'.format(name, get(part, 'faces') or 0)
+                '{} ({:,} {})'.format(name, part.get('faces') or part.get('records', 0), what)
                 for name, part in sorted(told['records'].items())
+                for what in ['faces' if part.get('faces') else 'photos without']
             )
     return None
 
