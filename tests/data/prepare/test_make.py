@@ -169,7 +169,7 @@ def test_killed_at_ten_random_moments(tmp_path):
     def began():
         return aside.stat().st_mtime_ns if aside.exists() else None
 
-    assert start('whole').wait(120) == 0
+    assert start('whole').wait(300) == 0
     for kill in range(10):
         before, deadline = began(), time.monotonic() + 60
         process = start('killed')
@@ -182,7 +182,7 @@ def test_killed_at_ten_random_moments(tmp_path):
     assert aside.exists() and not list(tmp_path.glob('killed*.rec'))
     # Something was kept, and something was left to do.
     assert 0 < len(Cache(tmp_path / 'killed.cache')) < len(Cache(tmp_path / 'whole.cache'))
-    assert start('killed').wait(120) == 0
+    assert start('killed').wait(300) == 0
     assert not list(tmp_path.glob('.*.part'))
     for ending in ('', NEGATIVES):
         assert files_of('%s%s' % (tmp_path / 'killed', ending)) == files_of(
