@@ -1,4 +1,4 @@
-"""dlib's face network run by dlib itself, as most who deploy it do: to set times beside, not to label with."""
+"""dlib's face network run by dlib itself, as most who deploy it do: to compare times with."""
 from __future__ import annotations
 
 from typing import Sequence
