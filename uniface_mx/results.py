@@ -52,7 +52,8 @@ class ResultError(UnifaceError):
 def git_revision() -> Dict[str, Any]:
     """Commit of the source tree this package runs from; ``{'commit': None}`` where there is none.
 
-    ``modified`` tells whether files differ from it; results, which one run after another changes, do not count.
+    ``modified`` tells whether files differ from it; results, which one run after another changes, do not
+    count.
     """
     here = Path(__file__).resolve().parent
 

@@ -324,7 +324,8 @@ def backends(subjects: Sequence[Subject]) -> List[str]:
     ]
     if rows:
         head = 'model', 'backends', 'faces', 'boxes of an IoU of 0.9, %', 'centred cosine', 'least'
-        lines += ['## One backend beside another', ''] + table(head + ('landmarks apart, % of box', 'on'), rows)
+        head += ('landmarks apart, % of box', 'on')
+        lines += ['## One backend beside another', ''] + table(head, rows)
     rows = []
     for subject in subjects:
         points = metrics(subject, 'memory').get('rows')
