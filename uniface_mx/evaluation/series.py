@@ -49,7 +49,11 @@ def read_settings(path: Union[str, Path]) -> List[Tuple[str, List[str]]]:
 
 
 def option_words(key: str, value: Any) -> List[str]:
-    """``limit, 5`` as ``--limit 5``; a list gives several words, true none."""
+    """``limit, 5`` as ``--limit 5``; a list gives several words, true none, and false leaves the option
+    out.
+    """
+    if value is False:
+        return []
     values = [] if value is True else value if isinstance(value, list) else [value]
     return ['--' + str(key).replace('_', '-'), *map(str, values)]
 
