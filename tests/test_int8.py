@@ -162,7 +162,20 @@ def test_what_is_int8(exported):
     # The picture, and the map that is fused out of float32 sums.
     assert operators(trunk).count('_contrib_quantize_v2') == 2
     faces = operators(mx.sym.load('{}-faces-int8-symbol.json'.format(exported)))
-    assert faces.count('_sg_mkldnn_conv') == 10 and '_sg_mkldnn_fully_connected' in faces
+    # What follows the regions is int8 up to the embedding.
+    assert faces.count('_contrib_quantized_pooling') == 10 and '_contrib_dequantize' not in faces
+    assert faces.count('_sg_mkldnn_conv') == 10 and faces.count('_sg_mkldnn_fully_connected') == 1
+
+
+def test_module_takes_it(exported):
+    symbol, arguments, statistics = mx.model.load_checkpoint('{}-faces-int8'.format(exported), 0)
+    assert any(array.dtype == np.int8 for array in arguments.values())
+    module = mx.mod.Module(symbol, data_names=['features', 'faces'], label_names=None)
+    module.bind(data_shapes=[('features', (1, 16, 144, 144)), ('faces', (2, 15))], for_training=False)
+    module.set_params(arguments, statistics)
+    module.forward(mx.io.DataBatch([mx.nd.ones((1, 16, 144, 144)), mx.nd.ones((2, 15))]), is_train=False)
+    lengths = np.linalg.norm(module.get_outputs()[0].asnumpy(), axis=1)
+    np.testing.assert_allclose(lengths, 1, rtol=1e-4)
 
 
 def test_the_predictor_loads_it_like_the_others(exported):
