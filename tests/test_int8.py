@@ -151,7 +151,7 @@ def test_manifest(exported):
     assert 0.99 < manifest['int8']['cosine'] <= 1.00001
     assert {'lite-{}-int8-{}'.format(part, file) for part in ('trunk', 'faces')
             for file in ('symbol.json', '0000.params')} <= set(manifest['files'])
-    assert len(manifest['files']) == 10
+    assert len(manifest['files']) == 8
 
 
 def test_what_is_int8(exported):
@@ -171,9 +171,9 @@ def test_module_takes_it(exported):
     symbol, arguments, statistics = mx.model.load_checkpoint('{}-faces-int8'.format(exported), 0)
     assert any(array.dtype == np.int8 for array in arguments.values())
     module = mx.mod.Module(symbol, data_names=['features', 'faces'], label_names=None)
-    module.bind(data_shapes=[('features', (1, 16, 144, 144)), ('faces', (2, 15))], for_training=False)
+    module.bind(data_shapes=[('features', (2, 16, 144, 144)), ('faces', (2, 15))], for_training=False)
     module.set_params(arguments, statistics)
-    module.forward(mx.io.DataBatch([mx.nd.ones((1, 16, 144, 144)), mx.nd.ones((2, 15))]), is_train=False)
+    module.forward(mx.io.DataBatch([mx.nd.ones((2, 16, 144, 144)), mx.nd.ones((2, 15))]), is_train=False)
     lengths = np.linalg.norm(module.get_outputs()[0].asnumpy(), axis=1)
     np.testing.assert_allclose(lengths, 1, rtol=1e-4)
 
