@@ -9,6 +9,7 @@ from loading import load_tool
 from uniface_mx import int8
 from uniface_mx.backends import BackendError
 from uniface_mx.data.records import RecordError
+from uniface_mx.export import run_symbol
 from uniface_mx.int8 import CalibrationError, move_bytes, quantize, read_calibration, without_deconvolutions
 from uniface_mx.manifest import ManifestError, read_manifest
 from uniface_mx.models import get_model
@@ -169,13 +170,21 @@ def test_what_is_int8(exported):
 
 def test_module_takes_it(exported):
     symbol, arguments, statistics = mx.model.load_checkpoint('{}-faces-int8'.format(exported), 0)
-    assert any(array.dtype == np.int8 for array in arguments.values())
-    module = mx.mod.Module(symbol, data_names=['features', 'faces'], label_names=None)
-    module.bind(data_shapes=[('features', (2, 16, 144, 144)), ('faces', (2, 15))], for_training=False)
+    random = np.random.RandomState(0)
+    points = [100, 110, 160, 110, 130, 150, 105, 180, 155, 180]
+    inputs = {
+        'features': random.uniform(0, 2, (2, 16, 144, 144)).astype(np.float32),
+        'faces': np.array([[number, 60, 60, 200, 220, *points] for number in range(2)], np.float32),
+    }
+    module = mx.mod.Module(symbol, data_names=list(inputs), label_names=None)
+    module.bind(
+        data_shapes=[(name, array.shape) for name, array in inputs.items()], for_training=False
+    )
     module.set_params(arguments, statistics)
-    module.forward(mx.io.DataBatch([mx.nd.ones((2, 16, 144, 144)), mx.nd.ones((2, 15))]), is_train=False)
-    lengths = np.linalg.norm(module.get_outputs()[0].asnumpy(), axis=1)
-    np.testing.assert_allclose(lengths, 1, rtol=1e-4)
+    module.forward(mx.io.DataBatch([mx.nd.array(array) for array in inputs.values()]), is_train=False)
+    found = module.get_outputs()[0].asnumpy()
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-4)
+    np.testing.assert_allclose(found, run_symbol(exported, inputs, 'faces', 'int8')[0], atol=1e-5)
 
 
 def test_the_predictor_loads_it_like_the_others(exported):

@@ -23,7 +23,6 @@ from uniface_mx.nn.top_down import TopDown
 FUSION = 'MKLDNN_QUANTIZE'
 BATCH = 8
 PHOTOS = 64
-INT8_TYPE = 5
 # Operators that only move values, and move bytes as well.
 MOVES = ('Reshape', 'slice', '_slice_assign')
 
@@ -152,8 +151,8 @@ def quantize(
 ) -> Tuple[mx.sym.Symbol, Arrays]:
     """A graph in int8, and its arrays under their stock names.
 
-    Ranges of values are the least and the largest that occur. oneDNN quantizes the weights of convolutions
-    when the graph first runs: in the arrays they stay float32.
+    Ranges of values are the least and the largest that occur. oneDNN quantizes the weights, each output
+    channel by itself, when the graph first runs: arrays stay float32.
 
     Parameters
     ----------
@@ -178,6 +177,7 @@ def quantize(
         calib_mode='naive',
         quantized_dtype='auto',
         quantize_mode='smart',
+        quantize_granularity='channel-wise',
         logger=None,
     )
     batches = iter(batches)
@@ -197,7 +197,7 @@ def quantize(
         quantized_dtype='auto',
         logger=None,
     )
-    quantized = typed(move_bytes(quantized.get_backend_symbol(FUSION)), arguments)
+    quantized = move_bytes(quantized.get_backend_symbol(FUSION))
     kept = set(quantized.list_arguments())
     named = {'arg:' + name: array for name, array in arguments.items() if name in kept}
     return quantized, dict(named, **{'aux:' + name: array for name, array in statistics.items()})
@@ -212,16 +212,6 @@ def _layers(fused: mx.sym.Symbol, float_layers: Tuple[str, ...]) -> List[str]:
         if float_layers
         and any(nodes[number]['name'].startswith(float_layers) for number, *_ in node['inputs'])
     ]
-
-
-def typed(symbol: mx.sym.Symbol, arguments: Arrays) -> mx.sym.Symbol:
-    """A graph whose int8 arguments say so: `simple_bind` and Module take the others for float32."""
-    graph = json.loads(symbol.tojson())
-    for node in graph['nodes']:
-        if node['op'] == 'null' and node['name'] in arguments:
-            if arguments[node['name']].dtype == np.int8:
-                node['attrs'] = dict(node.get('attrs', {}), __dtype__=str(INT8_TYPE))
-    return mx.sym.load_json(json.dumps(graph))
 
 
 def move_bytes(symbol: mx.sym.Symbol) -> mx.sym.Symbol:
