@@ -93,3 +93,29 @@ def test_results_are_no_modification(tmp_path, monkeypatch):
     assert results.git_revision()['modified'] is False
     files[1].write_text('2')
     assert results.git_revision()['modified'] is True
+
+
+def test_commands_tell_no_folder_of_this_machine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = [
+        str(tmp_path / 'tools' / 'evaluate.py'),
+        'points:/home/ann/aflw.txt?order=mtfl',
+        '--model=/home/ann/models/lite',
+        '../shared/data/lfw',
+        'runs/lite_a',
+        '20/10',
+        'MODULE:CLASS',
+    ]
+    kept = results.portable(words)
+    assert kept == [
+        'tools/evaluate.py',
+        'points:.../aflw.txt?order=mtfl',
+        '--model=.../lite',
+        '../shared/data/lfw',
+        'runs/lite_a',
+        '20/10',
+        'MODULE:CLASS',
+    ]
+    assert results.portable(kept) == kept
+    path = write_result(tmp_path, 'x', subject={}, data={}, metrics={}, command=words)
+    assert read_result(path)['command'] == kept

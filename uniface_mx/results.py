@@ -17,6 +17,7 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -32,6 +33,7 @@ FORMAT = 1
 WRITTEN = tuple(
     ':(top,exclude)experiments/' + name for name in ('results', 'figures', 'RESULTS.md')
 )
+ABSOLUTE = re.compile(r'(?<![\w.*])/(?:[^/\s?&=,:]+/)+')
 REQUIRED = ('format', 'name', 'subject', 'data', 'metrics')
 PACKAGES = (
     'mxnet',
@@ -106,6 +108,14 @@ def machine() -> Dict[str, Any]:
     return description
 
 
+def portable(command: Sequence[str]) -> List[str]:
+    """A command without this machine's folders: paths below the working folder are relative to it, of other
+    absolute paths only the last part stays, ``.../NAME``.
+    """
+    here = os.getcwd() + os.sep
+    return [ABSOLUTE.sub('.../', str(word).replace(here, '')) for word in command]
+
+
 def _plain(value: Any) -> Any:
     """Turn arrays, paths and non-finite numbers into what strict JSON can hold (not finite -> null)."""
     if isinstance(value, Mapping):
@@ -151,7 +161,7 @@ def write_result(
     subject, data, metrics : mapping
         JSON values, NumPy arrays and paths; numbers that are not finite become ``null``.
     command : sequence of str, optional
-        The program's arguments; ``sys.argv`` by default.
+        The program's arguments; ``sys.argv`` by default. It is kept as :func:`portable` gives it.
     """
     return write_json(
         Path(directory) / (name + '.json'),
@@ -161,7 +171,7 @@ def write_result(
             'subject': subject,
             'data': data,
             'metrics': metrics,
-            'command': list(sys.argv if command is None else command),
+            'command': portable(sys.argv if command is None else command),
             'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ'),
             'revision': git_revision(),
             'versions': versions(),

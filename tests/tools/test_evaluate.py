@@ -490,7 +490,7 @@ def test_what_is_recorded_of_a_command(tmp_path, monkeypatch):
         '--out',
         os.path.join('results', 'a'),
         '--model',
-        '/m/a',
+        '.../a',
     ]
 
 

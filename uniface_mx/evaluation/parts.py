@@ -21,7 +21,7 @@ from ..manifest import find_model, read_manifest
 from ..models import get_model
 from ..paths import data_root
 from ..predictor import Predictor
-from ..results import read_result, write_result
+from ..results import portable, read_result, write_result
 from ..summary import count
 from ..teachers import create_teacher
 from . import detection, fddb, fddb_crops, groups, landmarks, lfw, speed, verification
@@ -83,18 +83,13 @@ def subject(arguments: argparse.Namespace, embed: bool = True, centre=None):
 
 
 def recorded(command_line: Sequence[str]) -> List[str]:
-    """A command line as results keep it: without what does not bear on the figures, and with paths that do
-    not tell where on the machine the working folder is.
+    """A command line as results keep it: without what does not bear on the figures, and without this
+    machine's folders.
     """
     kept = list(command_line)
     if '--cache' in kept:
         del kept[kept.index('--cache') + 1]
-    here = os.getcwd() + os.sep
-    return [
-        word[len(here) :] if word.startswith(here) else word
-        for word in kept
-        if word.partition('=')[0] not in UNRECORDED
-    ]
+    return portable([word for word in kept if word.partition('=')[0] not in UNRECORDED])
 
 
 def told_training(manifest: Dict[str, Any]) -> Any:
