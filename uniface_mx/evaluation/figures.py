@@ -39,12 +39,14 @@ def draw(
     figure = Figure(figsize=(7, 4.6), dpi=120)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(1, 1, 1)
-    for label, (xs, ys) in curves.items():
+    for number, (label, (xs, ys)) in enumerate(curves.items()):
         axes.plot(
             np.asarray(xs, float),
             np.asarray(ys, float),
             label=label,
             linewidth=1.4,
+            # There are ten colours.
+            linestyle=('-', '--', ':')[number // 10 % 3],
             drawstyle='steps-post' if steps else 'default',
         )
     if log:
