@@ -191,7 +191,7 @@ def test_killed_at_ten_random_moments(tmp_path):
 
 
 def test_an_interrupt_is_clean_and_the_next_run_goes_on(tmp_path, photos):
-    finder = TEACHERS[0] + '?seconds=0.1'
+    finder = TEACHERS[0] + '?seconds=0.5'
     tool = command(photos, tmp_path / 'out', tmp_path / 'cache', finder=finder)
     process = subprocess.Popen(
         tool, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
