@@ -193,8 +193,14 @@ def test_killed_at_ten_random_moments(tmp_path):
 def test_an_interrupt_is_clean_and_the_next_run_goes_on(tmp_path, photos):
     finder = TEACHERS[0] + '?seconds=0.5'
     tool = command(photos, tmp_path / 'out', tmp_path / 'cache', finder=finder)
+    # What a shell starts in the background ignores SIGINT, and so do the tests' children then.
     process = subprocess.Popen(
-        tool, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        tool,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not (tmp_path / 'cache').exists() or not len(Cache(tmp_path / 'cache')):
         assert process.poll() is None
