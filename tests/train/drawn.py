@@ -17,6 +17,19 @@ from uniface_mx.targets import MEAN_LANDMARKS
 
 TEACHERS = {'embeddings': {'name': 'made up', 'version': '1', 'sha256': 'a' * 64, 'mirror': True}}
 
+# Faces a photo, crowded in some and none in others, so that halves of a batch differ widely.
+UNEVEN = (4, 4, 0, 0, 4, 3, 0, 1, 4, 4, 0, 0)
+# What a step computes is then a matter of its batch alone, however it is divided.
+STEADY = (
+    'data.train=[{path: faces}]',
+    'augmentation.letterbox=1',
+    'augmentation.crop=0',
+    'augmentation.mosaic=0',
+    'training.freeze_batch_norm=true',
+    'losses.roi_source=ground_truth',
+    'optimizer.learning_rate=0.0003',
+)
+
 
 def draw_photo(rng, faces, size=300):
     """A photo of noise with a bright square, whose colour says who it is, for each face; boxes in pixels."""

@@ -7,19 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from drawn import write_records
+from drawn import STEADY, UNEVEN, write_records
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ('loss', 'classification', 'box', 'landmarks', 'mimic', 'gradient_norm')
-SETTINGS = (
-    'data.train=[{path: faces}]',
-    'augmentation.letterbox=1',
-    'augmentation.crop=0',
-    'augmentation.mosaic=0',
-    'training.freeze_batch_norm=true',
-    'losses.roi_source=ground_truth',
+SETTINGS = STEADY + (
     'losses.contrast=0',
-    'optimizer.learning_rate=0.0003',
     'training.iterations=20',
     'training.checkpoint_every=1000',
 )
@@ -54,7 +47,7 @@ def rows(folder):
 
 
 def test_two_workers_follow_one_with_the_whole_batch(configuration, tmp_path):
-    write_records(tmp_path / 'faces', [4, 4, 0, 0, 4, 3, 0, 1, 4, 4, 0, 0], seed=3)
+    write_records(tmp_path / 'faces', UNEVEN, seed=3)
     root = 'data.root={}'.format(tmp_path)
     one = run(configuration, tmp_path / 'one', root, 'training.batch_size=4')
     assert one.returncode == 0, one.stderr

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from drawn import write_records
+from drawn import STEADY, UNEVEN, write_records
 
 from uniface_mx.data.records import EMBEDDING, HAS_EMBEDDING
 from uniface_mx.train.build import build_trainer
@@ -31,19 +31,8 @@ def follow(configure, tmp_path, name, *settings, iterations=ITERATIONS):
 def uneven(tmp_path_factory):
     """Twelve photos, faces crowded in some and none in others, so that halves of a batch differ widely."""
     folder = tmp_path_factory.mktemp('uneven')
-    write_records(folder / 'faces', [4, 4, 0, 0, 4, 3, 0, 1, 4, 4, 0, 0], seed=3)
+    write_records(folder / 'faces', UNEVEN, seed=3)
     return folder
-
-
-SETTINGS = (
-    'data.train=[{path: faces}]',
-    'augmentation.letterbox=1',
-    'augmentation.crop=0',
-    'augmentation.mosaic=0',
-    'training.freeze_batch_norm=true',
-    'losses.roi_source=ground_truth',
-    'optimizer.learning_rate=0.0003',
-)
 
 
 @pytest.fixture(scope='module')
@@ -62,7 +51,7 @@ def whole():
     ids=['two devices', 'two halves', 'both'],
 )
 def test_parts_follow_the_whole_batch(configuration, uneven, tmp_path, whole, iterations, settings):
-    common = SETTINGS + ('data.root={}'.format(uneven), 'losses.contrast=0')
+    common = STEADY + ('data.root={}'.format(uneven), 'losses.contrast=0')
     if not whole:
         whole['run'] = follow(configuration, tmp_path, 'whole', *common)
     outcomes, weights = whole['run']
@@ -81,7 +70,7 @@ def test_parts_follow_the_whole_batch(configuration, uneven, tmp_path, whole, it
 
 def test_a_half_normalised_by_itself_would_not_follow(configuration, uneven, tmp_path):
     """The test above can fail: these batches' halves have very different numbers of faces."""
-    trainer = build_trainer(configuration(*SETTINGS, 'data.root={}'.format(uneven)), tmp_path / 'run')
+    trainer = build_trainer(configuration(*STEADY, 'data.root={}'.format(uneven)), tmp_path / 'run')
     differences = []
     for position in range(4):
         batch = trainer.loader.make(position)
@@ -92,7 +81,7 @@ def test_a_half_normalised_by_itself_would_not_follow(configuration, uneven, tmp
 
 
 def test_predicted_regions_follow_too(configuration, uneven, tmp_path):
-    common = tuple(one for one in SETTINGS if 'roi_source' not in one) + ('data.root={}'.format(uneven),)
+    common = tuple(one for one in STEADY if 'roi_source' not in one) + ('data.root={}'.format(uneven),)
     (whole, _), (halves, _) = (
         follow(configuration, tmp_path, name, *common, *settings, iterations=4)
         for name, settings in (('whole', ()), ('halves', ('training.accumulate=2',)))
