@@ -7,16 +7,30 @@ knows nothing of sources, labels and records.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import sqlite3
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
 from uniface_mx.data.prepare.errors import PrepareError
 
 Entry = Tuple[bytes, bytes, bytes]
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait for others who open a database here: SQLite gives up at once when two switch one to WAL together."""
+    descriptor = os.open(str(folder), os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class Cache:
@@ -33,17 +47,23 @@ class Cache:
 
     def __init__(self, path: Optional[Union[str, Path]]):
         try:
-            if path is not None:
+            if path is None:
+                self._open(':memory:')
+            else:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(':memory:' if path is None else str(path), timeout=600)
-            self._database.execute('PRAGMA journal_mode=WAL')
-            self._database.execute('PRAGMA synchronous=NORMAL')
-            self._database.execute(
-                'CREATE TABLE IF NOT EXISTS found (photo BLOB, question BLOB, '
-                'answer BLOB, PRIMARY KEY (photo, question)) WITHOUT ROWID'
-            )
+                with _one_at_a_time(Path(path).parent):
+                    self._open(str(path))
         except (OSError, sqlite3.Error) as error:
             raise PrepareError('%s: cannot be used as a cache (%s)' % (path, error)) from None
+
+    def _open(self, path: str) -> None:
+        self._database = sqlite3.connect(path, timeout=600)
+        self._database.execute('PRAGMA journal_mode=WAL')
+        self._database.execute('PRAGMA synchronous=NORMAL')
+        self._database.execute(
+            'CREATE TABLE IF NOT EXISTS found (photo BLOB, question BLOB, '
+            'answer BLOB, PRIMARY KEY (photo, question)) WITHOUT ROWID'
+        )
 
     def get(self, photo: bytes) -> Dict[bytes, bytes]:
         """All answers on the photo with this sha256, by question."""
