@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from uniface_mx.nn.anchors import MapFrame, map_frame
-from uniface_mx.nn.attention import Recognition, RoiRegions
+from uniface_mx.nn.attention import Recognition, RoiRegions, _branch
 
 FINE, COARSE = map_frame(upsampling=4), map_frame(2)
 FACES = np.array([120, 80, 216, 208]), np.array([[144, 120], [192, 120], [168, 144], [152, 176], [184, 176]])
@@ -162,6 +162,35 @@ def test_recognition(landmark_hidden, weights):
     assert net(features, faces(FACES, FACES, FACES)).shape == (3, 128)
     assert len(net.collect_params('.*conv1_weight').keys()) == weights
     assert net.embedding.weight.shape == (128, 1024)
+
+
+@pytest.mark.parametrize(
+    'side, grid, cells',
+    [(48, 4, [(0, 12), (12, 24), (24, 36), (36, 48)]), (14, 2, [(0, 8), (6, 14)])],
+)
+def test_features_keep_their_place(side, grid, cells):
+    """With kernels that pass a channel on, a feature is the mean over its cell of the grid."""
+    branch = _branch('b', 1, grid**2, side, grid)
+    branch.initialize()
+    for name in ('conv1', 'conv2'):
+        kernel = np.zeros((1, 1, 3, 3))
+        kernel[0, 0, 1, 1] = 1
+        (weight,) = branch.collect_params('.*{}_weight'.format(name)).values()
+        weight.set_data(mx.nd.array(kernel))
+    region = np.repeat(np.repeat(np.random.RandomState(0).uniform(size=(side // 2, side // 2)), 2, 0), 2, 1)
+    expected = [region[top:bottom, left:right].mean() for top, bottom in cells for left, right in cells]
+    assert np.allclose(branch(mx.nd.array(region[None, None]))[0].asnumpy(), expected, atol=1e-6)
+
+
+def test_a_last_layer_step_is_no_leap():
+    """The features enter it at a tenth: with weights of 1 a feature of 1 is worth 0.1."""
+    net = Recognition(FINE, 300, 'pool', 8, 8)
+    net.initialize(mx.init.Zero())
+    net(mx.nd.zeros((1, 4, 144, 144)), faces(FACES))
+    net.embedding.weight.set_data(mx.nd.ones((128, 1024)))
+    for branch in net.branches:
+        branch[2].bias.set_data(mx.nd.ones(branch[2].bias.shape))
+    assert np.allclose(net(mx.nd.zeros((1, 4, 144, 144)), faces(FACES)).asnumpy(), 102.4, atol=1e-3)
 
 
 def test_faces_do_not_meet():

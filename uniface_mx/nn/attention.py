@@ -9,6 +9,10 @@ from uniface_mx.nn.anchors import MapFrame
 FACE_POOL, LANDMARK_POOL = 48, 14
 EMBEDDING_DIM = 128
 FACE_FEATURES, LANDMARK_FEATURES = 512, 128
+FACE_GRID, LANDMARK_GRID = 4, 2
+# The features are positive and a thousand: as they are, any step of the last layer's weights, Adam's or
+# that of SGD at 0.1, would be a leap of the embeddings.
+FEATURE_SCALE = 0.1
 FACE_ROW = 15
 ROI_OPS = ('pool', 'align')
 
@@ -83,15 +87,18 @@ class RoiRegions(HybridBlock):
         return tuple(regions)
 
 
-def _branch(name: str, hidden: int, features: int) -> nn.HybridSequential:
-    """Two conv-relu-pooling layers, the second pooling over all: (R, C, h, w) to (R, features)."""
+def _branch(name: str, hidden: int, features: int, side: int, grid: int) -> nn.HybridSequential:
+    """Two conv-relu-pooling layers: (R, C, side, side) to (R, features), read off a grid of `grid` x `grid`
+    places."""
+    half = side // 2
+    stride = half // grid
     branch = nn.HybridSequential(prefix=name + '_')
     with branch.name_scope():
         branch.add(
             nn.Conv2D(hidden, 3, padding=1, activation='relu', prefix='conv1_'),
             nn.MaxPool2D(2, 2, prefix='pool1_'),
-            nn.Conv2D(features, 3, padding=1, activation='relu', prefix='conv2_'),
-            nn.GlobalAvgPool2D(prefix='pool2_'),
+            nn.Conv2D(features // grid**2, 3, padding=1, activation='relu', prefix='conv2_'),
+            nn.AvgPool2D(half - stride * (grid - 1), stride, prefix='pool2_'),
             nn.Flatten(),
         )
     return branch
@@ -100,8 +107,9 @@ def _branch(name: str, hidden: int, features: int) -> nn.HybridSequential:
 class Recognition(HybridBlock):
     """The recognition module: regions of F_r to 128-D embeddings, as the teacher writes them.
 
-    With landmarks (Models A, B, C) the face gives 512 features and each landmark window, by a branch of its
-    own, 128; without (Model D) the face gives 1024. A fully-connected layer follows.
+    With landmarks (Models A, B, C) the face gives 512 features (32 at each of 4x4 places) and each landmark
+    window, by a branch of its own, 128 (32 at each of 2x2); without (Model D) the face gives 1024. A
+    fully-connected layer follows.
 
     Parameters
     ----------
@@ -128,15 +136,15 @@ class Recognition(HybridBlock):
         with self.name_scope():
             self.regions = RoiRegions(frame, size, roi_op, landmarks=landmark_hidden > 0, prefix='regions_')
             self.branches = nn.HybridSequential(prefix='')
-            if landmark_hidden:
-                self.branches.add(_branch('face', face_hidden, FACE_FEATURES))
-                for name in ('left_eye', 'right_eye', 'nose', 'mouth'):
-                    self.branches.add(_branch(name, landmark_hidden, LANDMARK_FEATURES))
-            else:
-                self.branches.add(_branch('face', face_hidden, FACE_FEATURES + 4 * LANDMARK_FEATURES))
+            face = FACE_FEATURES if landmark_hidden else FACE_FEATURES + 4 * LANDMARK_FEATURES
+            self.branches.add(_branch('face', face_hidden, face, FACE_POOL, FACE_GRID))
+            for name in ('left_eye', 'right_eye', 'nose', 'mouth') if landmark_hidden else ():
+                self.branches.add(
+                    _branch(name, landmark_hidden, LANDMARK_FEATURES, LANDMARK_POOL, LANDMARK_GRID)
+                )
             self.embedding = nn.Dense(EMBEDDING_DIM, prefix='embedding_')
 
     def hybrid_forward(self, F, features, faces):
         regions = self.regions(features, faces)
         vectors = [branch(region) for branch, region in zip(self.branches, regions)]
-        return self.embedding(F.concat(*vectors, dim=1))
+        return self.embedding(F.concat(*vectors, dim=1) * FEATURE_SCALE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
@@ -19,26 +20,37 @@ from uniface_mx.train.errors import TrainError
 
 # Deviations of the layers that give outputs, whose biases begin where an untaught output should lie.
 OUTPUTS = {'heads_': 0.01, 'recognition_embedding_': 0.001}
-# The features before the last layer follow no batch norm, and are all positive: at He's scale their square
-# length of several thousand would make any step of the last layer's weights a leap of the embeddings.
-FEATURES, FEATURE_SCALE = re.compile('recognition_.*_conv2_'), 0.1
+# Levels above the finest say little of a face before they are taught, and at full strength drown what the
+# finest says.
+COARSE_LATERAL, COARSE_SCALE = re.compile(r'topdown_lateral[1-9]\d*_'), 0.1
+DECONVOLUTION = re.compile(r'topdown_up\d+_deconv_')
 
 
 class StartWeights(mx.init.MSRAPrelu):
-    """He's deviation for what a ReLU follows, small weights for the outputs (`OUTPUTS`) and for the features
-    before them."""
+    """He's deviation for what a ReLU follows, small weights for the outputs (`OUTPUTS`), and a top-down
+    pathway that carries the finest level's faces to F_r: coarser levels join it small, and its
+    deconvolutions interpolate between cells."""
 
     def __init__(self):
         super().__init__(factor_type='in', slope=0)
 
     def _init_weight(self, name, arr):
         deviation = next((value for start, value in OUTPUTS.items() if name.startswith(start)), None)
-        if deviation is None:
-            super()._init_weight(name, arr)
-            if FEATURES.match(name):
-                arr[:] *= FEATURE_SCALE
-        else:
+        if deviation is not None:
             mx.nd.random.normal(0, deviation, out=arr)
+        elif DECONVOLUTION.match(name):
+            mixing = mx.nd.random.normal(0, math.sqrt(2 / arr.shape[0]), shape=arr.shape[:2] + (1, 1))
+            arr[:] = mixing * mx.nd.array(bilinear_taps(arr.shape[2]))
+        else:
+            super()._init_weight(name, arr)
+            if COARSE_LATERAL.match(name):
+                arr[:] *= COARSE_SCALE
+
+
+def bilinear_taps(side: int) -> np.ndarray:
+    """Kernel (side, side) of a deconvolution of stride side / 2 that interpolates between cells; side even."""
+    taps = 1 - np.abs((np.arange(side) + 0.5) / (side / 2) - 1)
+    return np.outer(taps, taps)
 
 
 def initialize(
