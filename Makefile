@@ -8,18 +8,23 @@ RUN := .venv/bin/python
 test: .venv/ready
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile tests
 
-demo: train-demo
+# The shipped model on real photos: marked pictures, and who is who.
+DEMO := runs/demo
+demo: .venv/ready
+	$(RUN) tools/demo.py photos --out $(DEMO)/photos
+	$(RUN) tools/detect.py $(DEMO)/photos --out $(DEMO)/faces --embeddings
+	$(RUN) tools/demo.py people --faces $(DEMO)/faces/faces.jsonl
 
 # The whole path on a few photos: label, train, export, find the faces by the export alone, compare.
-DEMO := runs/demo
+TRAIN := runs/train_demo
 train-demo: .venv/ready
-	$(RUN) tools/demo.py photos --out $(DEMO)/photos
-	$(RUN) tools/prepare_data.py make --source "folder:$(DEMO)/photos?complete=1" --out $(DEMO)/records \
-		--teacher "mtcnn_pypi?thresholds=[0.6,0.7,0.6]" dlib --cache $(DEMO)/teachers.cache --size 800
-	$(RUN) tools/train.py --config experiments/demo.yaml --out $(DEMO)/run --resume
-	$(RUN) tools/export.py --run $(DEMO)/run --out $(DEMO)/model --split
-	$(RUN) tools/detect.py --model $(DEMO)/model/uniface_a_lite $(DEMO)/photos --out $(DEMO)/faces --embeddings
-	$(RUN) tools/demo.py compare --records $(DEMO)/records $(DEMO)/records-negatives --faces $(DEMO)/faces/faces.jsonl
+	$(RUN) tools/demo.py photos --out $(TRAIN)/photos
+	$(RUN) tools/prepare_data.py make --source "folder:$(TRAIN)/photos?complete=1" --out $(TRAIN)/records \
+		--teacher "mtcnn_pypi?thresholds=[0.6,0.7,0.6]" dlib --cache $(TRAIN)/teachers.cache --size 800
+	$(RUN) tools/train.py --config experiments/demo.yaml --out $(TRAIN)/run --resume
+	$(RUN) tools/export.py --run $(TRAIN)/run --out $(TRAIN)/model --split
+	$(RUN) tools/detect.py --model $(TRAIN)/model/uniface_a_lite $(TRAIN)/photos --out $(TRAIN)/faces --embeddings
+	$(RUN) tools/demo.py compare --records $(TRAIN)/records $(TRAIN)/records-negatives --faces $(TRAIN)/faces/faces.jsonl
 
 # Learn 32 real photos by heart: make overfit RECORDS=DIR/net_7876
 overfit: .venv/ready

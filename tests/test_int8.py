@@ -173,7 +173,7 @@ def test_module_takes_it(exported):
     random = np.random.RandomState(0)
     points = [100, 110, 160, 110, 130, 150, 105, 180, 155, 180]
     inputs = {
-        'features': random.uniform(0, 2, (2, 16, 144, 144)).astype(np.float32),
+        'features': random.uniform(0, 2, (2, 32, 144, 144)).astype(np.float32),
         'faces': np.array([[number, 60, 60, 200, 220, *points] for number in range(2)], np.float32),
     }
     module = mx.mod.Module(symbol, data_names=list(inputs), label_names=None)

@@ -33,7 +33,7 @@ def test_names():
 def test_shapes(graphs, name):
     whole, trunk, faces = (graphs[name][part] for part in ('', 'trunk', 'faces'))
     assert whole.symbol.infer_shape(data=(4, 3, 300, 300))[1] == [(4, 16, 15), (4, 16, 128)]
-    channels = {'c': 1024 if 'lite' not in name else 256}.get(name[8], 64 if 'lite' not in name else 16)
+    channels = {'c': 1024 if 'lite' not in name else 256}.get(name[8], 64 if 'lite' not in name else 32)
     side = 9 if name[8] == 'c' else 144
     assert trunk.symbol.infer_shape(data=(4, 3, 300, 300))[1] == [(4, 16, 15), (4, channels, side, side)]
     assert faces.symbol.infer_shape(features=(4, channels, side, side), faces=(7, 15))[1] == [(7, 128)]

@@ -47,6 +47,12 @@ def test_decay_is_for_weights_alone_and_the_trunk_has_its_own_rate():
     }
 
 
+def test_the_last_layer_learns_slowly():
+    net = nn.Dense(1, in_units=2, prefix='recognition_embedding_')
+    net.initialize()
+    assert [one[1:] for one in choose(net.collect_params(), 0.5)] == [(0.1, 0.5), (1.0, 0.0)]
+
+
 def test_frozen_patterns_take_parameters_out():
     net = small_net()
     chosen = [one.parameter.name for one in choose(net.collect_params(), 0, frozen=['net_trunk_*'])]

@@ -10,9 +10,6 @@ FACE_POOL, LANDMARK_POOL = 48, 14
 EMBEDDING_DIM = 128
 FACE_FEATURES, LANDMARK_FEATURES = 512, 128
 FACE_GRID, LANDMARK_GRID = 4, 2
-# The features are positive and a thousand: as they are, any step of the last layer's weights, Adam's or
-# that of SGD at 0.1, would be a leap of the embeddings.
-FEATURE_SCALE = 0.1
 FACE_ROW = 15
 ROI_OPS = ('pool', 'align')
 
@@ -147,4 +144,4 @@ class Recognition(HybridBlock):
     def hybrid_forward(self, F, features, faces):
         regions = self.regions(features, faces)
         vectors = [branch(region) for branch, region in zip(self.branches, regions)]
-        return self.embedding(F.concat(*vectors, dim=1) * FEATURE_SCALE)
+        return self.embedding(F.concat(*vectors, dim=1))

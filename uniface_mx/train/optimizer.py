@@ -13,6 +13,9 @@ from uniface_mx.registry import suggestion
 from uniface_mx.train.errors import TrainError
 
 TRUNK = '*trunk_*'
+# The last layer's inputs are a thousand, and all positive: at the full rate any step of its weights would move
+# an embedding further than two people differ.
+EMBEDDING, EMBEDDING_RATE = 'recognition_embedding_weight', 0.1
 
 
 class Learned(NamedTuple):
@@ -28,7 +31,7 @@ def choose(
 ) -> List[Learned]:
     """What learns, and how; everything else is given `grad_req='null'`.
 
-    Decay is for weights alone: biases, and scale and shift of batch norms, are spared.
+    The last layer's weights have a tenth of the rate. Decay is for weights alone: biases, and scale and shift of batch norms, are spared.
 
     Parameters
     ----------
@@ -51,6 +54,7 @@ def choose(
                 'optimizer.frozen: {!r} fits no parameter{}'.format(pattern, suggestion(pattern, parameters))
             )
     chosen = []
+    rates = {TRUNK: trunk_rate, EMBEDDING: EMBEDDING_RATE}
     for name, parameter in parameters.items():
         if isinstance(parameter, Constant) or parameter.grad_req == 'null':
             continue
@@ -60,7 +64,7 @@ def choose(
         chosen.append(
             Learned(
                 parameter,
-                trunk_rate if fnmatch(name, TRUNK) else 1.0,
+                next((rate for pattern, rate in rates.items() if fnmatch(name, pattern)), 1.0),
                 weight_decay if name.endswith('_weight') else 0.0,
             )
         )

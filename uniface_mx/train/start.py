@@ -19,7 +19,7 @@ from uniface_mx.models.weights import load_weights
 from uniface_mx.train.errors import TrainError
 
 # Deviations of the layers that give outputs, whose biases begin where an untaught output should lie.
-OUTPUTS = {'heads_': 0.01, 'recognition_embedding_': 0.001}
+OUTPUTS = {'heads_': 0.01, 'recognition_embedding_': 0.0001}
 # Levels above the finest say little of a face before they are taught, and at full strength drown what the
 # finest says.
 COARSE_LATERAL, COARSE_SCALE = re.compile(r'topdown_lateral[1-9]\d*_'), 0.1
