@@ -83,7 +83,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         metavar='FILE',
         help='evaluations (%(default)s)',
     )
-    parser.add_argument('--iterations', type=int, default=3600, help='of each run (%(default)s)')
+    parser.add_argument('--iterations', type=int, default=4000, help='of each run (%(default)s)')
     parser.add_argument('--workers', type=int, default=2, help='processes that train together (%(default)s)')
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='for all runs alike')
     return run_series(parser.parse_args(argv))

@@ -21,7 +21,7 @@ def arguments(tmp_path):
         results=str(tmp_path / 'results'),
         report=str(tmp_path / 'RESULTS.md'),
         settings='all.yaml',
-        iterations=3600,
+        iterations=4000,
         workers=2,
         set=[],
     )

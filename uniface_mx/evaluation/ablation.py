@@ -54,8 +54,8 @@ def ablation(subjects: Sequence[Subject]) -> List[str]:
     ]
     rows: List[Sequence[Any]] = []
     for letter, published in paper.MODELS.items():
-        # A folder with a speed alone is a model that was timed, and not a run.
-        runs = [one for one in subjects if one.letter == letter and set(one.results) - {'speed'}]
+        # A folder with speed or memory alone is a model that was measured, and not a run.
+        runs = [one for one in subjects if one.letter == letter and set(one.results) - {'speed', 'memory'}]
         for subject in runs or [Subject('', {}, letter)]:
             cost = metrics(subject, 'cost')
             rows.append(
