@@ -114,15 +114,15 @@ def test_deployment(folder):
     ).is_file()
 
 
-def test_readme(folder):
-    if not (folder / 'model').exists():
-        run(folder, *blocks('docs/deployment.md', '## Export')[0])
+def test_readme(folder, real_data, tmp_path):
+    """By the model that ships, on two photos of one person."""
+    (tmp_path / 'bin').symlink_to(folder / 'bin')
+    for name, photo in (('photo.jpg', 'obama.jpg'), ('second.jpg', 'obama2.jpg')):
+        shutil.copyfile(str(real_data / 'photos' / photo), str(tmp_path / name))
     commands, example = (
-        run(folder, language, code.replace('runs/demo/model/uniface_a_lite', 'model/lite'))
-        for language, code in blocks('README.md', '## Use it on your photos')
+        run(tmp_path, language, code) for language, code in blocks('README.md', '## Use it on your photos')
     )
     assert 'photo.jpg: ' in commands and 'same person' in commands and 'second.jpg: Ann' in commands
-    assert (folder / 'faces' / 'second.jpg').is_file() and (
-        folder / 'faces' / 'crops' / 'second-0.jpg'
-    ).is_file()
+    assert (tmp_path / 'faces' / 'second.jpg').is_file()
+    assert (tmp_path / 'faces' / 'crops' / 'second-0.jpg').is_file()
     assert '(128,)' in example

@@ -27,7 +27,10 @@ def run(tmp_path_factory):
             'mean_embedding': MEAN,
             'teachers': {},
             'records': {},
-            'config': {'model': dict(SMALL, name='uniface_a_lite', max_faces=None)},
+            'config': {
+                'model': dict(SMALL, name='uniface_a_lite', max_faces=None),
+                'data': {'root': '/my/records', 'workers': 1},
+            },
             'best': {'iteration': 10, 'value': 1.0},
         }
         checkpoints.save(
@@ -42,6 +45,7 @@ def test_weights_and_origin_of_a_run(run, which, iteration):
     model = load_run(folder, which, max_faces=3)
     assert model.name == 'uniface_a_lite' and model.net.max_faces == 3
     assert model.details['training']['iteration'] == iteration
+    assert model.details['training']['config']['data'] == {'workers': 1}
     np.testing.assert_allclose(model.mean, MEAN, atol=1e-7)
     for name, array in named_arrays(model.net).items():
         np.testing.assert_array_equal(array.asnumpy(), arrays[iteration][name])

@@ -55,11 +55,16 @@ def load_run(run, which: str = 'best', **overrides) -> TrainedModel:
     net = get_model(state['model'], **given)
     load_weights(net, checkpoints.path(checkpoint.iteration) / WEIGHTS)
     mean = np.array(state['mean_embedding'], np.float32) if state['mean_embedding'] else None
+    # Where the records lay on the machine that trained says nothing to those who get the model.
+    config = {
+        section: {key: value for key, value in values.items() if (section, key) != ('data', 'root')}
+        for section, values in state['config'].items()
+    }
     details = {
         'model': {'name': state['model'], 'overrides': given},
         'training': {
             'iteration': checkpoint.iteration,
-            'config': state['config'],
+            'config': config,
             'teachers': state['teachers'],
             'records': state['records'],
         },

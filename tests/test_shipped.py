@@ -1,0 +1,67 @@
+"""The weights that ship: where faces are, where none are, and who is who."""
+
+import itertools
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from uniface_mx import get_model
+from uniface_mx.manifest import find_model, read_manifest
+from uniface_mx.predictor import Predictor
+
+NAME = 'uniface_a_lite'
+
+
+@pytest.fixture(scope='module')
+def predictor():
+    return Predictor.load(NAME)
+
+
+def test_the_files():
+    prefix = find_model(NAME)
+    manifest = read_manifest(prefix)
+    weights = prefix.with_name(prefix.name + '-0000.params')
+    assert weights.name in manifest['files'] and weights.stat().st_size <= 16e6
+    assert 0 < manifest['thresholds']['verification'] < 1
+    assert manifest['licence'] and manifest['training']['teachers']
+
+
+def test_stock_mxnet_loads_it():
+    prefix = str(find_model(NAME))
+    symbol, arguments, statistics = mx.model.load_checkpoint(prefix, 0)
+    module = mx.mod.Module(symbol, data_names=['data'], label_names=None)
+    module.bind(data_shapes=[('data', (1, 3, 300, 300))], for_training=False)
+    module.set_params(arguments, statistics)
+    data = mx.nd.random.uniform(0, 255, (1, 3, 300, 300))
+    module.forward(mx.io.DataBatch([data]), is_train=False)
+    block = mx.gluon.SymbolBlock.imports(prefix + '-symbol.json', ['data'], prefix + '-0000.params')
+    for ours, theirs in zip(module.get_outputs(), block(data)):
+        assert np.allclose(ours.asnumpy(), theirs.asnumpy(), atol=1e-4)
+
+
+def test_by_name():
+    """Training goes on from raw weights: the exported ones with their mean embedding put back."""
+    net = get_model(NAME, pretrained=True)
+    detections, embeddings = net(mx.nd.random.uniform(0, 255, (1, 3, 300, 300)))
+    assert detections.shape == (1, 16, 15) and embeddings.shape == (1, 16, 128)
+
+
+def test_six_people(predictor, real_data):
+    faces = predictor(str(real_data / 'photos' / 't1.jpg'))
+    assert len(faces) == 6
+
+
+def test_dogs_are_no_people(predictor, real_data):
+    assert predictor(str(real_data / 'photos' / 'dogs.jpg')) == []
+
+
+def test_who_is_who(predictor, real_data):
+    """Two photos of one person are nearer than any of two people."""
+    embeddings = {
+        name: predictor(str(real_data / 'photos' / (name + '.jpg')))[0].embedding
+        for name in ('obama', 'obama2', 'biden')
+    }
+    similar = {pair: float(embeddings[pair[0]] @ embeddings[pair[1]]) for pair in itertools.combinations(embeddings, 2)}
+    assert max(similar, key=similar.get) == ('obama', 'obama2')
+    assert similar['obama', 'obama2'] >= predictor.verification_threshold
