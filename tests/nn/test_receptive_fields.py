@@ -10,7 +10,7 @@ from uniface_mx.nn.anchors import REDUCTION, STEM_LAYERS, map_frame, receptive_c
 # Larger than the network's own input, so that the field of a cell of the third level ends before the border;
 # and such that a cell of each level lies in the middle: with an image goes its mirror image, where max-pools
 # choose the other way.
-SIDE, IMAGES = 723, 2
+SIDE, IMAGES = 723, 4
 
 
 @pytest.fixture(scope='module')
