@@ -138,3 +138,10 @@ def test_read_losses(tmp_path):
     assert y.tolist() == [0.5, 2.5, 4.5, 6.5, 13.5]
     path.write_text('')
     assert [len(part) for part in read_losses(path)] == [0, 0]
+
+
+def test_losses_without_their_weight(tmp_path):
+    (tmp_path / 'metrics.jsonl').write_text('{"kind": "train", "iteration": 10, "mimic": 0.6}\n')
+    assert read_losses(tmp_path / 'metrics.jsonl')[1].tolist() == [0.6]
+    (tmp_path / 'config.yaml').write_text('losses: {mimic: 2.0}\n')
+    assert read_losses(tmp_path / 'metrics.jsonl')[1].tolist() == [0.3]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
+import yaml
 
 from . import paper
 from .figures import draw
@@ -267,16 +268,25 @@ def last_iteration(path: Path) -> int:
     return max(int(row['iteration']) for row in read_rows(path))
 
 
+def mimic_weight(folder: Path) -> float:
+    """The weight of Eq. (3) in a run's ``config.yaml``; the paper's 1 where there is none."""
+    path = folder / 'config.yaml'
+    if not path.is_file():
+        return 1.0
+    return float(get(yaml.safe_load(path.read_text(encoding='utf-8')), 'losses', 'mimic') or 1.0)
+
+
 def read_losses(path: Path, points: int = 200) -> Tuple[np.ndarray, np.ndarray]:
     """Iterations and mimic losses of a run's ``metrics.jsonl``, averaged over at most ``points`` stretches.
 
-    Rows without a mimic loss are passed over; of an iteration that stands there twice the later row counts.
+    They are written as they enter Eq. (2): where the run's ``config.yaml`` lies beside them, its weight is taken
+    out. Rows without a mimic loss are passed over; of an iteration that stands there twice the later row counts.
     """
     values = {
         int(row['iteration']): float(row['mimic']) for row in read_rows(path) if row.get('mimic') is not None
     }
     iterations = np.array(sorted(values), float)
-    ordered = np.array([values[int(iteration)] for iteration in iterations], float)
+    ordered = np.array([values[int(iteration)] for iteration in iterations], float) / mimic_weight(path.parent)
     if not len(iterations):
         return iterations, ordered
     stretches = np.array_split(np.arange(len(iterations)), min(points, len(iterations)))
