@@ -9,11 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from uniface_mx.paths import data_root
 
 # Lets tests import what lies beside this file.
 sys.path.append(str(Path(__file__).resolve().parent))
+
+# No test is timed: a busy machine proves nothing.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

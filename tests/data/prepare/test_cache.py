@@ -42,7 +42,7 @@ def test_several_processes_write_at_once(tmp_path):
         'for i in range(100): cache.add([(bytes([int(sys.argv[2]), i]), b"q", b"a")])'
     )
     workers = [subprocess.Popen([sys.executable, '-c', code, str(path), str(i)]) for i in range(3)]
-    assert [worker.wait(60) for worker in workers] == [0, 0, 0]
+    assert [worker.wait(300) for worker in workers] == [0, 0, 0]
     assert len(Cache(path)) == 300
 
 
