@@ -31,7 +31,8 @@ def choose(
 ) -> List[Learned]:
     """What learns, and how; everything else is given `grad_req='null'`.
 
-    The last layer's weights have a tenth of the rate. Decay is for weights alone: biases, and scale and shift of batch norms, are spared.
+    The last layer's weights have a tenth of the rate. Decay is for weights alone: biases, and scale and shift
+    of batch norms, are spared.
 
     Parameters
     ----------
