@@ -6,13 +6,14 @@ from uniface_mx.evaluation import ablation
 from uniface_mx.evaluation.ablation import read_losses
 
 
-def run(root, name, letter, folds, seed=0, iterations=12500, records=('faces-train', 'points')):
+def run(root, name, letter, folds, seed=0, iterations=12500, records=('faces-train', 'points'), **told):
     """What an evaluated run leaves: a manifest's words on its training, and LFW's folds."""
     training = {
         'iteration': iterations - 500,
         'iterations': iterations,
         'seed': seed,
         'records': {record: {'faces': 10, 'sha256': 'x'} for record in records},
+        **told,
     }
     about = {'model': {'name': 'uniface_{}_lite'.format(letter)}, 'training': training}
     add(root, name, 'lfw', lfw(sum(folds) / len(folds), folds), **about)
@@ -70,6 +71,32 @@ def test_a_longer_training_is_not_compared(tmp_path):
     assert 'first_training' not in differences and len(cells(differences, '| ')) == 2 + 6 + 2
 
 
+def test_the_contrast_is_compared_by_itself(tmp_path):
+    root = tmp_path / 'results'
+    run(root, 'ablation_lite_a_0', 'a', (0.90, 0.94, 0.92), contrast=0.3)
+    run(root, 'ablation_lite_a_mimic_0', 'a', (0.80, 0.83, 0.82), contrast=0.0)
+    run(root, 'ablation_lite_a_1', 'a', (0.91, 0.93, 0.91), seed=1, contrast=0.3)
+    run(root, 'ablation_lite_d_0', 'd', (0.80, 0.82, 0.80), contrast=0.3)
+    text = page(tmp_path)
+    folds, contrast = text.split('What the contrast beside Eq. (3) is worth:')
+    # Differences of 10, 11 and 10 points.
+    assert cells(contrast.split('## ')[0], '| ablation') == [
+        [
+            'ablation_lite_a_0 (contrast 0.3)',
+            'ablation_lite_a_mimic_0 (contrast 0)',
+            '+10.33',
+            '0.58',
+            '17.9',
+            '31.00',
+            '0.001',
+            'the first',
+        ]
+    ]
+    # Nor does it count among A's seeds.
+    assert cells(folds, '| A (ablation_lite_a_0, ablation_lite_a_1) | D')
+    assert [row[-3] for row in cells(folds, '| A (full)')] == ['0.3', '0.3', '0']
+
+
 def test_seeds_stand_side_by_side(tmp_path):
     series(tmp_path / 'results')
     text = page(tmp_path)
@@ -97,7 +124,7 @@ def test_the_training_of_each_row(tmp_path):
         json.dumps({'kind': 'train', 'iteration': 12500, 'mimic': 0.2, 'faces': 312345}) + '\n'
     )
     row = cells(page(tmp_path), '| D (no landmark attention)')[0]
-    assert row[-4:] == ['12,000 of 12,500', '1', '312,345', 'faces-train (10 faces), points (10 faces)']
+    assert row[-5:] == ['12,000 of 12,500', '1', '', '312,345', 'faces-train (10 faces), points (10 faces)']
 
 
 def losses(path, last, slope):

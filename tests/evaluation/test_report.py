@@ -13,7 +13,7 @@ def test_nothing_was_run(tmp_path):
     assert cells(text, '| UniFace, Model A') == [
         ['UniFace, Model A (paper)', 'No', '1', '98.98 ± 0.389', '', '', '', '', '', '1M images']
     ]
-    assert cells(text, '| D (no landmark attention)')[0][1:] == ['', '95.65 ± 0.85'] + [''] * 14
+    assert cells(text, '| D (no landmark attention)')[0][1:] == ['', '95.65 ± 0.85'] + [''] * 15
     assert not (tmp_path / 'figures').exists()
 
 
@@ -92,6 +92,7 @@ def test_what_was_run_stands_in_its_cell(tmp_path):
         '',
         '',
         '',
+        '',
         'celeba_samples, utkface',
     ]
     assert cells(text, '| lite_a | 1234') == [
@@ -165,7 +166,7 @@ def test_fddb_and_speed_and_losses(tmp_path):
     assert cells(text, '| 10 |') == [['10', '0.5000', '0.5010', '0.4000', '0.4020']]
     assert 'Largest difference from 10 to 50: 0.0010 discrete, 0.0020 continuous.' in text
     assert cells(text, '| A (full)')[0][12] == '20.0'
-    assert cells(text, '| A (full)')[0][15] == '4,000'
+    assert cells(text, '| A (full)')[0][16] == '4,000'
     assert cells(text, '| uniface_a | 4')[0] == ['uniface_a', '4', '1.0000', '0.2500']
     assert sorted(path.name for path in (tmp_path / 'figures').iterdir()) == [
         'fig4_fddb.png',

@@ -34,13 +34,15 @@ def resolved(arguments, config, seed=0):
 def test_configurations_differ_in_the_model_alone(arguments):
     first = resolved(arguments, 'lite_a')
     names = {'lite_' + letter for letter in 'abcd'}
-    assert {config for config, _ in ablation.RUNS} == names
+    assert {config for config, _ in ablation.RUNS} == names | {'lite_a_mimic'}
     for config in names:
         other = resolved(arguments, config)
         assert other.model.overrides() == {}
         assert other.model.name == 'uniface_{}_lite'.format(config[-1])
         assert replace(other, model=first.model) == first
     assert resolved(arguments, 'lite_a', 1).training == replace(first.training, seed=1)
+    mimic = resolved(arguments, 'lite_a_mimic')
+    assert mimic == replace(first, losses=replace(first.losses, contrast=0))
 
 
 def test_the_first_hundred_batches_show_the_same_records(arguments, records):

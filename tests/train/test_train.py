@@ -75,6 +75,7 @@ def test_a_run_leaves_what_it_was_and_what_it_did(configuration, tmp_path, capsy
     state = json.loads((run / 'checkpoints' / '00000004' / 'state.json').read_text())['state']
     assert state['teachers'] == TEACHERS and len(state['mean_embedding']) == 128
     shown = capsys.readouterr().err
+    assert 'training on 15 photos with 25 faces, 25 of them with an embedding' in shown
     assert (
         'cls' in shown
         and 'rate 0.005' in shown

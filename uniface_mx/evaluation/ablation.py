@@ -41,6 +41,10 @@ MEASURES = (
     ),
 )
 
+# Heads of `compared`'s rows.
+COMPARED = ('first', 'second', 'mean difference', 'standard deviation', 'mean over it', 't', 'p')
+COMPARED += ('better by more than two',)
+
 
 def ablation(subjects: Sequence[Subject]) -> List[str]:
     """The four models side by side, seeds side by side, and the differences fold by fold."""
@@ -73,6 +77,7 @@ def ablation(subjects: Sequence[Subject]) -> List[str]:
                     number(one_face_speed(subject), '{:.1f}'),
                     iterations(subject),
                     number(trained(subject).get('seed'), '{}'),
+                    number(trained(subject).get('contrast'), '{:g}'),
                     number(subject.views, '{:,}'),
                     training(subject),
                 )
@@ -90,12 +95,13 @@ def ablation(subjects: Sequence[Subject]) -> List[str]:
             'images a second, one face',
             'iterations',
             'seed',
+            'contrast',
             'face views',
             'trained on',
         ),
         rows,
     )
-    return lines + seeds(subjects) + differences(subjects)
+    return lines + seeds(subjects) + differences(subjects) + contrasts(subjects)
 
 
 def iterations(subject: Subject) -> Optional[str]:
@@ -108,9 +114,11 @@ def iterations(subject: Subject) -> Optional[str]:
 
 
 def conditions(subject: Subject) -> Tuple:
-    """What must be equal for two runs to be compared: how long they were trained, and on what."""
+    """What must be equal for two models to be compared: how long they were trained, on what, and with how much
+    of the contrast, which stands last.
+    """
     told = trained(subject)
-    return told.get('iterations'), tuple(sorted(told.get('records') or ()))
+    return told.get('iterations'), tuple(sorted(told.get('records') or ())), told.get('contrast')
 
 
 def equal_runs(subjects: Sequence[Subject]) -> List[Dict[str, List[Subject]]]:
@@ -161,19 +169,7 @@ def differences(subjects: Sequence[Subject]) -> List[str]:
         for letter, runs in group.items():
             pairs += itertools.combinations([(run.name, [run]) for run in runs], 2)
         rows = [compared(*pair) for pair in pairs]
-        lines += table(
-            (
-                'first',
-                'second',
-                'mean difference',
-                'standard deviation',
-                'mean over it',
-                't',
-                'p',
-                'better by more than two',
-            ),
-            rows,
-        )
+        lines += table(COMPARED, rows)
         if len(group) == len(paper.MODELS):
             order = sorted(group, key=lambda letter: -mean_folds(group[letter]).mean())
             lines += [
@@ -190,6 +186,24 @@ def differences(subjects: Sequence[Subject]) -> List[str]:
         "difference is above two standard deviations of the folds' differences.",
         '',
     ] + lines
+
+
+def contrasts(subjects: Sequence[Subject]) -> List[str]:
+    """Runs of one model that differ in the weight of the contrast alone, compared fold by fold."""
+    groups: Dict[Tuple, List[Tuple]] = {}
+    for subject in subjects:
+        if subject.letter and metrics(subject, 'lfw'):
+            *equal, weight = conditions(subject)
+            alike = (subject.letter, trained(subject).get('seed'), *equal)
+            side = '{} (contrast {:g})'.format(subject.name, weight or 0), [subject]
+            groups.setdefault(alike, []).append((weight, side))
+    rows = [
+        compared(first, second)
+        for group in groups.values()
+        for (a, first), (b, second) in itertools.combinations(group, 2)
+        if a != b
+    ]
+    return ['What the contrast beside Eq. (3) is worth:', ''] + table(COMPARED, rows) if rows else []
 
 
 def mean_folds(runs: Sequence[Subject]) -> np.ndarray:

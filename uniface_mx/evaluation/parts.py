@@ -97,9 +97,10 @@ def told_training(manifest: Dict[str, Any]) -> Any:
     training = manifest.get('training')
     if not isinstance(training, dict) or 'config' not in training:
         return training
-    config = training['config'].get('training', {})
+    config, losses = (training['config'].get(section, {}) for section in ('training', 'losses'))
     told = {key: value for key, value in training.items() if key != 'config'}
-    return dict(told, iterations=config.get('iterations'), seed=config.get('seed'))
+    settings = dict(iterations=config.get('iterations'), seed=config.get('seed'))
+    return dict(told, **settings, contrast=losses.get('contrast'))
 
 
 def manifest_of(arguments: argparse.Namespace) -> Dict[str, Any]:

@@ -326,7 +326,16 @@ def _flat(values: Dict[str, Any], prefix: str = '') -> Dict[str, Any]:
 
 
 def _describe(run: Path, config: Config, facts: Dict[str, Any], position: int) -> None:
-    """Write `config.yaml`, and add this sitting to `run.json`."""
+    """Write `config.yaml`, add this sitting to `run.json`, and say how much there is to learn from."""
+    totals = {
+        key: sum(one[key] for one in facts['records'].values()) for key in ('records', 'faces', 'embeddings')
+    }
+    print(
+        'training on {records:,} photos with {faces:,} faces, {embeddings:,} of them with an embedding'.format(
+            **totals
+        ),
+        file=sys.stderr,
+    )
     run.mkdir(parents=True, exist_ok=True)
     (run / 'config.yaml').write_text(to_yaml(config), encoding='utf-8')
     path = run / 'run.json'
