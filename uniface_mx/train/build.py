@@ -101,7 +101,9 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
     )
     facts = _facts(config, canvases)
     if checkpoint:
-        _compare(checkpoint, facts, canvases)
+        changed = _compare(checkpoint, facts, canvases)
+        if changed and group.rank == 0:
+            print('going on with other settings: ' + '; '.join(changed), file=sys.stderr)
     rules = Rules(
         Terms(*(getattr(config.losses, term) for term in Terms._fields)),
         **{name: getattr(config.losses, name) for name in RULES},
@@ -295,8 +297,8 @@ def _facts(config: Config, canvases: Canvases) -> Dict[str, Any]:
     }
 
 
-def _compare(checkpoint: Checkpoint, facts: Dict[str, Any], canvases: Canvases) -> None:
-    """Refuse to go on with another model or teacher, and tell what else has changed."""
+def _compare(checkpoint: Checkpoint, facts: Dict[str, Any], canvases: Canvases) -> List[str]:
+    """Refuse to go on with another model or teacher; what else has changed, as ``KEY: OLD -> NEW``."""
     state = checkpoint.state
     if state['model'] != facts['model']:
         raise TrainError(
@@ -306,16 +308,14 @@ def _compare(checkpoint: Checkpoint, facts: Dict[str, Any], canvases: Canvases) 
         )
     for reader in canvases.readers:
         require_teachers(reader.meta, state['teachers'] or facts['teachers'], reader.name)
-    old, new = (_flat({'config': one['config'], 'records': one['records']}) for one in (state, facts))
-    changed = sorted(key for key in set(old) | set(new) if old.get(key) != new.get(key))
-    if changed:
-        print(
-            'going on with other settings: '
-            + '; '.join('{}: {} -> {}'.format(key, old.get(key), new.get(key)) for key in changed),
-            file=sys.stderr,
-        )
     # The embeddings' origin must not move under a network that has learned it.
     facts['mean_embedding'] = state['mean_embedding'] or facts['mean_embedding']
+    old, new = (_flat({'config': one['config'], 'records': one['records']}) for one in (state, facts))
+    return [
+        '{}: {} -> {}'.format(key, old.get(key), new.get(key))
+        for key in sorted(set(old) | set(new))
+        if old.get(key) != new.get(key)
+    ]
 
 
 def _flat(values: Dict[str, Any], prefix: str = '') -> Dict[str, Any]:
