@@ -51,10 +51,11 @@ def test_the_first_hundred_batches_show_the_same_records(arguments, records):
     def batches(config, seed=0):
         wanted = resolved(arguments, config, seed)
         canvases = open_canvases(shares, str(records), wanted.augmentation, wanted.training.seed, 64)
-        return [canvases.canvas(number)[2] for number in range(100 * wanted.training.batch_size)]
+        numbers = range(100 * wanted.training.batch_size)
+        return [[photo.where for photo in canvases.photos(number)[1]] for number in numbers]
 
     expected = batches('lite_a')
-    assert len(expected) == 800 and all(expected)
+    assert len(expected) == 1600 and all(expected)
     for letter in 'bcd':
         assert batches('lite_' + letter) == expected
     assert batches('lite_a', 1) != expected

@@ -167,18 +167,12 @@ class Canvases:
         file, record = order.at(position)
         return self.readers[file].photo(record)
 
-    def canvas(self, index: int) -> Tuple[np.ndarray, np.ndarray, List[str], List[str]]:
-        """Canvas number `index`.
-
-        Returns
-        -------
-        (S, S, 3) uint8, (G, 146) float32, names of its records, messages of damaged records
-        """
+    def photos(self, index: int) -> Tuple[str, List[Photo], List[str]]:
+        """What canvas number `index` is made of: its kind, its photos, and messages of damaged records."""
         choice, before = self._schedule.at(index)
         kind, cells = self._kinds[choice]
         order = self._tiles if kind == MOSAIC else self._photos
         first = int((before * self._cells)[self._mosaic == (kind == MOSAIC)].sum())
-        rng = np.random.default_rng((self.seed or 0, 4, index))
         bad: List[str] = []
         photos = []
         for position in range(first, first + cells):
@@ -188,6 +182,17 @@ class Canvases:
                 if not self.skip_bad:
                     raise
                 bad.append(str(error))
+        return kind, photos, bad
+
+    def canvas(self, index: int) -> Tuple[np.ndarray, np.ndarray, List[str], List[str]]:
+        """Canvas number `index`.
+
+        Returns
+        -------
+        (S, S, 3) uint8, (G, 146) float32, names of its records, messages of damaged records
+        """
+        kind, photos, bad = self.photos(index)
+        rng = np.random.default_rng((self.seed or 0, 4, index))
         behind = self._backgrounds and (lambda: self._photo(self._backgrounds, index))
         tiles = plan(kind, photos, self.settings, self.size, rng) if photos else []
         image, objects = draw(
