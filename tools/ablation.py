@@ -30,6 +30,8 @@ def settings(arguments: argparse.Namespace, seed: int) -> List[str]:
     values = [
         'data.root={}'.format(arguments.records),
         'training.iterations={}'.format(arguments.iterations),
+        # Half of lite_a's, so that as many views make twice the steps.
+        'training.batch_size=8',
         'training.seed={}'.format(seed),
     ]
     return values + (['training.kvstore=dist_sync'] if arguments.workers > 1 else []) + arguments.set
@@ -85,7 +87,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         metavar='FILE',
         help='evaluations (%(default)s)',
     )
-    parser.add_argument('--iterations', type=int, default=4000, help='of each run (%(default)s)')
+    parser.add_argument('--iterations', type=int, default=2000, help='of each run (%(default)s)')
     parser.add_argument('--workers', type=int, default=2, help='processes that train together (%(default)s)')
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='for all runs alike')
     return run_series(parser.parse_args(argv))
