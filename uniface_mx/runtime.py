@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 import re
 import sys
 from importlib import metadata
@@ -30,6 +31,24 @@ CUDA_11_LIBRARIES = {
     "libcudnn.so.8": "nvidia-cudnn-cu11==8.9.6.50",
 }
 DRIVER_LIBRARY = "libcuda.so.1"
+
+# Whether somebody chose the number of threads before this package did.
+THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ
+SIBLINGS = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+QUOTA = "sys/fs/cgroup/cpu.max"
+
+
+def cores(root: Path = Path("/")) -> int:
+    """Physical cores that this process may use, a container's quota considered; `root` is the file system's."""
+    def read(path: str) -> str:
+        try:
+            return (root / path).read_text().strip()
+        except OSError:
+            return ""
+
+    found = len({read(SIBLINGS.format(number)) or number for number in os.sched_getaffinity(0)})
+    quota, _, period = read(QUOTA).partition(" ")
+    return max(1, min(found, int(quota) // int(period)) if quota.isdigit() else found)
 
 
 def mxnet_distributions() -> List[str]:

@@ -18,6 +18,8 @@ import sys
 import time
 from typing import List, Optional, Sequence
 
+from uniface_mx.runtime import THREADS_CHOSEN, cores
+
 # What a scheduler or a server does is what importing MXNet does under such a role.
 SERVE = [sys.executable, '-c', 'import uniface_mx, mxnet']
 GRACE = 10.0
@@ -51,7 +53,8 @@ def launch(command: Sequence[str], workers: int, servers: int = 1) -> int:
         DMLC_NODE_HOST='127.0.0.1',
     )
     # Each worker's threads on cores of its own.
-    common.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) // workers)))
+    if not THREADS_CHOSEN:
+        common['OMP_NUM_THREADS'] = str(max(1, cores() // workers))
 
     def start(role: str, what: Sequence[str]) -> subprocess.Popen:
         # A group of its own, so that a Ctrl-C reaches the workers once, from here, and the servers not at
