@@ -8,6 +8,7 @@ from uniface_mx.predictor import Predictor
 MANIFEST = {
     'name': 'rectangles',
     'input': {'size': 300},
+    'max_faces': 16,
     'thresholds': {'score': 0.5, 'graph_iou': 0.45, 'verification': 0.8},
     'files': {'rectangles-0000.params': 'f' * 64},
 }

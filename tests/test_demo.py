@@ -107,7 +107,13 @@ def test_who_is_who():
               'none.jpg': photo()}
     assert format_people(photos, 0.4).splitlines() == [
         '| | a | b |', '| --- | --- | --- |', '| a |  | 0.00 |', '| b | 0.00 |  |',
-        '3 faces; the same person, from a similarity of 0.40 on:', 'a and b 2 (1.00)']
+        '3 faces, numbered from the largest down; one person, from a similarity of 0.40 on:', 'a and b 2 (1.00)']
     photos['b.jpg']['faces'].reverse()
     assert '| a |  | **1.00** |' in format_people(photos, 0.4)
+    # Nobody is twice in a photo.
+    photos['b.jpg'] = photo(found(0, 0, direction=2), found(0, 0, direction=2))
+    assert len([line for line in format_people(photos, 0.4).splitlines() if line.startswith('a and b')]) == 1
+    photos['b.jpg']['faces'][0].pop('embedding')
+    with pytest.raises(UnifaceError, match='--embeddings'):
+        format_people(photos, 0.4)
     assert format_people({}, 0.4).splitlines()[-1].startswith('0 faces')

@@ -181,7 +181,7 @@ def test_damaged_or_no_image(name, tmp_path):
 def test_missing_and_folder(tmp_path):
     with pytest.raises(ImageError, match='nothing.jpg: no such file'):
         read_image(tmp_path / 'nothing.jpg')
-    with pytest.raises(ImageError, match='cannot be read'):
+    with pytest.raises(ImageError, match='no photo in this folder'):
         read_image(tmp_path)
 
 

@@ -213,5 +213,5 @@ def test_damaged_and_left_out(exported, exported_model, tmp_path):
     damaged.write_bytes(damaged.read_bytes()[:-1] + b'x')
     with pytest.raises(ManifestError, match='lite-faces-int8-0000.params: damaged'):
         Predictor.load(tmp_path / 'lite', 'mxnet-int8')
-    with pytest.raises(BackendError, match='export it anew with tools/export.py --int8 --calibrate RECORDS'):
+    with pytest.raises(BackendError, match='export it anew: uniface-export --exported PREFIX --out DIR --split --int8 --calibrate RECORDS'):
         Predictor.load(exported_model, 'mxnet-int8')

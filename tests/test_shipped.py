@@ -47,6 +47,20 @@ def test_by_name():
     assert detections.shape == (1, 16, 15) and embeddings.shape == (1, 16, 128)
 
 
+def test_exported_anew_it_is_the_same_model(tmp_path):
+    from tools.export import main
+
+    assert main(['--exported', NAME, '--out', str(tmp_path), '--name', 'mine', '--split']) == 0
+    before, after = read_manifest(find_model(NAME)), read_manifest(tmp_path / 'mine')
+    for key in ('model', 'training', 'licence', 'mean_embedding', 'embedding', 'results', 'thresholds'):
+        assert after[key] == before[key]
+    assert after['files']['mine-0000.params'] == before['files'][NAME + '-0000.params']
+    assert main(['--exported', NAME, '--out', str(tmp_path), '--name', 'align', '--roi-op', 'align']) == 0
+    other = read_manifest(tmp_path / 'align')
+    assert 'results' not in other and other['thresholds']['verification'] is None
+    assert other['licence'] == before['licence'] and other['model']['overrides'] == {'roi_op': 'align'}
+
+
 def test_six_people(predictor, real_data):
     faces = predictor(str(real_data / 'photos' / 't1.jpg'))
     assert len(faces) == 6

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import sys
 from itertools import islice
 from pathlib import Path
-from typing import Dict, Iterator, Optional, Sequence
+from typing import Dict, Optional, Sequence
 
 import cv2
 from tqdm import tqdm
@@ -18,21 +17,25 @@ from uniface_mx.command_line import (
     DONE,
     PARTLY,
     STATUS,
-    TROUBLE,
     VIDEO_ENDINGS,
+    PhotoFile,
     Video,
     add_predictor_options,
     batches,
     face_entry,
     find_photos,
+    lines_file,
     load_predictor,
     read_photos,
     refuse_overwriting,
     report_skipped,
+    run,
 )
 from uniface_mx.drawing import draw_faces, face_crop
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import write_image
+
+LINES = 'faces.jsonl'
 
 
 def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -70,31 +73,18 @@ def video_source(inputs: Sequence[str]):
     return inputs[0] if Path(inputs[0]).suffix else None
 
 
-@contextlib.contextmanager
-def lines_file(directory: Optional[str]) -> Iterator:
-    """``faces.jsonl``, written aside, or None."""
-    if not directory:
-        yield None
-        return
-    path = Path(directory) / 'faces.jsonl'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + '.part')
-    with open(str(aside), 'w', encoding='utf-8') as file:
-        yield file
-    os.replace(str(aside), str(path))
-
-
 class Report:
     """Says what was found: JSON lines, or a line for people, and crops."""
 
     def __init__(self, arguments: argparse.Namespace, file):
         self._arguments, self._file = arguments, file
-        self.seen = self.faces = 0
+        self.seen = self.faces = self.most = 0
 
     def add(self, about: Dict, name: str, image, faces) -> None:
         """Write down one photo or frame."""
         self.seen += 1
         self.faces += len(faces)
+        self.most = max(self.most, len(faces))
         height, width = image.shape[:2]
         self.write(
             dict(
@@ -135,10 +125,8 @@ def save(path: Path, image) -> None:
     write_image(path, image)
 
 
-def detect_photos(arguments: argparse.Namespace, predictor, report: Report) -> int:
-    photos, skipped = find_photos(arguments.inputs), {}
-    if arguments.out:
-        refuse_overwriting(photos, Path(arguments.out))
+def detect_photos(arguments: argparse.Namespace, photos: Sequence[PhotoFile], predictor, report: Report) -> int:
+    skipped: Dict[str, str] = {}
     with tqdm(total=len(photos), unit='photo', disable=None) as bar:
         for batch in batches(read_photos(photos, skipped, arguments.max_pixels), arguments.batch):
             for (photo, image), faces in zip(batch, predictor([image for _, image in batch])):
@@ -153,6 +141,10 @@ def detect_photos(arguments: argparse.Namespace, predictor, report: Report) -> i
         '{} photos, {} faces, {} photos skipped'.format(report.seen, report.faces, len(skipped)),
         file=sys.stderr,
     )
+    if report.most == predictor.manifest['max_faces'] and not (arguments.tile or arguments.max_faces):
+        print(
+            'the model finds {} faces in a photo at most; --tile finds more'.format(report.most), file=sys.stderr
+        )
     return PARTLY if skipped else DONE
 
 
@@ -192,19 +184,22 @@ def video_writer(path: Path, rate: float, image) -> cv2.VideoWriter:
     return writer
 
 
+def detect(arguments: argparse.Namespace) -> int:
+    source = video_source(arguments.inputs)
+    photos = find_photos(arguments.inputs) if source is None else []
+    if arguments.out:
+        refuse_overwriting(photos, Path(arguments.out), LINES)
+    predictor = load_predictor(arguments)
+    with lines_file(Path(arguments.out) / LINES if arguments.out else None) as file:
+        report = Report(arguments, file)
+        if source is None:
+            return detect_photos(arguments, photos, predictor, report)
+        return detect_video(arguments, source, predictor, report)
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parse(argv)
-    try:
-        predictor = load_predictor(arguments)
-        source = video_source(arguments.inputs)
-        with lines_file(arguments.out) as file:
-            report = Report(arguments, file)
-            if source is None:
-                return detect_photos(arguments, predictor, report)
-            return detect_video(arguments, source, predictor, report)
-    except (UnifaceError, OSError) as error:
-        print('detect: {}'.format(error), file=sys.stderr)
-        return TROUBLE
+    return run('detect', lambda: detect(arguments))
 
 
 if __name__ == '__main__':

@@ -49,12 +49,14 @@ def chosen_model(arguments: argparse.Namespace):
     """Network, name, mean embedding and the manifest's entries on where they come from."""
     from uniface_mx.models import get_model
     from uniface_mx.models.weights import load_weights, randomize
-    from uniface_mx.train.result import TrainedModel, load_run
+    from uniface_mx.train.result import TrainedModel, load_exported, load_run
 
     overrides = {'roi_op': arguments.roi_op, 'max_faces': arguments.max_faces}
     overrides = {key: value for key, value in overrides.items() if value is not None}
     if arguments.run:
         return load_run(arguments.run, arguments.checkpoint, **overrides)
+    if arguments.exported:
+        return load_exported(arguments.exported, **overrides)
     net = get_model(arguments.model, **overrides)
     if arguments.params:
         load_weights(net, arguments.params)
@@ -112,6 +114,9 @@ def main(argv=None) -> int:
     weights.add_argument(
         '--run', metavar='DIR', help='a folder of tools/train.py: its model, weights and mean embedding'
     )
+    weights.add_argument(
+        '--exported', metavar='PREFIX', help='an exported model, or the name of one that ships, to export anew'
+    )
     weights.add_argument('--random', type=seed, metavar='SEED', help='random weights instead')
     parser.add_argument(
         '--checkpoint', choices=('best', 'last'), default='best', help='of --run (%(default)s)'
@@ -141,11 +146,14 @@ def main(argv=None) -> int:
         elif arguments.symbols:
             write_symbols(arguments.symbols)
         elif not arguments.out or not (
-            arguments.run or arguments.model and (arguments.params or arguments.random is not None)
+            arguments.run
+            or arguments.exported
+            or arguments.model
+            and (arguments.params or arguments.random is not None)
         ):
             parser.error(
-                'give --out and --run, or --out, --model and one of --params and --random (or --summary, or '
-                '--symbols DIR)'
+                'give --out and one of --run and --exported, or --out, --model and one of --params and --random '
+                '(or --summary, or --symbols DIR)'
             )
         else:
             export(arguments)

@@ -12,23 +12,27 @@ from tqdm import tqdm
 
 from uniface_mx.command_line import (
     DONE,
+    MODEL,
     PARTLY,
     STATUS,
-    TROUBLE,
     add_predictor_options,
     batches,
     chosen_threshold,
     face_entry,
     find_photos,
+    lines_file,
     load_predictor,
     read_photos,
     refuse_overwriting,
     report_skipped,
+    run,
 )
 from uniface_mx.drawing import draw_faces
-from uniface_mx.errors import UnifaceError
 from uniface_mx.gallery import Gallery, open_gallery
 from uniface_mx.image import write_image
+from uniface_mx.predictor import Predictor
+
+LINES = 'people.jsonl'
 
 
 def found_faces(arguments: argparse.Namespace, predictor, photos, skipped: Dict[str, str]):
@@ -72,38 +76,41 @@ def enroll(arguments: argparse.Namespace) -> int:
 
 
 def identify(arguments: argparse.Namespace) -> int:
+    Gallery.load(arguments.gallery)
+    photos, out = find_photos(arguments.photos), Path(arguments.out) if arguments.out else None
+    if out:
+        refuse_overwriting(photos, out, LINES)
     predictor = load_predictor(arguments)
     threshold = chosen_threshold(arguments, predictor)
     gallery = Gallery.load(arguments.gallery, predictor.identity)
-    photos = find_photos(arguments.photos)
-    if arguments.out:
-        refuse_overwriting(photos, Path(arguments.out))
     skipped: Dict[str, str] = {}
     known = 0
-    for photo, image, faces in found_faces(arguments, predictor, photos, skipped):
-        people = [
-            [match for match in matches if match.similarity >= threshold]
-            for matches in gallery.search(faces, arguments.people)
-        ]
-        known += sum(map(bool, people))
-        names = ['{} {:.2f}'.format(*matches[0][:2]) if matches else 'unknown' for matches in people]
-        entry = {
-            'photo': str(photo.path),
-            'faces': [
-                dict(face_entry(face), people=[match._asdict() for match in matches])
-                for face, matches in zip(faces, people)
-            ],
-        }
-        say(arguments, entry, '{}: {}'.format(photo.path, ', '.join(names) or 'no face'))
-        if arguments.out:
-            path = Path(arguments.out) / (photo.name + '.jpg')
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_image(path, draw_faces(image, faces, names))
+    with lines_file(out and out / LINES) as file:
+        for photo, image, faces in found_faces(arguments, predictor, photos, skipped):
+            people = gallery.identify(faces, threshold, arguments.people)
+            known += sum(map(bool, people))
+            names = [
+                ' or '.join('{} {:.2f}'.format(*match[:2]) for match in matches) or 'unknown'
+                for matches in people
+            ]
+            entry = {
+                'photo': str(photo.path),
+                'faces': [
+                    dict(face_entry(face), people=[match._asdict() for match in matches])
+                    for face, matches in zip(faces, people)
+                ],
+            }
+            say(arguments, entry, '{}: {}'.format(photo.path, ', '.join(names) or 'no face'))
+            if out:
+                print(json.dumps(entry), file=file)
+                path = out / (photo.name + '.jpg')
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_image(path, draw_faces(image, faces, names))
     for path, reason in skipped.items():
         if arguments.json:
             print(json.dumps({'photo': path, 'error': reason}))
     report_skipped(skipped)
-    return DONE if known else PARTLY
+    return DONE if known and not skipped else PARTLY
 
 
 def list_people(arguments: argparse.Namespace) -> int:
@@ -129,7 +136,12 @@ def remove(arguments: argparse.Namespace) -> int:
 
 
 def check(arguments: argparse.Namespace) -> int:
-    doubts = Gallery.load(arguments.gallery).doubts(arguments.threshold)
+    gallery = Gallery.load(arguments.gallery)
+    if arguments.threshold is None:
+        predictor = Predictor.load(arguments.model)
+        gallery = Gallery.load(arguments.gallery, predictor.identity)
+        arguments.threshold = chosen_threshold(arguments, predictor)
+    doubts = gallery.doubts(arguments.threshold)
     say(arguments, {'doubts': doubts}, '\n'.join(doubts) or 'nothing looks wrong')
     return PARTLY if doubts else DONE
 
@@ -140,6 +152,11 @@ def say(arguments: argparse.Namespace, entry: Dict, text: str) -> None:
 
 
 def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+    def positive(text: str) -> int:
+        if int(text) < 1:
+            raise ValueError(text)
+        return int(text)
+
     parser = argparse.ArgumentParser(prog='gallery', description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
 
@@ -157,31 +174,33 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     command.add_argument(
         '--person', metavar='NAME', help="whose photos they are (the name of each photo's folder)"
     )
-    command = add('identify', identify, 'who is on these photos?', 'nobody was recognised', photos=True)
+    partly = 'nobody was recognised or a photo was skipped'
+    command = add('identify', identify, 'who is on these photos?', partly, photos=True)
     command.add_argument(
         '--threshold', type=float, metavar='T', help="least similarity of one person (the model's own)"
     )
     command.add_argument(
-        '--people', type=int, default=1, metavar='N', help='name the N most similar (%(default)s)'
+        '--people',
+        type=positive,
+        default=1,
+        metavar='N',
+        help='name the N most similar; 1 (the default) names nobody twice in a photo',
     )
     command.add_argument('--out', metavar='DIR', help='write photos with names here')
-    add('list', list_people, 'who is in the gallery, on how many photos', 'never')
-    command = add('remove', remove, 'forget people', 'never')
+    add('list', list_people, 'who is in the gallery, on how many photos', 'it never is')
+    command = add('remove', remove, 'forget people', 'it never is')
     command.add_argument('person', nargs='+', metavar='NAME')
     command = add('check', check, 'is the file whole, and who may be mixed up?', 'something looks wrong')
     command.add_argument(
-        '--threshold', type=float, default=0.5, metavar='T', help='similarity of one person (%(default)s)'
+        '--threshold', type=float, metavar='T', help="least similarity of one person (the model's own)"
     )
+    command.add_argument('--model', default=MODEL, metavar='PREFIX', help='that it was made with (%(default)s)')
     return parser.parse_args(argv)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parse(argv)
-    try:
-        return arguments.run(arguments)
-    except (UnifaceError, OSError) as error:
-        print('gallery: {}'.format(error), file=sys.stderr)
-        return TROUBLE
+    return run('gallery', lambda: arguments.run(arguments))
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Optional, Sequence
 
 import numpy as np
@@ -13,11 +14,11 @@ from uniface_mx.command_line import (
     DONE,
     PARTLY,
     STATUS,
-    TROUBLE,
     add_predictor_options,
     chosen_threshold,
     face_entry,
     load_predictor,
+    run,
 )
 from uniface_mx.drawing import face_crop
 from uniface_mx.errors import UnifaceError
@@ -45,6 +46,8 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
 
 
 def verify(arguments: argparse.Namespace) -> bool:
+    if arguments.out and Path(arguments.out).resolve() in {Path(path).resolve() for path in arguments.photos}:
+        raise UnifaceError('{}: --out would overwrite this photo'.format(arguments.out))
     predictor = load_predictor(arguments, max_faces=None if arguments.any else 1)
     threshold = chosen_threshold(arguments, predictor)
     images = [read_image(path, arguments.max_pixels) for path in arguments.photos]
@@ -96,11 +99,7 @@ def verify(arguments: argparse.Namespace) -> bool:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parse(argv)
-    try:
-        return DONE if verify(arguments) else PARTLY
-    except (UnifaceError, OSError) as error:
-        print('verify: {}'.format(error), file=sys.stderr)
-        return TROUBLE
+    return run('verify', lambda: DONE if verify(arguments) else PARTLY)
 
 
 if __name__ == '__main__':

@@ -79,7 +79,7 @@ class MxnetBackend:
         ``cpu``, ``gpu`` or ``gpu(N)``.
     """
 
-    name, export = 'mxnet', 'tools/export.py --split'
+    name, export = 'mxnet', '--split'
     suffix = ''
     # How graphs are prepared: MXNet would announce each fused one on stderr.
     environment = {'MXNET_SUBGRAPH_VERBOSE': '0'}
@@ -159,7 +159,7 @@ class MxnetBackend:
 class Int8Backend(MxnetBackend):
     """MXNet with int8 layers, on CPUs alone: graphs ``NAME-trunk-int8`` and ``NAME-faces-int8``."""
 
-    name, export = 'mxnet-int8', 'tools/export.py --int8 --calibrate RECORDS'
+    name, export = 'mxnet-int8', '--split --int8 --calibrate RECORDS'
     suffix = INT8
 
     def __init__(self, prefix: Union[str, os.PathLike], files: Collection[str], device: str = 'cpu'):
@@ -171,7 +171,7 @@ class Int8Backend(MxnetBackend):
 class OnnxBackend:
     """ONNX Runtime, on a GPU by its CUDA provider. Parameters as in `MxnetBackend`."""
 
-    name, export = 'onnx', 'tools/export.py --split --onnx'
+    name, export = 'onnx', '--split --onnx'
 
     def __init__(self, prefix: Union[str, os.PathLike], files: Collection[str], device: str = 'cpu'):
         try:

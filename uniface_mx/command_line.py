@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import glob
+import os
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, TextIO, Tuple, Union
 
 import cv2
 import numpy as np
@@ -20,9 +22,27 @@ MODEL = 'uniface_a_lite'
 VIDEO_ENDINGS = frozenset('.avi .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'.split())
 
 # How a program ends: it did all, or found what it looked for; it left something out, or found nothing; it
-# could not work.
-DONE, PARTLY, TROUBLE = 0, 1, 2
+# could not work; somebody stopped it.
+DONE, PARTLY, TROUBLE, INTERRUPTED = 0, 1, 2, 130
 STATUS = 'status: 0 for success; 1 where {}; 2 where it could not do its work'
+
+
+def run(program: str, work: Callable[[], int]) -> int:
+    """A program's status; what kept it from its work is one line on stderr."""
+    try:
+        status = work()
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print('{}: interrupted'.format(program), file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has enough; at its end Python would try to write the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return TROUBLE
+    except (UnifaceError, OSError) as error:
+        print('{}: {}'.format(program, error), file=sys.stderr)
+        return TROUBLE
 
 
 class PhotoFile(NamedTuple):
@@ -35,13 +55,13 @@ class PhotoFile(NamedTuple):
 def find_photos(arguments: Iterable[str]) -> List[PhotoFile]:
     """The photos that files, folders (with all below them) and patterns name, in this order, folders sorted.
 
-    A file that does not exist is among them: reading it tells. In folders only files with a photo's ending
-    count, and none that are hidden.
+    A file that does not exist is among them, and so is a folder without photos: reading it tells. In folders only
+    files with a photo's ending count, and none that are hidden.
 
     Raises
     ------
     UnifaceError
-        A folder or all of the arguments hold no photo.
+        The arguments are folders, and none holds a photo.
     """
     found: List[Tuple[Path, Path]] = []
     for argument in arguments:
@@ -55,11 +75,11 @@ def find_photos(arguments: Iterable[str]) -> List[PhotoFile]:
                     and file.is_file()
                     and not any(part.startswith('.') for part in file.relative_to(path).parts)
                 )
-                if not below:
-                    raise UnifaceError('{}: no photo in this folder'.format(path))
-                found += [(file, file.relative_to(path)) for file in below]
+                found += [(file, file.relative_to(path)) for file in below] or [(path, Path(path.name))]
             else:
                 found.append((path, Path(path.name)))
+    if all(path.is_dir() for path, _ in found):
+        raise UnifaceError('{}: no photo in this folder'.format(', '.join(str(path) for path, _ in found)))
     photos, seen = [], {}
     for path, relative in found:
         name = relative.with_suffix('').as_posix()
@@ -97,19 +117,42 @@ def batches(
         yield batch
 
 
-def refuse_overwriting(photos: Iterable[PhotoFile], directory: Path) -> None:
+def refuse_overwriting(photos: Iterable[PhotoFile], directory: Path, lines: str) -> None:
     """Raise `UnifaceError` where the marked picture of a photo, ``DIRECTORY/NAME.jpg``, would take the
-    place of a photo.
+    place of a photo: one of these, or any in a folder without the file `lines` of an earlier run.
     """
     photos = list(photos)
     taken = {photo.path.resolve() for photo in photos}
+    earlier = (directory / lines).exists()
     for photo in photos:
-        if (directory / (photo.name + '.jpg')).resolve() in taken:
+        picture = directory / (photo.name + '.jpg')
+        if picture.resolve() in taken or picture.exists() and not earlier:
             raise UnifaceError(
-                '{}: marked pictures would overwrite photos in {}; choose another folder for --out'.format(
-                    photo.path, directory
+                '{}: a marked picture would overwrite {}; choose another folder for --out'.format(
+                    photo.path, picture
                 )
             )
+
+
+@contextlib.contextmanager
+def lines_file(path: Optional[Path]) -> Iterator[Optional[TextIO]]:
+    """A file of JSON lines, written aside; an interrupted run leaves the lines that it had. None for None."""
+    if path is None:
+        yield None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + '.part')
+    with open(str(aside), 'w', encoding='utf-8') as file:
+        try:
+            yield file
+        except KeyboardInterrupt:
+            file.flush()
+            os.replace(str(aside), str(path))
+            raise
+        except BaseException:
+            os.remove(str(aside))
+            raise
+    os.replace(str(aside), str(path))
 
 
 class Video:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -204,9 +205,12 @@ def shortcomings(comparison: Comparison) -> Optional[str]:
 
 
 def format_people(photos_found: Dict[str, dict], threshold: float) -> str:
-    """Who is who: the largest faces of the photos against each other, as a Markdown table of similarities, and all
-    pairs of faces of different photos that are at least as similar as `threshold`, the most similar first.
+    """Who is who: the largest faces of the photos against each other, as a Markdown table of similarities, and the
+    faces of different photos that are one person: at least as similar as `threshold`, nobody twice in a photo, the
+    most similar first.
     """
+    if any('embedding' not in face for photo in photos_found.values() for face in photo['faces']):
+        raise UnifaceError('the faces have no embeddings: find them with detect --embeddings')
     faces = [('{} {}'.format(Path(name).stem, number) if number > 1 else Path(name).stem, name, face)
              for name, photo in sorted(photos_found.items()) for number, face in enumerate(photo['faces'], 1)]
     vectors = np.array([face['embedding'] for _, _, face in faces]).reshape(-1, 128)
@@ -220,9 +224,14 @@ def format_people(photos_found: Dict[str, dict], threshold: float) -> str:
     lines = ['| | {} |'.format(' | '.join(faces[row][0] for row in largest)), '| --- ' * (len(largest) + 1) + '|']
     lines += ['| {} | {} |'.format(faces[row][0], ' | '.join(cell(row, column) for column in largest))
               for row in largest]
-    pairs = [(similarity[row, column], faces[row][0], faces[column][0])
-             for row, column in zip(*np.triu_indices(len(faces), 1))
-             if faces[row][1] != faces[column][1] and similarity[row, column] >= threshold]
-    lines.append('{} faces; the same person, from a similarity of {:.2f} on:'.format(len(faces), threshold))
+    photos = [[row for row, (_, name, _) in enumerate(faces) if name == photo] for photo in sorted(photos_found)]
+    pairs = []
+    for rows, columns in itertools.combinations(photos, 2):
+        worth = similarity[np.ix_(rows, columns)]
+        for first, second in zip(*linear_sum_assignment(np.where(worth >= threshold, -worth, 0))):
+            if worth[first, second] >= threshold:
+                pairs.append((worth[first, second], faces[rows[first]][0], faces[columns[second]][0]))
+    lines.append('{} faces, numbered from the largest down; one person, from a similarity of {:.2f} on:'.format(
+        len(faces), threshold))
     return '\n'.join(lines + ['{} and {} ({:.2f})'.format(first, second, value)
                               for value, first, second in sorted(pairs, reverse=True)])

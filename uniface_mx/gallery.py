@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from uniface_mx.errors import UnifaceError
 from uniface_mx.predictor import Face, Predictor
@@ -113,6 +114,30 @@ class Gallery:
             if neighbours == len(self) or all(len(matches) == people for matches in found):
                 return found
             neighbours = min(len(self), 4 * neighbours)
+
+    def identify(self, faces: Sequence[Face], threshold: float, people: int = 1) -> List[List[Match]]:
+        """Who the faces of one photo are: for each the people that are at least as similar as `threshold`.
+
+        With `people` at 1 nobody is named twice: people and faces are paired so that all pairs together are the
+        most similar. With more, each face has its most similar ones, whoever the others are.
+        """
+        wanted = people if people > 1 else len(faces)
+        found = [
+            [match for match in matches if match.similarity >= threshold]
+            for matches in self.search(faces, wanted)
+        ]
+        if people > 1:
+            return found
+        names = sorted({match.person for matches in found for match in matches})
+        worth = np.zeros((len(faces), len(names)))
+        for row, matches in enumerate(found):
+            for match in matches:
+                # Any pair that is similar enough is worth more than none.
+                worth[row, names.index(match.person)] = match.similarity - threshold + 1
+        chosen = {row: names[column] for row, column in zip(*linear_sum_assignment(-worth))}
+        return [
+            [match for match in matches if match.person == chosen.get(row)] for row, matches in enumerate(found)
+        ]
 
     def _index(self):
         try:

@@ -88,6 +88,12 @@ def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIX
         raise
     except FileNotFoundError:
         raise ImageError('{}: no such file'.format(name)) from None
+    except IsADirectoryError:
+        raise ImageError('{}: no photo in this folder'.format(name)) from None
+    except Image.UnidentifiedImageError:
+        raise ImageError(
+            '{}: not an image, or of a kind that is not read ({} are)'.format(name, ', '.join(FORMATS))
+        ) from None
     except Image.DecompressionBombError:
         raise ImageError('{}: the image is too large; reduce it'.format(name)) from None
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files

@@ -137,7 +137,8 @@ class Predictor:
         self._split = backend.has('trunk') and backend.has('faces')
         if not self._split and not backend.has(''):
             raise BackendError(
-                '{}: exported without graphs for the backend {}; export it anew with {}'.format(
+                '{}: exported without graphs for the backend {}; export it anew: uniface-export --exported PREFIX '
+                '--out DIR {}'.format(
                     self.name, backend.name, backend.export
                 )
             )

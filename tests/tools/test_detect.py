@@ -95,7 +95,7 @@ def test_broken_photos_are_skipped(model, photos, tmp_path, capsys):
 @pytest.mark.parametrize(
     'arguments, reason',
     [
-        (['--tile', '3', '.'], 'tile is 3'),
+        (['--tile', '3', '{}/one.jpg'], 'tile is 3'),
         (['{}/empty'], 'no photo in this folder'),
         (['{}/missing.mp4'], 'cannot be opened as a video'),
         (['{}/one.jpg', '--out', '{}'], 'would overwrite'),
@@ -110,6 +110,45 @@ def test_trouble(model, tmp_path, capsys, arguments, reason):
     err = capsys.readouterr().err
     assert err.splitlines()[-1].startswith('detect: ') and reason in err
     assert (tmp_path / 'one.jpg').read_bytes() == before
+
+
+def test_only_an_earlier_run_is_overwritten(model, photos, tmp_path, capsys):
+    out = tmp_path / 'own'
+    out.mkdir()
+    (out / 'one.jpg').write_bytes(b'mine')
+    arguments = model + [str(photos / 'one.png'), '--out', str(out)]
+    assert detect.main(arguments) == 2
+    assert 'would overwrite {}'.format(out / 'one.jpg') in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ['one.jpg'] and (out / 'one.jpg').read_bytes() == b'mine'
+    (out / 'one.jpg').unlink()
+    assert detect.main(arguments) == detect.main(arguments) == 0
+
+
+def test_an_empty_folder_among_photos_is_skipped(model, photos, tmp_path, capsys):
+    (tmp_path / 'empty').mkdir()
+    assert detect.main(model + [str(tmp_path / 'empty'), str(photos / 'one.png')]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1 and 'skipped: {}: no photo in this folder'.format(tmp_path / 'empty') in err
+
+
+def test_an_interrupted_run_keeps_what_it_had(model, photos, tmp_path, capsys, monkeypatch):
+    def draw(image, faces):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(detect, 'draw_faces', draw)
+    assert detect.main(model + [str(photos / 'one.png'), '--out', str(tmp_path / 'out')]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == 'detect: interrupted'
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['faces.jsonl']
+    assert len(lines((tmp_path / 'out' / 'faces.jsonl').read_text())) == 1
+
+
+def test_a_full_list_is_told(model, tmp_path, capsys):
+    boxes = [(70 * column, 70 * row, 70 * column + 40, 70 * row + 40) for row in range(4) for column in range(4)]
+    write_image(tmp_path / 'many.png', photo(300, 300, *boxes))
+    assert detect.main(model + [str(tmp_path / 'many.png')]) == 0
+    assert 'the model finds 16 faces in a photo at most; --tile finds more' in capsys.readouterr().err
+    assert detect.main(model + [str(tmp_path / 'many.png'), '--max-faces', '16']) == 0
+    assert '--tile' not in capsys.readouterr().err
 
 
 def test_wrong_arguments(model, capsys):

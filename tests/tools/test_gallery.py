@@ -79,6 +79,7 @@ def test_one_person_and_photos_that_do_not_serve(run, capsys):
     assert Gallery.load('g.npz').people() == {'cid': 1}
     assert run('identify', 'stranger.png', 'none.png') == 0
     assert 'cid 1.00' in capsys.readouterr().out
+    assert run('identify', 'stranger.png', 'missing.png') == 1
 
 
 def test_mixed_up_people_are_noticed(run, capsys):
@@ -87,6 +88,30 @@ def test_mixed_up_people_are_noticed(run, capsys):
     assert run('check', '--threshold', '0.8', '--json') == 1
     doubts = json.loads(capsys.readouterr().out.splitlines()[-1])['doubts']
     assert 'people/ann/2.png: unlike all other photos of bob' in doubts
+
+
+def test_nobody_is_named_twice_in_a_photo(run, capsys, tmp_path):
+    write_image(tmp_path / 'twins.png', photo(300, 300, (20, 20, 120, 120, 230, 18), (150, 20, 290, 160, 230, 12)))
+    run('enroll', 'people/ann')
+    capsys.readouterr()
+    assert run('identify', 'twins.png') == 0
+    assert capsys.readouterr().out.count('ann') == 1
+    assert run('identify', 'twins.png', '--people', '2') == 0
+    assert capsys.readouterr().out.count('ann') == 2
+    with pytest.raises(SystemExit) as left:
+        run('identify', 'twins.png', '--people', '0')
+    assert left.value.code == 2
+
+
+def test_own_pictures_are_not_overwritten(run, capsys, tmp_path):
+    run('enroll', 'people')
+    (tmp_path / 'album').mkdir()
+    (tmp_path / 'album' / 'party.jpg').write_bytes(b'mine')
+    assert run('identify', 'party.png', '--out', 'album') == 2
+    assert 'would overwrite' in capsys.readouterr().err
+    assert (tmp_path / 'album' / 'party.jpg').read_bytes() == b'mine'
+    assert run('identify', 'party.png', '--out', 'named') == run('identify', 'party.png', '--out', 'named') == 0
+    assert len((tmp_path / 'named' / 'people.jsonl').read_text().splitlines()) == 1
 
 
 def test_trouble(run, capsys, tmp_path):

@@ -61,11 +61,17 @@ def test_picture_of_what_was_compared(run, tmp_path):
 
 @pytest.mark.parametrize(
     'name, reason',
-    [('none.png', 'no face found'), ('text.png', 'cannot be read'), ('missing.png', 'no such file')],
+    [('none.png', 'no face found'), ('text.png', 'not an image'), ('missing.png', 'no such file')],
 )
 def test_trouble(run, capsys, name, reason):
     assert run('ann.png', name) == 2
     assert 'verify: {}: {}'.format(name, reason) in capsys.readouterr().err
+
+
+def test_a_compared_photo_is_not_overwritten(run, capsys, tmp_path):
+    before = (tmp_path / 'ann2.png').read_bytes()
+    assert run('ann.png', 'ann2.png', '--out', './ann2.png') == 2
+    assert 'would overwrite' in capsys.readouterr().err and (tmp_path / 'ann2.png').read_bytes() == before
 
 
 def test_exported_model(exported_model, real_data, capsys):

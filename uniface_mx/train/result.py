@@ -7,10 +7,15 @@ from typing import Any, Dict, NamedTuple, Optional
 
 import numpy as np
 
+from uniface_mx.export import weights_path
+from uniface_mx.manifest import find_model, read_manifest
 from uniface_mx.models import Uniface, get_model
 from uniface_mx.models.weights import load_weights
 from uniface_mx.train.checkpoint import WEIGHTS, Checkpoints
 from uniface_mx.train.errors import TrainError
+
+# What a manifest says of weights, and goes with them into another export; and of the figures that they reach.
+ABOUT, FIGURES = ('training', 'licence', 'mean_embedding', 'embedding'), ('results',)
 
 
 class TrainedModel(NamedTuple):
@@ -70,3 +75,36 @@ def load_run(run, which: str = 'best', **overrides) -> TrainedModel:
         },
     }
     return TrainedModel(net, state['model'], mean, details)
+
+
+def load_exported(prefix, **overrides) -> TrainedModel:
+    """Load the network of an exported model, or of one that ships, to export the same weights anew.
+
+    What was subtracted from them stays subtracted: `mean` is None.
+
+    Parameters
+    ----------
+    prefix : path
+        ``DIR/NAME`` of ``DIR/NAME.json``, or the name of a model that ships trained.
+    **overrides
+        Arguments of `get_model` beside the manifest's; with any, its figures and its verification threshold are
+        left behind.
+
+    Raises
+    ------
+    UnifaceError
+        A file is missing or damaged, or the manifest does not say which model it is.
+    """
+    prefix = find_model(prefix)
+    manifest = read_manifest(prefix)
+    told = manifest.get('model') or {}
+    if not told.get('name'):
+        raise TrainError('{}: its manifest does not say which model it is'.format(prefix))
+    given = dict(told.get('overrides') or {}, **overrides)
+    net = get_model(told['name'], **given)
+    load_weights(net, weights_path(prefix))
+    details = {key: manifest[key] for key in ABOUT + (() if overrides else FIGURES) if key in manifest}
+    if not overrides:
+        details['thresholds'] = {'verification': manifest['thresholds'].get('verification')}
+    details['model'] = dict(told, overrides=given)
+    return TrainedModel(net, manifest['name'], None, details)
