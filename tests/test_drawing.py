@@ -28,6 +28,13 @@ def test_draw_faces_beyond_the_border():
     assert draw_faces(np.zeros((20, 30, 3), np.uint8), [face]).shape == (20, 30, 3)
 
 
+def test_captions_end_within_the_picture():
+    face = Face(np.array([370, 100, 400, 130]), 0.5, np.full((5, 2), 380), np.zeros(128))
+    drawn = draw_faces(np.zeros((300, 400, 3), np.uint8), [face], ['a long name'])
+    # The label stands on the box's upper side; 30 pixels of it are the box's own.
+    assert (drawn[98] == GREEN).all(axis=1).sum() > 50
+
+
 @pytest.mark.parametrize('degrees', [0, 30, 180, -75])
 def test_face_crop_is_upright(degrees):
     angle = np.radians(degrees)

@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import zlib
 
@@ -183,6 +184,9 @@ def test_missing_and_folder(tmp_path):
         read_image(tmp_path / 'nothing.jpg')
     with pytest.raises(ImageError, match='no photo in this folder'):
         read_image(tmp_path)
+    os.mkfifo(str(tmp_path / 'pipe'))
+    with pytest.raises(ImageError, match='pipe: a pipe; give a file'):
+        read_image(tmp_path / 'pipe')
 
 
 def test_jpeg_without_exif_and_back():

@@ -20,6 +20,7 @@ def predictor():
 
 def test_the_files():
     prefix = find_model(NAME)
+    assert find_model(prefix) == find_model(str(prefix) + '.json') == prefix
     manifest = read_manifest(prefix)
     weights = prefix.with_name(prefix.name + '-0000.params')
     assert weights.name in manifest['files'] and weights.stat().st_size <= 16e6

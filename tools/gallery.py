@@ -49,18 +49,22 @@ def enroll(arguments: argparse.Namespace) -> int:
     gallery = open_gallery(arguments.gallery, predictor)
     skipped: Dict[str, str] = {}
     enrolled = several = 0
+    names = set()
     for photo, _, faces in found_faces(arguments, predictor, find_photos(arguments.photos), skipped):
         if not faces:
             skipped[str(photo.path)] = '{}: no face found'.format(photo.path)
             continue
         several += len(faces) > 1
-        gallery.add(arguments.person or photo.path.resolve().parent.name, str(photo.path), faces[0])
+        name = arguments.person or photo.path.resolve().parent.name
+        gallery.add(name, str(photo.path), faces[0])
+        names.add(name)
         enrolled += 1
     if enrolled:
         gallery.save(arguments.gallery)
     report_skipped(skipped)
     summary = {
         'enrolled': enrolled,
+        'names': sorted(names),
         'several_faces': several,
         'skipped': skipped,
         'people': len(gallery.people()),
@@ -69,8 +73,8 @@ def enroll(arguments: argparse.Namespace) -> int:
     say(
         arguments,
         summary,
-        '{enrolled} photos enrolled ({several_faces} with several faces: the largest counts), now '
-        '{people} people on {entries} photos'.format(**summary),
+        '{enrolled} photos enrolled as {0} ({several_faces} with several faces: the largest counts), now '
+        '{people} people on {entries} photos'.format(', '.join(sorted(names)) or 'nobody', **summary),
     )
     return PARTLY if skipped else DONE
 

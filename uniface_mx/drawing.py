@@ -35,7 +35,7 @@ def draw_faces(image: np.ndarray, faces: Sequence, captions: Optional[Sequence[s
         text = '{:.2f}'.format(face.score) if captions is None else captions[number]
         text = text.encode('ascii', 'replace').decode('ascii')
         (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.4 * line, line)
-        corner = (max(left, 0), max(top, height + below))
+        corner = (max(min(left, drawn.shape[1] - width), 0), max(top, height + below))
         cv2.rectangle(
             drawn, (corner[0], corner[1] - height - below), (corner[0] + width, corner[1]), GREEN, -1
         )

@@ -143,7 +143,7 @@ class Gallery:
         try:
             import faiss
         except ImportError:
-            raise GalleryError("searching a gallery needs FAISS: pip install 'uniface_mx[gallery]'") from None
+            raise GalleryError("searching a gallery needs FAISS: pip install faiss-cpu") from None
         index = faiss.IndexFlatIP(self.embeddings.shape[1])
         index.add(np.ascontiguousarray(self.embeddings))
         return index

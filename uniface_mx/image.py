@@ -69,6 +69,8 @@ def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIX
     name = 'image of {} bytes'.format(len(source)) if isinstance(source, bytes) else os.fspath(source)
     # Importing gluoncv.data makes Pillow accept files that end too early, in the whole process.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
+    if not isinstance(source, bytes) and Path(source).is_fifo():
+        raise ImageError('{}: a pipe; give a file'.format(name))
     try:
         with Image.open(
             io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS

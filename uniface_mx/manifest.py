@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Union
 
@@ -35,7 +36,8 @@ def manifest_path(prefix: Union[str, os.PathLike]) -> Path:
 
 
 def find_model(model: Union[str, os.PathLike]) -> Path:
-    """The prefix of an exported model: ``model`` itself, or that of the model of its name that ships.
+    """The prefix of an exported model: ``model`` itself, with or without ``.json``, or that of the model of its name
+    that ships.
 
     Raises
     ------
@@ -43,7 +45,7 @@ def find_model(model: Union[str, os.PathLike]) -> Path:
         There is neither.
     """
     shipped = resource('symbols')
-    for prefix in (Path(model), shipped / model):
+    for prefix in (Path(model), shipped / model, Path(re.sub(r'\.json$', '', str(model)))):
         if manifest_path(prefix).is_file():
             return prefix
     names = sorted(path.stem for path in shipped.glob('*.json') if not path.stem.endswith('-symbol'))

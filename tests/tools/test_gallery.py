@@ -41,7 +41,7 @@ def run(monkeypatch, tmp_path):
 def test_a_gallery_from_folders(run, capsys, tmp_path):
     assert run('enroll', 'people') == 0
     assert capsys.readouterr().out == (
-        '3 photos enrolled (3 with several faces: the largest counts), now 2 people on 3 photos\n'
+        '3 photos enrolled as ann, bob (3 with several faces: the largest counts), now 2 people on 3 photos\n'
     )
     assert run('list') == 0
     assert capsys.readouterr().out == 'ann: 2\nbob: 1\n'
