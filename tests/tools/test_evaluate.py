@@ -502,6 +502,7 @@ def test_what_a_result_says_of_the_training():
         'records': {'points': {'faces': 5}},
         'iterations': 12500,
         'seed': 1,
+        'contrast': 0.3,
     }
     assert parts.told_training({'training': 'a million photos'}) == 'a million photos'
     assert parts.told_training({}) is None
