@@ -80,13 +80,13 @@ def enroll(arguments: argparse.Namespace) -> int:
 
 
 def identify(arguments: argparse.Namespace) -> int:
-    Gallery.load(arguments.gallery)
+    gallery = Gallery.load(arguments.gallery)
     photos, out = find_photos(arguments.photos), Path(arguments.out) if arguments.out else None
     if out:
         refuse_overwriting(photos, out, LINES)
     predictor = load_predictor(arguments)
     threshold = chosen_threshold(arguments, predictor)
-    gallery = Gallery.load(arguments.gallery, predictor.identity)
+    gallery.require(predictor.identity, arguments.gallery)
     skipped: Dict[str, str] = {}
     known = 0
     with lines_file(out and out / LINES) as file:
@@ -143,7 +143,7 @@ def check(arguments: argparse.Namespace) -> int:
     gallery = Gallery.load(arguments.gallery)
     if arguments.threshold is None:
         predictor = Predictor.load(arguments.model)
-        gallery = Gallery.load(arguments.gallery, predictor.identity)
+        gallery.require(predictor.identity, arguments.gallery)
         arguments.threshold = chosen_threshold(arguments, predictor)
     doubts = gallery.doubts(arguments.threshold)
     say(arguments, {'doubts': doubts}, '\n'.join(doubts) or 'nothing looks wrong')

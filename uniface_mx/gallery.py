@@ -244,14 +244,17 @@ class Gallery:
                 )
             )
         gallery.embeddings = embeddings
-        if model is not None and gallery.model != model:
+        if model is not None:
+            gallery.require(model, path)
+        return gallery
+
+    def require(self, model: str, path: Union[str, os.PathLike]) -> None:
+        """Raise `GalleryError`, naming the file `path`, where another model made this gallery."""
+        if self.model != model:
             raise GalleryError(
                 '{}: made with another model ({}..., not {}...); embeddings of two models cannot '
-                'be compared: take that model, or enroll everybody anew'.format(
-                    path, gallery.model[:12], model[:12]
-                )
+                'be compared: take that model, or enroll everybody anew'.format(path, self.model[:12], model[:12])
             )
-        return gallery
 
 
 def open_gallery(path: Union[str, os.PathLike], predictor: Predictor) -> Gallery:

@@ -42,8 +42,16 @@ MEASURES = (
 )
 
 # Heads of `compared`'s rows.
-COMPARED = ('first', 'second', 'mean difference', 'standard deviation', 'mean over it', 't', 'p')
-COMPARED += ('better by more than two',)
+COMPARED = (
+    'first',
+    'second',
+    'mean difference',
+    'standard deviation',
+    'mean over it',
+    't',
+    'p',
+    'better by more than two',
+)
 
 
 def ablation(subjects: Sequence[Subject]) -> List[str]:

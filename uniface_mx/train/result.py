@@ -14,8 +14,8 @@ from uniface_mx.models.weights import load_weights
 from uniface_mx.train.checkpoint import WEIGHTS, Checkpoints
 from uniface_mx.train.errors import TrainError
 
-# What a manifest says of weights, and goes with them into another export; and of the figures that they reach.
-ABOUT, FIGURES = ('training', 'licence', 'mean_embedding', 'embedding'), ('results',)
+# What a manifest says of weights, and goes with them into another export.
+ABOUT = ('training', 'licence', 'mean_embedding', 'embedding')
 
 
 class TrainedModel(NamedTuple):
@@ -103,7 +103,8 @@ def load_exported(prefix, **overrides) -> TrainedModel:
     given = dict(told.get('overrides') or {}, **overrides)
     net = get_model(told['name'], **given)
     load_weights(net, weights_path(prefix))
-    details = {key: manifest[key] for key in ABOUT + (() if overrides else FIGURES) if key in manifest}
+    kept = ABOUT if overrides else ABOUT + ('results',)
+    details = {key: manifest[key] for key in kept if key in manifest}
     if not overrides:
         details['thresholds'] = {'verification': manifest['thresholds'].get('verification')}
     details['model'] = dict(told, overrides=given)
