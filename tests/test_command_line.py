@@ -86,9 +86,7 @@ def test_no_video(tmp_path):
 
 
 def test_threshold():
-    assert chosen_threshold(argparse.Namespace(threshold=None), predictor()) == 0.8
-    assert chosen_threshold(argparse.Namespace(threshold=0), predictor()) == 0
-    find = predictor()
-    find.manifest = dict(find.manifest, thresholds={})
+    assert chosen_threshold(argparse.Namespace(threshold=None), 0.8) == 0.8
+    assert chosen_threshold(argparse.Namespace(threshold=0), 0.8) == 0
     with pytest.raises(UnifaceError, match='DIR/NAME: .* give --threshold'):
-        chosen_threshold(argparse.Namespace(threshold=None, model='DIR/NAME'), find)
+        chosen_threshold(argparse.Namespace(threshold=None, model='DIR/NAME'), None)

@@ -87,11 +87,14 @@ def test_remove(gallery):
 
 def test_doubts(gallery):
     pytest.importorskip('faiss')
-    assert gallery.doubts(0.9) == []
+    assert gallery.doubts(0.9, 0.9) == []
     gallery.add('bob', 'b2', face(1, 0.05))
-    doubts = gallery.doubts(0.9)
+    doubts = gallery.doubts(0.9, 0.9)
     assert any(doubt.startswith('b2: bob is like ann') for doubt in doubts)
     assert 'b2: unlike all other photos of bob' in doubts and 'b1: unlike all other photos of bob' in doubts
+    # The two photos of bob have a similarity of 0.05: each threshold tells of its own kind of doubt.
+    assert all('unlike' in doubt for doubt in gallery.doubts(1.1, 0.9))
+    assert all('is like' in doubt for doubt in gallery.doubts(0.9, 0.0))
 
 
 def test_file(gallery, tmp_path):

@@ -425,4 +425,7 @@ def test_what_it_says_of_itself(exported_model):
         'cpu',
         0.3,
     )
+    assert find.identification_threshold == 0.3
+    find.manifest['thresholds']['identification'] = 0.0
+    assert find.identification_threshold == 0.0
     assert find.identity == read_manifest(exported_model)['files']['lite-0000.params']

@@ -33,7 +33,7 @@ def run_people(arguments: argparse.Namespace) -> int:
     from uniface_mx.demo import format_people, read_faces
     from uniface_mx.predictor import Predictor
 
-    threshold = chosen_threshold(arguments, Predictor.load(arguments.model))
+    threshold = chosen_threshold(arguments, Predictor.load(arguments.model).identification_threshold)
     print(format_people(read_faces(arguments.faces), threshold))
     return 0
 

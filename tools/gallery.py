@@ -85,7 +85,7 @@ def identify(arguments: argparse.Namespace) -> int:
     if out:
         refuse_overwriting(photos, out, LINES)
     predictor = load_predictor(arguments)
-    threshold = chosen_threshold(arguments, predictor)
+    threshold = chosen_threshold(arguments, predictor.identification_threshold)
     gallery.require(predictor.identity, arguments.gallery)
     skipped: Dict[str, str] = {}
     known = 0
@@ -141,11 +141,13 @@ def remove(arguments: argparse.Namespace) -> int:
 
 def check(arguments: argparse.Namespace) -> int:
     gallery = Gallery.load(arguments.gallery)
-    if arguments.threshold is None:
+    alike = unlike = arguments.threshold
+    if alike is None:
         predictor = Predictor.load(arguments.model)
         gallery.require(predictor.identity, arguments.gallery)
-        arguments.threshold = chosen_threshold(arguments, predictor)
-    doubts = gallery.doubts(arguments.threshold)
+        alike = chosen_threshold(arguments, predictor.identification_threshold)
+        unlike = chosen_threshold(arguments, predictor.verification_threshold)
+    doubts = gallery.doubts(alike, unlike)
     say(arguments, {'doubts': doubts}, '\n'.join(doubts) or 'nothing looks wrong')
     return PARTLY if doubts else DONE
 

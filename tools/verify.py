@@ -49,7 +49,7 @@ def verify(arguments: argparse.Namespace) -> bool:
     if arguments.out and Path(arguments.out).resolve() in {Path(path).resolve() for path in arguments.photos}:
         raise UnifaceError('{}: --out would overwrite this photo'.format(arguments.out))
     predictor = load_predictor(arguments, max_faces=None if arguments.any else 1)
-    threshold = chosen_threshold(arguments, predictor)
+    threshold = chosen_threshold(arguments, predictor.verification_threshold)
     images = [read_image(path, arguments.max_pixels) for path in arguments.photos]
     found = predictor(images)
     for path, faces in zip(arguments.photos, found):

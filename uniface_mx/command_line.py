@@ -237,9 +237,9 @@ def load_predictor(arguments: argparse.Namespace, **options) -> Predictor:
     return predictor
 
 
-def chosen_threshold(arguments: argparse.Namespace, predictor: Predictor) -> float:
-    """The similarity from which on two faces are one person: the option's, else the model's."""
-    threshold = predictor.verification_threshold if arguments.threshold is None else arguments.threshold
+def chosen_threshold(arguments: argparse.Namespace, own: Optional[float]) -> float:
+    """The similarity from which on two faces are one person: the option's, else the model's own."""
+    threshold = own if arguments.threshold is None else arguments.threshold
     if threshold is None:
         raise UnifaceError(
             '{}: its manifest holds no verification threshold; give --threshold'.format(arguments.model)

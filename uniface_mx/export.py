@@ -266,6 +266,7 @@ def export_model(
             'graph_iou': net.iou_threshold,
             'score': SCORE_THRESHOLD,
             'verification': None,
+            'identification': None,
         },
         'mean_embedding': None if mean_embedding is None else [float(value) for value in mean_embedding],
         'embedding': {'dimension': EMBEDDING_DIM, 'unit_length': True, 'centred': mean_embedding is not None},

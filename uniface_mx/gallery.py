@@ -155,13 +155,15 @@ class Gallery:
             best.setdefault(person, Match(person, float(similarity), photo))
         return list(best.values())
 
-    def doubts(self, threshold: float) -> List[str]:
+    def doubts(self, alike: float, unlike: float) -> List[str]:
         """What looks wrong: faces too like somebody else, or unlike all others of their own person.
 
         Parameters
         ----------
-        threshold : float
-            The similarity that parts the two.
+        alike : float
+            From this similarity on a face is too like somebody else.
+        unlike : float
+            Below it a face is not one of its person's.
 
         Returns
         -------
@@ -175,14 +177,14 @@ class Gallery:
         faces = [Face(np.zeros(4), 1.0, np.zeros((5, 2)), row) for row in self.embeddings]
         for number, (entry, matches) in enumerate(zip(self.entries, self.search(faces, 2))):
             for match in matches:
-                if match.person != entry.person and match.similarity >= threshold:
+                if match.person != entry.person and match.similarity >= alike:
                     found.append(
                         '{}: {} is like {} on {} ({:.2f})'.format(
                             entry.photo, entry.person, match.person, match.photo, match.similarity
                         )
                     )
             others = [other for other in people[entry.person] if other != number]
-            if others and (self.embeddings[others] @ self.embeddings[number]).max() < threshold:
+            if others and (self.embeddings[others] @ self.embeddings[number]).max() < unlike:
                 found.append('{}: unlike all other photos of {}'.format(entry.photo, entry.person))
         return found
 

@@ -190,6 +190,13 @@ class Predictor:
         """Two faces of at least this similarity are one person; None where the manifest does not say."""
         return self.manifest['thresholds'].get('verification')
 
+    @property
+    def identification_threshold(self) -> Optional[float]:
+        """The same where each face is compared with many, of whom at most one is the same person: at this similarity
+        one of a hundred strangers passes. By default the verification threshold."""
+        strict = self.manifest['thresholds'].get('identification')
+        return self.verification_threshold if strict is None else strict
+
     def __repr__(self) -> str:
         return '<Predictor: {} by {} on {}{}>'.format(
             self.name, self.backend, self.device, '' if self._split else ', whole graph'

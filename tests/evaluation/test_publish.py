@@ -22,7 +22,7 @@ def model(tmp_path):
 @pytest.fixture
 def results(tmp_path, model):
     identity = {'sha256': hash_model(model)}
-    add(tmp_path, 'results', 'lfw', dict(lfw(), threshold=0.31), identity=identity)
+    add(tmp_path, 'results', 'lfw', dict(lfw(), threshold=0.31, strict_threshold=0.42), identity=identity)
     add(tmp_path, 'results', 'fddb_crops', {'discrete': {'100': 0.9}, 'faces': 7}, identity=identity)
     add(tmp_path, 'results', 'speed', {'rows': []}, identity={'sha256': 'of another'})
     return tmp_path / 'results'
@@ -33,7 +33,7 @@ def test_threshold_and_figures(model, results, capsys):
     assert main(['publish', '--model', str(model), '--results', str(results), '--licence', 'research']) == 0
     assert 'from a similarity of 0.310 on; figures of fddb_crops, lfw' in capsys.readouterr().out
     manifest = read_manifest(model)
-    assert manifest['thresholds'] == {'score': 0.5, 'verification': 0.31}
+    assert manifest['thresholds'] == {'score': 0.5, 'verification': 0.31, 'identification': 0.42}
     assert manifest['results'] == {
         'lfw': {'accuracy': 0.9, 'std': 0.0283, 'area': 0.95},
         'fddb_crops': {'discrete': {'100': 0.9}},

@@ -29,6 +29,7 @@ from .subject import FoundFace, Subject, similarities
 BATCH = 32
 SHARD = 512
 CHOICES = ('centre', 'largest')
+STRICT_RATE = 0.01
 
 
 class LfwError(UnifaceError):
@@ -289,7 +290,8 @@ def _joined(shards: Sequence[Embedded]) -> Embedded:
 def evaluate(pairs: Pairs, embedded: Embedded, metric: str) -> Tuple[Dict[str, Any], verification.Roc]:
     """Figures of the protocol, and the ROC over all pairs.
 
-    ``threshold`` among the figures is the best over all pairs: for users of the model, not for the accuracy.
+    Two of the figures are for users of the model, not for the accuracy: ``threshold`` is the best over all pairs,
+    ``strict_threshold`` the one at which a hundredth of the pairs of two people is accepted.
     """
     row = {name: number for number, name in enumerate(embedded.names)}
     first, second = ([row[name] for name in names] for names in (pairs.first, pairs.second))
@@ -304,6 +306,7 @@ def evaluate(pairs: Pairs, embedded: Embedded, metric: str) -> Tuple[Dict[str, A
         true_accepts_at_false_accepts=verification.true_accepts_at(curve),
         roc=verification.sample(curve),
         threshold=verification.best_threshold(similarity[found], pairs.same[found]),
+        strict_threshold=verification.threshold_at(curve, STRICT_RATE),
         pairs=len(found),
         pairs_without_face=int((~found).sum()),
         photos=len(embedded.names),

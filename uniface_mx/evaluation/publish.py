@@ -1,4 +1,4 @@
-"""From a model's results into its manifest: the threshold of one person, and figures for its users."""
+"""From a model's results into its manifest: the thresholds of one person, and figures for its users."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ KEPT = {
     'detection': ('average_precision',),
     'cosine': ('held_out', 'training'),
 }
+# A manifest's thresholds, and their names among the figures of LFW.
+THRESHOLDS = {'verification': 'threshold', 'identification': 'strict_threshold'}
 
 
 def publish(
@@ -25,7 +27,8 @@ def publish(
 ) -> Dict[str, Any]:
     """Write what a folder of results says of a model into the model's manifest.
 
-    The verification threshold is that of the ``lfw`` result: the similarity that parts its 6,000 pairs best.
+    The thresholds are those of the ``lfw`` result: ``verification`` the similarity that parts its 6,000 pairs best,
+    ``identification`` the one at which a hundredth of its pairs of two people would pass for one.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ def publish(
         There is no ``lfw`` result, or one is about another model.
     """
     manifest, identity = read_manifest(prefix), hash_model(prefix)
-    figures, threshold = {}, None
+    figures, thresholds = {}, {}
     for path in sorted(Path(folder).glob('*.json')):
         kept = KEPT.get(path.stem.split('_')[0])
         if kept is None:
@@ -57,10 +60,11 @@ def publish(
             raise UnifaceError('{}: about another model than {}'.format(path, prefix))
         figures[path.stem] = {key: result['metrics'][key] for key in kept if key in result['metrics']}
         if path.stem == 'lfw':
-            threshold = float(result['metrics']['threshold'])
-    if threshold is None:
-        raise UnifaceError('{}: no lfw.json, which the threshold of one person comes from'.format(folder))
-    thresholds = dict(manifest['thresholds'], verification=threshold)
-    entries = dict(results=figures, thresholds=thresholds, **({'licence': licence} if licence else {}))
+            thresholds = {key: float(result['metrics'][name]) for key, name in THRESHOLDS.items()}
+    if not thresholds:
+        raise UnifaceError('{}: no lfw.json, which the thresholds of one person come from'.format(folder))
+    entries = dict(results=figures, thresholds=dict(manifest['thresholds'], **thresholds))
+    if licence:
+        entries['licence'] = licence
     write_manifest(prefix, dict(manifest, **entries))
     return entries

@@ -148,6 +148,14 @@ def true_accepts_at(curve: Roc, rates: Sequence[float] = FALSE_ACCEPT_RATES) -> 
     }
 
 
+def threshold_at(curve: Roc, rate: float) -> float:
+    """The least threshold with a rate of false accepts that is not above ``rate``; where none has, one just above
+    the highest similarity.
+    """
+    above_all = np.nextafter(curve.thresholds[1], np.inf)
+    return float(np.minimum(curve.thresholds[curve.false_accepts <= rate], above_all).min())
+
+
 def sample(curve: Roc, points: int = 61) -> Dict[str, list]:
     """A few points of the curve for a figure, at false accept rates from 1e-3 to 1 in equal steps of their
     logarithm.

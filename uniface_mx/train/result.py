@@ -106,6 +106,8 @@ def load_exported(prefix, **overrides) -> TrainedModel:
     kept = ABOUT if overrides else ABOUT + ('results',)
     details = {key: manifest[key] for key in kept if key in manifest}
     if not overrides:
-        details['thresholds'] = {'verification': manifest['thresholds'].get('verification')}
+        details['thresholds'] = {
+            name: manifest['thresholds'].get(name) for name in ('verification', 'identification')
+        }
     details['model'] = dict(told, overrides=given)
     return TrainedModel(net, manifest['name'], None, details)
