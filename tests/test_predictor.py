@@ -115,6 +115,45 @@ def test_shapes_are_few():
     assert {shapes['faces'][0] for part, shapes in backend.runs if part == 'faces'} == set(FACE_BUCKETS)
 
 
+def test_mirror_images():
+    class Remembering(Rectangles):
+        def run(self, part, inputs):
+            self.seen.append((part, inputs))
+            return super().run(part, inputs)
+
+        def embedding(self, features, row):
+            # The two sides of a face differ, and so do the embeddings of the two images.
+            left, top, right, bottom = row[1:5].astype(int)
+            return super().embedding(features, np.array([row[0], left, top, (left + right) // 2, bottom]))
+
+    backend = Remembering()
+    backend.seen = []
+    image = photo(300, 200, (20, 30, 80, 90, 230, 10), (200, 100, 260, 190, 230, 50))
+    image[:, 50:80, 1] += 80
+    first, second = Predictor(backend, MANIFEST, mirror=True)(image)
+    faces = [inputs for part, inputs in backend.seen if part == 'faces']
+    detections = backend.detections(np.ascontiguousarray(faces[0]['features'][0, :, :, ::-1]))
+    assert np.array_equal(faces[2]['features'], faces[0]['features'][..., ::-1])
+    # What a detector sees in the mirror image, in its own order.
+    mirrored = np.concatenate([inputs['faces'] for inputs in faces[2:]])
+    assert sorted(mirrored[:, 1:].round(3).tolist()) == sorted(detections[:2, 1:].round(3).tolist())
+    angle = 50 / 255 * np.pi / 2
+    assert first.embedding[:2] == pytest.approx([np.cos(angle), np.sin(angle)])
+    between = (10 + 90) / 2 / 255 * np.pi / 2
+    assert second.embedding[:2] == pytest.approx([np.cos(between), np.sin(between)])
+    assert [face.box.tolist() for face in predictor()(image)] == [first.box.tolist(), second.box.tolist()]
+    assert Predictor(backend, MANIFEST, mirror=True)(photo(300, 200)) == []
+
+
+def test_no_mirror_images_of_a_whole_graph():
+    class Whole(Rectangles):
+        def has(self, part):
+            return part == ''
+
+    with pytest.raises(BackendError, match='rectangles: mirror needs the model in two halves'):
+        Predictor(Whole(), MANIFEST, mirror=True)
+
+
 @pytest.mark.parametrize(
     'faces, size', [(1, 1), (2, 1), (3, 4), (4, 4), (8, 4), (9, 16), (33, 64), (1000, 64)]
 )

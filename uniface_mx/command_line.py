@@ -210,6 +210,9 @@ def add_predictor_options(parser: argparse.ArgumentParser, max_faces: bool = Tru
         help='look at larger photos also in overlapping tiles of this side: finds small faces, takes longer',
     )
     parser.add_argument(
+        '--mirror', action='store_true', help='average embeddings with those of the mirror image: better, takes longer'
+    )
+    parser.add_argument(
         '--batch', type=int, default=8, metavar='N', help='photos that are looked at together (%(default)s)'
     )
     parser.add_argument(
@@ -226,6 +229,7 @@ def load_predictor(arguments: argparse.Namespace, **options) -> Predictor:
             score_threshold=arguments.score,
             min_size=arguments.min_size,
             tile=arguments.tile,
+            mirror=arguments.mirror,
             batch=arguments.batch,
             max_pixels=arguments.max_pixels,
             max_faces=getattr(arguments, 'max_faces', None),

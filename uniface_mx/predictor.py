@@ -12,9 +12,10 @@ import numpy as np
 from uniface_mx.backends import BACKENDS, BackendError
 from uniface_mx.errors import UnifaceError
 from uniface_mx.export import EPOCH
-from uniface_mx.geometry import area, intersection, iou, letterbox
+from uniface_mx.geometry import area, flip_boxes, flip_landmarks, intersection, iou, letterbox
 from uniface_mx.image import MAX_PIXELS, ImageError, read_image
 from uniface_mx.manifest import ManifestError, find_model, read_manifest
+from uniface_mx.nn.attention import EMBEDDING_DIM
 
 Photo = Union[np.ndarray, str, os.PathLike, bytes]
 
@@ -89,6 +90,9 @@ class Predictor:
         Look at photos larger than this also in overlapping square tiles of this side in pixels, then of
         twice this side, and so on up to the whole photo: finds small faces in large photos, at the cost of
         a run for each tile.
+    mirror : bool
+        Embed each face in the view's mirror image, too, and give the mean, of unit length: nearer to the teacher's
+        embedding, which is such a mean, for twice the network's time. Needs the halves of `export_model`'s ``split``.
     batch : int
         How many views go through the network at once. A last, smaller batch is filled up, but for a single
         view.
@@ -110,6 +114,7 @@ class Predictor:
         max_faces: Optional[int] = None,
         min_size: float = 0,
         tile: Optional[int] = None,
+        mirror: bool = False,
         batch: int = 8,
         max_pixels: int = MAX_PIXELS,
     ):
@@ -142,7 +147,12 @@ class Predictor:
                     self.name, backend.name, backend.export
                 )
             )
+        if mirror and not self._split:
+            raise BackendError(
+                '{}: mirror needs the model in two halves; export it anew: uniface-export --split'.format(self.name)
+            )
         self._backend, self.backend, self.manifest = backend, backend.name, manifest
+        self._mirror = mirror
         self._max_faces, self._min_size, self._tile = max_faces, min_size, tile
         self._batch, self._max_pixels = batch, max_pixels
 
@@ -251,6 +261,10 @@ class Predictor:
                 [which[:, :1], detections[which[:, 0], which[:, 1], 1:]], axis=1, dtype=np.float32
             )
             embeddings = self._embed(second, faces)
+            if self._mirror and len(faces):
+                _, features = self._backend.run('trunk', {'data': np.ascontiguousarray(data[..., ::-1])})
+                both = embeddings + self._embed(features, self._mirrored(faces))
+                embeddings = both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1e-12)
         else:
             embeddings = self._backend.to_numpy(second)[which[:, 0], which[:, 1]]
         for (number, row), embedding in zip(which, embeddings):
@@ -261,15 +275,22 @@ class Predictor:
 
     def _embed(self, features, faces: np.ndarray) -> np.ndarray:
         """Embeddings (n, 128) of faces (n, 15) as the faces' graph takes them, in fixed numbers."""
-        embeddings = []
+        embeddings = [np.zeros((0, EMBEDDING_DIM), np.float32)]
         while len(faces):
             size = bucket(len(faces))
             rows = np.zeros((size, faces.shape[1]), np.float32)
             part, faces = faces[:size], faces[size:]
             rows[: len(part)] = part
             (output,) = self._backend.run('faces', {'features': features, 'faces': rows})
-            embeddings.extend(self._backend.to_numpy(output)[: len(part)])
-        return embeddings
+            embeddings.append(self._backend.to_numpy(output)[: len(part)])
+        return np.concatenate(embeddings)
+
+    def _mirrored(self, faces: np.ndarray) -> np.ndarray:
+        """Faces (n, 15) as the faces' graph takes them, in the mirror image of their view."""
+        mirrored = faces.copy()
+        mirrored[:, 1:5] = flip_boxes(faces[:, 1:5], self._size)
+        mirrored[:, 5:] = flip_landmarks(faces[:, 5:].reshape(-1, 5, 2), self._size).reshape(-1, 10)
+        return mirrored
 
     @staticmethod
     def _to_photo(rows: np.ndarray, view: _View) -> np.ndarray:

@@ -1,3 +1,4 @@
+import argparse
 import json
 import os
 
@@ -90,6 +91,22 @@ def test_lfw_perturbed_over_seeds(middle, tmp_path):
 def test_one_vector_a_face_has_a_result_of_its_own(middle, tmp_path):
     assert middle.main(lfw(tmp_path) + ['--no-mirror']) == 0
     assert (tmp_path / 'out' / 'lfw_single.json').is_file()
+
+
+def test_a_model_with_mirror_images_has_a_result_of_its_own(evaluate, monkeypatch, tmp_path):
+    asked = {}
+
+    def load(prefix, **options):
+        asked.update(options)
+        return argparse.Namespace(manifest={'embedding': {'centred': True}})
+
+    monkeypatch.setattr(parts.Predictor, 'load', load)
+    monkeypatch.setattr(parts, 'ModelSubject', lambda *arguments: Middle())
+    monkeypatch.setattr(parts, 'manifest_of', lambda arguments: {})
+    arguments = [word if word != '--teacher' else '--model=m' for word in lfw(tmp_path)]
+    assert evaluate.main(arguments) == 0 and 'mirror' not in asked
+    assert evaluate.main(arguments + ['--mirror']) == 0 and asked['mirror']
+    assert {path.name for path in (tmp_path / 'out').glob('*.json')} == {'lfw.json', 'lfw_mirror.json'}
 
 
 @pytest.mark.parametrize(

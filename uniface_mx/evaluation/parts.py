@@ -58,7 +58,7 @@ def teacher(arguments: argparse.Namespace, embed: bool = True, centre=None):
     return TeacherSubject(
         create_teacher(landmark[0], **landmark[1]),
         create_teacher(embedding[0], **embedding[1]) if embed else None,
-        mirror=arguments.mirror,
+        mirror=arguments.mirror is not False,
         centre=centre,
     )
 
@@ -71,6 +71,8 @@ def subject(arguments: argparse.Namespace, embed: bool = True, centre=None):
         options = {'backend': arguments.backend}
         if arguments.score_threshold is not None:
             options['score_threshold'] = arguments.score_threshold
+        if arguments.mirror:
+            options['mirror'] = True
         predictor = Predictor.load(arguments.model, device=arguments.device, **options)
         if embed and not predictor.manifest.get('embedding', {}).get('centred'):
             print(
@@ -194,11 +196,15 @@ def add_subject(command: argparse.ArgumentParser, score_threshold: Optional[floa
         metavar=('LANDMARKS', 'EMBEDDINGS'),
         help='NAME or NAME?OPTION=VALUE&... (%(default)s)',
     )
-    command.add_argument(
-        '--no-mirror',
-        dest='mirror',
-        action='store_false',
-        help="teachers: the face's embedding alone, not averaged with its mirror image's",
+    mirror = command.add_mutually_exclusive_group()
+    mirror.add_argument(
+        '--mirror',
+        action='store_true',
+        default=None,
+        help="average a face's embedding with its mirror image's (teachers do so anyhow)",
+    )
+    mirror.add_argument(
+        '--no-mirror', dest='mirror', action='store_false', help="teachers: the face's embedding alone"
     )
     command.add_argument(
         '--enlarge', type=at_least(0.01), default=1, metavar='F', help='show every photo F times as large'
@@ -272,7 +278,8 @@ def run_lfw(arguments: argparse.Namespace) -> None:
                 figures['photos_without_face'],
             )
         )
-    name = 'lfw' + ('' if arguments.mirror or not arguments.teacher else '_single')
+    unusual = {(True, False): '_single', (False, True): '_mirror'}
+    name = 'lfw' + unusual.get((arguments.teacher, arguments.mirror), '')
     metrics = dict(runs[0], choose=arguments.choose)
     if arguments.perturb:
         name += '_perturb{}'.format(arguments.perturb)

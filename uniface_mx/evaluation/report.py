@@ -57,7 +57,7 @@ def table_one(subjects: Sequence[Subject]) -> List[str]:
         for method, images, aligned, networks, rate in paper.LFW
     ]
     for subject in subjects:
-        for name, title in (('lfw', subject.name), ('lfw_single', subject.name + ', one vector a face')):
+        for name, addition in (('lfw', ''), ('lfw_single', ', one vector a face'), ('lfw_mirror', ', mirror average')):
             figures = metrics(subject, name)
             if not figures:
                 continue
@@ -67,7 +67,7 @@ def table_one(subjects: Sequence[Subject]) -> List[str]:
             if get(subject.results[name], 'subject', 'identity', 'embeddings') is None:
                 aligned = 'No', '1'
             rows.append(
-                (title,)
+                (subject.name + addition,)
                 + aligned
                 + (
                     accuracy(subject, name),
