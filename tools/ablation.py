@@ -7,11 +7,16 @@ Run it again to go on where it stopped; what is done is passed over.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence, Tuple
+from threading import Event
+from typing import Iterator, List, Optional, Sequence
+
+from uniface_mx.runtime import cores
 
 ROOT = Path(__file__).resolve().parent.parent
 # Configurations and seeds. The two models whose difference is the paper's largest come twice, so that the
@@ -34,41 +39,79 @@ def settings(arguments: argparse.Namespace, seed: int) -> List[str]:
         'training.batch_size=8',
         'training.seed={}'.format(seed),
     ]
-    return values + (['training.kvstore=dist_sync'] if arguments.workers > 1 else []) + arguments.set
+    return values + arguments.set
 
 
 def commands(arguments: argparse.Namespace, config: str, seed: int) -> Iterator[List[str]]:
     """Train, export, evaluate: what has been done is passed over, here or by the command itself."""
     name = run_name(config, seed)
     run, results = Path(arguments.out) / name, Path(arguments.results) / name
-    launcher = ['-m', 'uniface_mx.train.launch', '--workers', str(arguments.workers), '--', sys.executable]
-    train = launcher if arguments.workers > 1 else []
-    train = train + [str(ROOT / 'tools' / 'train.py'), '--config', config, '--out', str(run), '--resume']
+    train = [str(ROOT / 'tools' / 'train.py'), '--config', config, '--out', str(run), '--resume']
     for value in settings(arguments, seed):
         train += ['--set', value]
     yield train
     results.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(str(run / 'metrics.jsonl'), str(results / 'metrics.jsonl'))
-    model, manifest, weights = run / 'model', run / 'model' / (name + '.json'), run / 'last.params'
+    model, weights = exported(arguments, config, seed), run / 'last.params'
+    manifest = model.with_name(model.name + '.json')
     if not manifest.is_file() or manifest.stat().st_mtime < weights.stat().st_mtime:
         yield [str(ROOT / 'tools' / 'export.py'), '--run', str(run), '--checkpoint', 'last'] + [
-            '--out', str(model), '--name', name, '--split',
+            '--out', str(model.parent), '--name', name, '--split',
         ]  # fmt: skip
-    yield [str(ROOT / 'tools' / 'evaluate.py'), 'all', '--model', str(model / name)] + [
-        '--settings', arguments.settings, '--out', str(results),
+    yield evaluation(arguments, config, seed, arguments.settings)
+
+
+def exported(arguments: argparse.Namespace, config: str, seed: int) -> Path:
+    """Prefix of a run's exported model."""
+    name = run_name(config, seed)
+    return Path(arguments.out) / name / 'model' / name
+
+
+def evaluation(arguments: argparse.Namespace, config: str, seed: int, wanted: str) -> List[str]:
+    """The command that evaluates a run's model by a file of settings, but for what has a result."""
+    results = Path(arguments.results) / run_name(config, seed)
+    return [str(ROOT / 'tools' / 'evaluate.py'), 'all', '--model', str(exported(arguments, config, seed))] + [
+        '--settings', wanted, '--out', str(results),
     ]  # fmt: skip
 
 
+def run_one(arguments: argparse.Namespace, config: str, seed: int, stop: Event) -> int:
+    """All of a run's commands, their output in a file beside its folder; the first bad status, or 0."""
+    name = run_name(config, seed)
+    log = Path(arguments.out) / (name + '.log')
+    log.parent.mkdir(parents=True, exist_ok=True)
+    threads = dict(os.environ, OMP_NUM_THREADS=str(max(1, cores() // arguments.parallel)))
+    for command in commands(arguments, config, seed):
+        if stop.is_set():
+            return 1
+        print('{}: {} (output in {})'.format(name, ' '.join(command), log), flush=True)
+        with open(str(log), 'a') as output:
+            status = subprocess.call([sys.executable] + command, stdout=output, stderr=output, env=threads)
+        if status:
+            stop.set()
+            print('{}: stopped with status {}; see {}'.format(name, status, log), file=sys.stderr)
+            return status
+    return 0
+
+
 def run_series(arguments: argparse.Namespace) -> int:
-    """Everything in order; the status of the first command that fails, or 0."""
-    for config, seed in RUNS:
-        for command in commands(arguments, config, seed):
-            print('{}: {}'.format(run_name(config, seed), ' '.join(command)), flush=True)
-            status = subprocess.call([sys.executable] + command)
-            if status:
-                return status
-    report = [str(ROOT / 'tools' / 'report.py'), '--results', arguments.results, '--out', arguments.report]
-    return subprocess.call([sys.executable] + report)
+    """Everything, `parallel` runs at a time, then their speeds one after another, and the report; the first bad
+    status, or 0."""
+    stop = Event()
+    with ThreadPoolExecutor(arguments.parallel) as pool:
+        running = [pool.submit(run_one, arguments, *run, stop) for run in RUNS]
+        try:
+            statuses = [one.result() for one in running]
+        except KeyboardInterrupt:
+            stop.set()
+            return 130
+    if any(statuses):
+        return next(filter(None, statuses))
+    last = [evaluation(arguments, *run, arguments.speed) for run in RUNS]
+    last.append(
+        [str(ROOT / 'tools' / 'report.py'), '--results', arguments.results, '--out', arguments.report]
+    )
+    return next(filter(None, (subprocess.call([sys.executable] + command) for command in last)), 0)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -81,14 +124,17 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument(
         '--report', default=str(ROOT / 'experiments' / 'RESULTS.md'), metavar='FILE', help='(%(default)s)'
     )
+    evaluations = ROOT / 'experiments' / 'evaluation'
     parser.add_argument(
-        '--settings',
-        default=str(ROOT / 'experiments' / 'evaluation' / 'all.yaml'),
-        metavar='FILE',
-        help='evaluations (%(default)s)',
+        '--settings', default=str(evaluations / 'ablation.yaml'), metavar='FILE', help='(%(default)s)'
     )
-    parser.add_argument('--iterations', type=int, default=2000, help='of each run (%(default)s)')
-    parser.add_argument('--workers', type=int, default=2, help='processes that train together (%(default)s)')
+    parser.add_argument(
+        '--speed', default=str(evaluations / 'speed.yaml'), metavar='FILE', help='after all runs (%(default)s)'
+    )
+    parser.add_argument('--iterations', type=int, default=4000, help='of each run (%(default)s)')
+    parser.add_argument(
+        '--parallel', type=int, default=1, metavar='N', help='runs side by side, which share the cores (%(default)s)'
+    )
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='for all runs alike')
     return run_series(parser.parse_args(argv))
 

@@ -1,8 +1,8 @@
 """The ablation's runs differ in nothing but the model, and what is done is not done again."""
 
-import os
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -20,9 +20,10 @@ def arguments(tmp_path):
         out=str(tmp_path / 'runs'),
         results=str(tmp_path / 'results'),
         report=str(tmp_path / 'RESULTS.md'),
-        settings='all.yaml',
+        settings='ablation.yaml',
+        speed='speed.yaml',
         iterations=4000,
-        workers=2,
+        parallel=1,
         set=[],
     )
 
@@ -61,26 +62,61 @@ def test_the_first_hundred_batches_show_the_same_records(arguments, records):
     assert batches('lite_a', 1) != expected
 
 
-def test_goes_on_where_it_stopped(arguments, monkeypatch):
-    called = []
+@pytest.fixture
+def machine(arguments, monkeypatch):
+    """Instead of running commands it notes them, and leaves the files that the next ones look for."""
 
-    def call(command):
-        called.append(command)
-        run = os.path.join(arguments.out, 'ablation_lite_a_0')
-        if 'uniface_mx.train.launch' in command:
-            os.makedirs(os.path.join(run, 'model'), exist_ok=True)
-            for name in ('metrics.jsonl', 'last.params'):
-                open(os.path.join(run, name), 'a').close()
-        elif '--run' in command:
-            open(os.path.join(run, 'model', 'ablation_lite_a_0.json'), 'w').close()
-        elif 'all' in command:
-            return 7
-        return 0
+    def call(command, **options):
+        what = Path(command[1]).stem
+        names = [ablation.run_name(*run) for run in ablation.RUNS]
+        name = next((name for name in names if name in [Path(word).name for word in command]), '')
+        noted.called.append((name, what))
+        run = Path(arguments.out) / name
+        if what == 'train':
+            assert '--resume' in command
+            run.mkdir(exist_ok=True, parents=True)
+            for file in ('metrics.jsonl', 'last.params'):
+                open(str(run / file), 'a').close()
+        elif what == 'export':
+            (run / 'model').mkdir()
+            (run / 'model' / (name + '.json')).touch()
+        status = noted.status.pop((name, what), 0)
+        if isinstance(status, type):
+            raise status
+        return status
 
+    noted = SimpleNamespace(called=[], status={})
     monkeypatch.setattr(subprocess, 'call', call)
+    return noted
+
+
+def test_goes_on_where_it_stopped(arguments, machine, capsys):
+    machine.status['ablation_lite_a_0', 'evaluate'] = 7
     assert ablation.run_series(arguments) == 7
-    assert ['--resume' in command for command in called] == [True, False, False]
-    assert os.path.isfile(os.path.join(arguments.results, 'ablation_lite_a_0', 'metrics.jsonl'))
-    del called[:]
-    assert ablation.run_series(arguments) == 7
-    assert [('--run' in command, 'all' in command) for command in called] == [(False, False), (False, True)]
+    assert machine.called == [('ablation_lite_a_0', what) for what in ('train', 'export', 'evaluate')]
+    assert (Path(arguments.results) / 'ablation_lite_a_0' / 'metrics.jsonl').is_file()
+    assert 'ablation_lite_a_0: stopped with status 7; see ' in capsys.readouterr().err
+    del machine.called[:]
+    machine.status['ablation_lite_d_0', 'train'] = 3
+    assert ablation.run_series(arguments) == 3
+    assert machine.called[:2] == [('ablation_lite_a_0', 'train'), ('ablation_lite_a_0', 'evaluate')]
+    assert machine.called[2:] == [('ablation_lite_d_0', 'train')]
+
+
+@pytest.mark.parametrize('parallel', [1, 2, 7])
+def test_all_of_it(arguments, machine, parallel):
+    arguments.parallel = parallel
+    assert ablation.run_series(arguments) == 0
+    names = [ablation.run_name(*run) for run in ablation.RUNS]
+    assert len(set(names)) == 7
+    for name in names:
+        mine = [what for whose, what in machine.called if whose == name]
+        assert mine == ['train', 'export', 'evaluate', 'evaluate']
+    # Speed is measured when nothing else runs.
+    assert machine.called[-8:] == [(name, 'evaluate') for name in names] + [('', 'report')]
+
+
+def test_an_interrupt_stops_the_runs_beside_it(arguments, machine):
+    machine.status['ablation_lite_a_0', 'train'] = KeyboardInterrupt
+    assert ablation.run_series(arguments) == 130
+    assert not any(what == 'report' for _, what in machine.called)
