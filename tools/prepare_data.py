@@ -21,6 +21,7 @@ from uniface_mx.data.prepare.executor import open_executor
 from uniface_mx.data.prepare.label import Rules
 from uniface_mx.data.prepare.look import Job
 from uniface_mx.data.prepare.make import NEGATIVES, make, shard_range
+from uniface_mx.data.prepare.morph import write_morphs
 from uniface_mx.data.prepare.sets import merge, split
 from uniface_mx.data.prepare.show import sheet
 from uniface_mx.data.records import RecordReader, record_path
@@ -127,6 +128,11 @@ def run_show(args):
         record = reader[number]
         size, faces = '%dx%d' % (record.width, record.height), len(record.objects)
         print(number, record.source, record.key, size, faces, 'faces', record.person or '-')
+
+
+def run_morph(args):
+    count = write_morphs(args.names, args.out, args.count, args.seed, bar('morph'))
+    print('%s: %d photos; label them with make --source folder:%s' % (args.out, count, args.out))
 
 
 def bar(title, interval=1.0, total=None):
@@ -246,12 +252,20 @@ def show_arguments(command):
     command.add_argument('--columns', type=int, default=8)
 
 
+def morph_arguments(command):
+    command.add_argument('names', nargs='+', metavar='NAME', help='record sets of photos with one face')
+    command.add_argument('--out', required=True, metavar='DIR', help='folder of photos')
+    command.add_argument('--count', type=int, default=10000, metavar='N', help='(%(default)s)')
+    command.add_argument('--seed', type=int, default=0, metavar='N', help='(%(default)s)')
+
+
 COMMANDS = {
     'make': (make_arguments, run_make, 'label a source; after a stop the same command goes on where it was'),
     'merge': (merge_arguments, run_merge, 'join record sets, without duplicates'),
     'split': (split_arguments, run_split, 'deal a record set out to parts, by person'),
     'check': (check_arguments, run_check, 'look for everything that can be wrong with record sets'),
     'stats': (stats_arguments, run_stats, 'numbers and distributions of the faces in record sets'),
+    'morph': (morph_arguments, run_morph, "photos of faces between two people's, to be labelled as any others"),
     'show': (show_arguments, run_show, 'draw records with what is in them'),
 }
 
