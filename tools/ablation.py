@@ -35,8 +35,6 @@ def settings(arguments: argparse.Namespace, seed: int) -> List[str]:
     values = [
         'data.root={}'.format(arguments.records),
         'training.iterations={}'.format(arguments.iterations),
-        # Half of lite_a's, so that as many views make twice the steps.
-        'training.batch_size=8',
         'training.seed={}'.format(seed),
     ]
     return values + arguments.set
@@ -131,7 +129,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument(
         '--speed', default=str(evaluations / 'speed.yaml'), metavar='FILE', help='after all runs (%(default)s)'
     )
-    parser.add_argument('--iterations', type=int, default=4000, help='of each run (%(default)s)')
+    parser.add_argument('--iterations', type=int, default=3600, help='of each run (%(default)s)')
     parser.add_argument(
         '--parallel', type=int, default=1, metavar='N', help='runs side by side, which share the cores (%(default)s)'
     )

@@ -56,7 +56,7 @@ def test_the_first_hundred_batches_show_the_same_records(arguments, records):
         return [[photo.where for photo in canvases.photos(number)[1]] for number in numbers]
 
     expected = batches('lite_a')
-    assert len(expected) == 800 and all(expected)
+    assert len(expected) == 1600 and all(expected)
     for letter in 'bcd':
         assert batches('lite_' + letter) == expected
     assert batches('lite_a', 1) != expected
