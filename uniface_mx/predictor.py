@@ -149,7 +149,8 @@ class Predictor:
             )
         if mirror and not self._split:
             raise BackendError(
-                '{}: mirror needs the model in two halves; export it anew: uniface-export --split'.format(self.name)
+                '{}: mirror needs the model in two halves; export it anew: uniface-export --exported PREFIX '
+                '--out DIR --split'.format(self.name)
             )
         self._backend, self.backend, self.manifest = backend, backend.name, manifest
         self._mirror = mirror
