@@ -13,8 +13,8 @@ def gluon_model():
     mx.random.seed(0)
     random = np.random.RandomState(0)
     net = Inception3(prefix='inception30_')
+    net.infer_shape(mx.nd.zeros((1, 3, 299, 299)))
     net.initialize(mx.init.MSRAPrelu(factor_type='in', slope=0))
-    net(mx.nd.zeros((1, 3, 299, 299)))
     for name, parameter in net.collect_params('.*(gamma|beta|running_mean|running_var)').items():
         low, high = (0.7, 1.3) if name.endswith(('gamma', 'var')) else (-0.2, 0.2)
         parameter.set_data(mx.nd.array(random.uniform(low, high, parameter.shape)))

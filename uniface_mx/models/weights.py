@@ -104,10 +104,10 @@ def randomize(net: HybridBlock, seed: int) -> None:
     For trials of what does not depend on training: parity, speed, export. The statistics are those of noise,
     shaken.
     """
+    net.infer_shape(mx.nd.zeros((1, 3, net.size, net.size)))
     mx.random.seed(seed)
     random = np.random.RandomState(seed)
     net.initialize(mx.init.MSRAPrelu(factor_type='in', slope=0), force_reinit=True)
-    net(mx.nd.zeros((1, 3, net.size, net.size)))
     for head in net.network.heads.heads:
         head.weight.set_data(head.weight.data() * HEAD_SCALE)
     norms = _batch_norms(net)

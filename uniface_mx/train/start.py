@@ -60,9 +60,10 @@ def initialize(
 
     Otherwise tens of thousands of faces would go into finding the mean.
     """
+    # Shapes without a forward pass: one still running while weights are read would change their layout.
+    net.infer_shape(mx.nd.zeros((1, 3, net.size, net.size)))
     mx.random.seed(seed)
     net.initialize(StartWeights(), ctx=list(devices))
-    net(mx.nd.zeros((1, 3, net.size, net.size), ctx=devices[0]))
     if mean is not None:
         net.recognition.embedding.bias.set_data(mx.nd.array(mean))
 
