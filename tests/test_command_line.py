@@ -3,7 +3,7 @@ import argparse
 import cv2
 import numpy as np
 import pytest
-from rectangles import photo, predictor
+from rectangles import photo
 
 from uniface_mx.command_line import Video, batches, chosen_threshold, find_photos, read_photos
 from uniface_mx.errors import UnifaceError

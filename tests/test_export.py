@@ -250,7 +250,7 @@ def test_bad_params(folder, tmp_path, capsys):
         path = tmp_path / (kind + '.params')
         with pytest.raises(Exception, match=r'{}.*{}'.format(path.name, message)):
             load_weights(get_model(NAME), path)
-        assert tool.main(['--model', NAME, '--params', str(path), '--out', str(tmp_path / 'out')]) == 1
+        assert tool.main(['--model', NAME, '--params', str(path), '--out', str(tmp_path / 'out')]) == 2
         captured = capsys.readouterr()
         assert captured.out == '' and captured.err.startswith('export: ') and captured.err.count('\n') == 1
         assert path.name in captured.err
@@ -276,7 +276,7 @@ def test_bad_arguments(tmp_path, capsys):
         (['--model', NAME, '--random', '0', '--max-faces', '0'] + out, 'max_faces is 0'),
         (['--model', NAME, '--random', '0', '--out', str(tmp_path / 'file')], 'file'),
     ):
-        assert tool.main(arguments) == 1
+        assert tool.main(arguments) == 2
         captured = capsys.readouterr()
         assert message in captured.err and captured.err.count('\n') == 1
     for arguments in (

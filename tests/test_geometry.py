@@ -150,3 +150,7 @@ def test_warp_keeps_the_coordinate_rule():
     assert np.array_equal(
         geometry.warp(image, np.array([[1.0, 0, 2], [0, 1.0, 1]]), 8, 8)[3], np.roll(image[2], 2)
     )
+
+
+def test_unit_vectors():
+    assert geometry.unit_vectors(np.array([[3.0, 4], [0, 0]])).tolist() == [[0.6, 0.8], [0, 0]]

@@ -12,7 +12,7 @@ from typing import Optional, Sequence
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from uniface_mx.errors import UnifaceError
+from uniface_mx.program import run
 
 # A module has add_arguments(parser), and run(args), which prints a table and returns what --out stores.
 SUBJECTS = {
@@ -24,8 +24,17 @@ SUBJECTS = {
 }
 
 
+def measure(args: argparse.Namespace) -> None:
+    """Run one benchmark, and store its figures where that was asked for."""
+    figures = importlib.import_module(SUBJECTS[args.subject][0]).run(args)
+    if args.out:
+        with open(args.out + '.part', 'w', encoding='utf-8') as file:
+            json.dump(figures, file, indent=1)
+            file.write('\n')
+        os.replace(args.out + '.part', args.out)
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run one benchmark; 0, or 1 after an error that the user can mend."""
     parser = argparse.ArgumentParser(prog='benchmark', description=__doc__)
     subjects = parser.add_subparsers(dest='subject', required=True)
     for name, (module, text) in SUBJECTS.items():
@@ -33,17 +42,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         importlib.import_module(module).add_arguments(subject)
         subject.add_argument('--out', metavar='FILE', help='write the figures there as JSON')
     args = parser.parse_args(argv)
-    try:
-        figures = importlib.import_module(SUBJECTS[args.subject][0]).run(args)
-        if args.out:
-            with open(args.out + '.part', 'w', encoding='utf-8') as file:
-                json.dump(figures, file, indent=1)
-                file.write('\n')
-            os.replace(args.out + '.part', args.out)
-    except (UnifaceError, OSError) as error:
-        print('benchmark: %s' % error, file=sys.stderr)
-        return 1
-    return 0
+    return run('benchmark', lambda: measure(args))
 
 
 if __name__ == '__main__':

@@ -5,7 +5,7 @@ import argparse
 import sys
 from typing import Optional, Sequence
 
-from uniface_mx.errors import UnifaceError
+from uniface_mx.program import run
 
 
 def run_photos(arguments: argparse.Namespace) -> int:
@@ -55,11 +55,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     command.add_argument('--threshold', type=float, metavar='T', help="least similarity of one person (the model's own)")
     command.set_defaults(run=run_people)
     arguments = parser.parse_args(argv)
-    try:
-        return arguments.run(arguments)
-    except (UnifaceError, OSError) as error:
-        print('demo: {}'.format(error), file=sys.stderr)
-        return 2
+    return run('demo', lambda: arguments.run(arguments))
 
 
 if __name__ == '__main__':

@@ -14,9 +14,6 @@ import cv2
 from tqdm import tqdm
 
 from uniface_mx.command_line import (
-    DONE,
-    PARTLY,
-    STATUS,
     VIDEO_ENDINGS,
     PhotoFile,
     Video,
@@ -29,11 +26,11 @@ from uniface_mx.command_line import (
     read_photos,
     refuse_overwriting,
     report_skipped,
-    run,
 )
 from uniface_mx.drawing import draw_faces, face_crop
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import write_image
+from uniface_mx.program import DONE, PARTLY, STATUS, run
 
 LINES = 'faces.jsonl'
 

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.program import DONE, PARTLY, run
 
 
 def add_out(command: argparse.ArgumentParser) -> None:
@@ -67,7 +68,7 @@ def parse(argv) -> argparse.Namespace:
     return arguments
 
 
-def run_all(arguments: argparse.Namespace) -> None:
+def run_all(arguments: argparse.Namespace) -> int:
     """Run what the settings list and no result file holds; failures are told, and counted in the end."""
     from uniface_mx.evaluation.series import is_done, read_settings
 
@@ -87,11 +88,12 @@ def run_all(arguments: argparse.Namespace) -> None:
         print(title, flush=True)
         try:
             command.run(command)
-        except UnifaceError as error:
+        except (UnifaceError, OSError) as error:
             failed += 1
-            print('error: {}'.format(error), file=sys.stderr)
+            print('evaluate: {}'.format(error), file=sys.stderr)
     if failed:
-        raise UnifaceError('{} of {} evaluations failed'.format(failed, len(commands)))
+        print('evaluate: {} of {} evaluations failed'.format(failed, len(commands)), file=sys.stderr)
+    return PARTLY if failed else DONE
 
 
 def run_publish(arguments: argparse.Namespace) -> None:
@@ -118,12 +120,7 @@ def backend_options(arguments: argparse.Namespace, name: str) -> list:
 
 def main(argv=None) -> int:
     arguments = parse(sys.argv[1:] if argv is None else argv)
-    try:
-        arguments.run(arguments)
-    except (UnifaceError, OSError) as error:
-        print('error: {}'.format(error), file=sys.stderr)
-        return 1
-    return 0
+    return run('evaluate', lambda: arguments.run(arguments))
 
 
 if __name__ == '__main__':

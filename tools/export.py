@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from uniface_mx.errors import UnifaceError
+from uniface_mx.program import run
 
 
 def summary() -> str:
@@ -140,27 +140,18 @@ def main(argv=None) -> int:
     )
     parser.add_argument('--symbols', metavar='DIR', help='write the graphs of all models, without weights')
     arguments = parser.parse_args(argv)
-    try:
-        if arguments.summary:
-            print(summary())
-        elif arguments.symbols:
-            write_symbols(arguments.symbols)
-        elif not arguments.out or not (
-            arguments.run
-            or arguments.exported
-            or arguments.model
-            and (arguments.params or arguments.random is not None)
-        ):
-            parser.error(
-                'give --out and one of --run and --exported, or --out, --model and one of --params and --random '
-                '(or --summary, or --symbols DIR)'
-            )
-        else:
-            export(arguments)
-    except (UnifaceError, OSError) as error:
-        print('export: {}'.format(error), file=sys.stderr)
-        return 1
-    return 0
+    if arguments.summary:
+        return run('export', lambda: print(summary()))
+    if arguments.symbols:
+        return run('export', lambda: write_symbols(arguments.symbols))
+    if not arguments.out or not (
+        arguments.run or arguments.exported or arguments.model and (arguments.params or arguments.random is not None)
+    ):
+        parser.error(
+            'give --out and one of --run and --exported, or --out, --model and one of --params and --random '
+            '(or --summary, or --symbols DIR)'
+        )
+    return run('export', lambda: export(arguments))
 
 
 if __name__ == '__main__':

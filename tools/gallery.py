@@ -11,10 +11,7 @@ from typing import Dict, Optional, Sequence
 from tqdm import tqdm
 
 from uniface_mx.command_line import (
-    DONE,
     MODEL,
-    PARTLY,
-    STATUS,
     add_predictor_options,
     batches,
     chosen_threshold,
@@ -25,12 +22,12 @@ from uniface_mx.command_line import (
     read_photos,
     refuse_overwriting,
     report_skipped,
-    run,
 )
 from uniface_mx.drawing import draw_faces
 from uniface_mx.gallery import Gallery, open_gallery
 from uniface_mx.image import write_image
 from uniface_mx.predictor import Predictor
+from uniface_mx.program import DONE, PARTLY, STATUS, run
 
 LINES = 'people.jsonl'
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from uniface_mx.errors import UnifaceError
+from uniface_mx.program import run
 
 
 def check(photos, path: str, source) -> None:
@@ -22,7 +22,7 @@ def check(photos, path: str, source) -> None:
         )
 
 
-def run(arguments: argparse.Namespace) -> None:
+def import_trunk(arguments: argparse.Namespace) -> None:
     from uniface_mx.backbones import read_source, write_trunk
 
     source = read_source(arguments.source, arguments.kind, arguments.scaling)
@@ -69,12 +69,7 @@ def main(argv=None) -> int:
         help='then classify photos with the trunk written and the source\'s own classifier',
     )
     arguments = parser.parse_args(argv)
-    try:
-        run(arguments)
-    except UnifaceError as error:
-        print('import_backbone: {}'.format(error), file=sys.stderr)
-        return 1
-    return 0
+    return run('import_backbone', lambda: import_trunk(arguments))
 
 
 if __name__ == '__main__':

@@ -26,17 +26,17 @@ from uniface_mx.data.prepare.sets import merge, split
 from uniface_mx.data.prepare.show import sheet
 from uniface_mx.data.records import RecordReader, record_path
 from uniface_mx.data.sources import SOURCES, open_source
-from uniface_mx.errors import UnifaceError
 from uniface_mx.image import write_image
 from uniface_mx.models import get_model
+from uniface_mx.program import run
 from uniface_mx.schema import Model
 
 # MTCNN's last threshold lies low: what it is unsure of is to be ignored, and not background.
 TEACHERS = ('mtcnn_pypi?thresholds=[0.6,0.7,0.6]', 'dlib')
 
 
-def run_make(args):
-    source = open_source(args.source)
+def label(args, source):
+    """Label a source; the summary."""
     job = Job(
         tuple(args.teacher),
         source.complete,
@@ -51,7 +51,7 @@ def run_make(args):
     count = len(source) if args.limit is None else min(args.limit, len(source))
     first, last = shard_range(count, *args.shard)
     with open_executor(args.workers, args.dask) as (executor, workers):
-        summary = make(
+        return make(
             source,
             args.out,
             job,
@@ -65,6 +65,15 @@ def run_make(args):
             max_bad=args.max_bad,
             progress=bar(source.name, args.interval, total=last - first),
         )
+
+
+def run_make(args):
+    source = open_source(args.source)
+    try:
+        summary = label(args, source)
+    except KeyboardInterrupt:
+        print('\nthe same command goes on where it was', file=sys.stderr)
+        raise
     share = 100 * summary.teacher_seconds / max(summary.seconds, 1e-9)
     print(
         '%s: %d photos, %d new answers of teachers; %.1f s of processor time, %.0f %% of it theirs'
@@ -273,23 +282,16 @@ COMMANDS = {
 def parse(argv):
     parser = argparse.ArgumentParser(prog='prepare_data', description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
-    for name, (arguments, run, text) in COMMANDS.items():
+    for name, (arguments, work, text) in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
         arguments(command)
-        command.set_defaults(run=run)
+        command.set_defaults(run=work)
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     args = parse(argv)
-    try:
-        return args.run(args) or 0
-    except UnifaceError as error:
-        print('prepare_data: %s' % error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('\nstopped; the same command goes on where it was', file=sys.stderr)
-        return 130
+    return run('prepare_data', lambda: args.run(args))
 
 
 if __name__ == '__main__':

@@ -4,7 +4,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from uniface_mx.errors import UnifaceError
+from uniface_mx.program import run
+
+
+def report(arguments: argparse.Namespace) -> None:
+    from uniface_mx.evaluation.report import write_report
+
+    print('wrote {}'.format(write_report(arguments.results, arguments.out)))
 
 
 def main(argv=None) -> int:
@@ -12,14 +18,7 @@ def main(argv=None) -> int:
     parser.add_argument('--results', default='experiments/results', metavar='DIR', help='(%(default)s)')
     parser.add_argument('--out', default='experiments/RESULTS.md', metavar='FILE', help='(%(default)s)')
     arguments = parser.parse_args(argv)
-    try:
-        from uniface_mx.evaluation.report import write_report
-
-        print('wrote {}'.format(write_report(arguments.results, arguments.out)))
-    except UnifaceError as error:
-        print('error: {}'.format(error), file=sys.stderr)
-        return 1
-    return 0
+    return run('report', lambda: report(arguments))
 
 
 if __name__ == '__main__':

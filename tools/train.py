@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import List, Optional, Sequence
 
 from uniface_mx.config import load_config, to_yaml
-from uniface_mx.errors import UnifaceError
+from uniface_mx.program import DONE, run
+
+STOPPED = 3
 
 
 def _overrides(args: argparse.Namespace) -> List[str]:
@@ -16,8 +18,23 @@ def _overrides(args: argparse.Namespace) -> List[str]:
     return args.set + ['{}={}'.format(key, value) for key, value in given if value is not None]
 
 
+def train(args: argparse.Namespace) -> int:
+    """Train, or print the configuration; `STOPPED` where a signal came before the last iteration."""
+    config = load_config(args.config, _overrides(args))
+    if args.print_config:
+        print(to_yaml(config), end='')
+        return DONE
+    # MXNet is loaded late: its import takes seconds, and starts a server where DMLC_ROLE says so.
+    from uniface_mx.train.build import build_trainer
+
+    trainer = build_trainer(config, args.out or Path('runs') / Path(args.config).stem, args.resume)
+    try:
+        return DONE if trainer.run() else STOPPED
+    finally:
+        trainer.log.close()
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Train; 0 at the last iteration, 1 after an error that the user can mend, 3 when a signal came first."""
     parser = argparse.ArgumentParser(prog='train', description=__doc__)
     parser.add_argument(
         '--config', required=True, metavar='FILE', help='a YAML file, or the name of one that ships'
@@ -39,22 +56,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         '--print-config', action='store_true', help='print the resolved configuration, and leave'
     )
     args = parser.parse_args(argv)
-    try:
-        config = load_config(args.config, _overrides(args))
-        if args.print_config:
-            print(to_yaml(config), end='')
-            return 0
-        # MXNet is loaded late: its import takes seconds, and starts a server where DMLC_ROLE says so.
-        from uniface_mx.train.build import build_trainer
-
-        trainer = build_trainer(config, args.out or Path('runs') / Path(args.config).stem, args.resume)
-        try:
-            return 0 if trainer.run() else 3
-        finally:
-            trainer.log.close()
-    except (UnifaceError, OSError) as error:
-        print('train: {}'.format(error), file=sys.stderr)
-        return 1
+    return run('train', lambda: train(args))
 
 
 if __name__ == '__main__':

@@ -11,18 +11,15 @@ from typing import Optional, Sequence
 import numpy as np
 
 from uniface_mx.command_line import (
-    DONE,
-    PARTLY,
-    STATUS,
     add_predictor_options,
     chosen_threshold,
     face_entry,
     load_predictor,
-    run,
 )
 from uniface_mx.drawing import face_crop
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import read_image, write_image
+from uniface_mx.program import DONE, PARTLY, STATUS, run
 
 
 def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:

@@ -8,7 +8,7 @@ import glob
 import os
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, TextIO, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, TextIO, Tuple, Union
 
 import cv2
 import numpy as np
@@ -20,29 +20,6 @@ from uniface_mx.predictor import Face, Predictor
 
 MODEL = 'uniface_a_lite'
 VIDEO_ENDINGS = frozenset('.avi .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'.split())
-
-# How a program ends: it did all, or found what it looked for; it left something out, or found nothing; it
-# could not work; somebody stopped it.
-DONE, PARTLY, TROUBLE, INTERRUPTED = 0, 1, 2, 130
-STATUS = 'status: 0 for success; 1 where {}; 2 where it could not do its work'
-
-
-def run(program: str, work: Callable[[], int]) -> int:
-    """A program's status; what kept it from its work is one line on stderr."""
-    try:
-        status = work()
-        sys.stdout.flush()
-        return status
-    except KeyboardInterrupt:
-        print('{}: interrupted'.format(program), file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read has enough; at its end Python would try to write the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return TROUBLE
-    except (UnifaceError, OSError) as error:
-        print('{}: {}'.format(program, error), file=sys.stderr)
-        return TROUBLE
 
 
 class PhotoFile(NamedTuple):

@@ -1,4 +1,4 @@
-"""Boxes, landmarks, letterbox and their inverses, in NumPy.
+"""Boxes, landmarks, letterbox and their inverses, and unit vectors, in NumPy.
 
 The one coordinate rule of the package: a point (x, y) is continuous, in pixels of the image at hand, and
 pixel ``i`` covers [i, i + 1). Boxes are ``xyxy``, right and bottom exclusive. Landmarks are five points,
@@ -79,6 +79,12 @@ def flip_landmarks(landmarks: np.ndarray, width: float) -> np.ndarray:
     """Landmarks (..., 5, 2) in the mirror image of an image ``width`` wide; left and right change places."""
     landmarks = np.asarray(landmarks)[..., list(MIRRORED_LANDMARKS), :]
     return np.stack([width - landmarks[..., 0], landmarks[..., 1]], axis=-1)
+
+
+def unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., d) at length one; a vector of zeros stays."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
 
 
 def letterbox_scale(height: int, width: int, size: int) -> float:

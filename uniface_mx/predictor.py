@@ -12,7 +12,7 @@ import numpy as np
 from uniface_mx.backends import BACKENDS, BackendError
 from uniface_mx.errors import UnifaceError
 from uniface_mx.export import EPOCH
-from uniface_mx.geometry import area, flip_boxes, flip_landmarks, intersection, iou, letterbox
+from uniface_mx.geometry import area, flip_boxes, flip_landmarks, intersection, iou, letterbox, unit_vectors
 from uniface_mx.image import MAX_PIXELS, ImageError, read_image
 from uniface_mx.manifest import ManifestError, find_model, read_manifest
 from uniface_mx.nn.attention import EMBEDDING_DIM
@@ -264,8 +264,7 @@ class Predictor:
             embeddings = self._embed(second, faces)
             if self._mirror and len(faces):
                 _, features = self._backend.run('trunk', {'data': np.ascontiguousarray(data[..., ::-1])})
-                both = embeddings + self._embed(features, self._mirrored(faces))
-                embeddings = both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1e-12)
+                embeddings = unit_vectors(embeddings + self._embed(features, self._mirrored(faces)))
         else:
             embeddings = self._backend.to_numpy(second)[which[:, 0], which[:, 1]]
         for (number, row), embedding in zip(which, embeddings):

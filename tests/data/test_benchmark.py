@@ -44,5 +44,5 @@ def test_every_step_is_measured(tmp_path, capsys):
 
 
 def test_a_missing_set_is_one_line(tmp_path, capsys):
-    assert main(['data', '--records', str(tmp_path / 'none')]) == 1
+    assert main(['data', '--records', str(tmp_path / 'none')]) == 2
     assert 'none.json' in capsys.readouterr().err

@@ -59,5 +59,5 @@ def test_by_command(exported_model, tmp_path, capsys):
     assert '100.00% of the boxes' in capsys.readouterr().out
     result = read_result(tmp_path / 'results' / 'lite' / 'agreement.json')
     assert result['metrics']['cosine'] > 0.9999 and result['metrics']['backends'] == ['mxnet', 'onnx']
-    assert benchmark.main([*arguments, '--count', '5', *options]) == 1
+    assert benchmark.main([*arguments, '--count', '5', *options]) == 2
     assert '5 photos are needed, 4 are there' in capsys.readouterr().err

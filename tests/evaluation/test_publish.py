@@ -50,5 +50,5 @@ def test_results_of_another_model_or_none(model, results, tmp_path, capsys):
         publish(model, tmp_path / 'nothing')
     with pytest.raises(ManifestError, match='no such manifest'):
         publish(tmp_path / 'other', results)
-    assert main(['publish', '--model', str(model), '--results', str(tmp_path / 'nothing')]) == 1
-    assert capsys.readouterr().err.startswith('error: ')
+    assert main(['publish', '--model', str(model), '--results', str(tmp_path / 'nothing')]) == 2
+    assert capsys.readouterr().err.startswith('evaluate: ')

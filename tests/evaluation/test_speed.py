@@ -152,7 +152,7 @@ def test_teachers_beside(portraits, tmp_path, one_process):
     ],
 )
 def test_bad_input(portraits, capsys, one_process, arguments, reason):
-    assert benchmark.main(['speed', '--portraits', str(portraits), *arguments]) == 1
+    assert benchmark.main(['speed', '--portraits', str(portraits), *arguments]) == 2
     assert reason in capsys.readouterr().err
 
 

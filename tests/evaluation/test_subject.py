@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scripted import Scripted, face
 
-from uniface_mx.evaluation.subject import Enlarged, ModelSubject, TeacherSubject, similarities, unit_vectors
+from uniface_mx.evaluation.subject import Enlarged, ModelSubject, TeacherSubject, similarities
 from uniface_mx.manifest import write_manifest
 from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher
 
@@ -92,10 +92,6 @@ def test_similarities():
     assert similarities(a, b, 'euclidean').tolist() == [-4, -4]
     with pytest.raises(ValueError, match='cosine'):
         similarities(a, b, 'manhattan')
-
-
-def test_unit_vectors():
-    assert unit_vectors(np.array([[3.0, 4], [0, 0]])).tolist() == [[0.6, 0.8], [0, 0]]
 
 
 def test_enlarged_photos_give_boxes_of_the_photo():

@@ -121,9 +121,9 @@ def test_a_model_with_mirror_images_has_a_result_of_its_own(evaluate, monkeypatc
 def test_bad_input_is_one_line(middle, tmp_path, capsys, break_it, complaint):
     arguments = lfw(tmp_path)
     break_it(tmp_path)
-    assert middle.main(arguments) == 1
+    assert middle.main(arguments) == 2
     error = capsys.readouterr().err
-    assert error.startswith('error: ') and error.count('\n') == 1 and complaint in error
+    assert error.startswith('evaluate: ') and error.count('\n') == 1 and complaint in error
     assert not (tmp_path / 'out').exists()
 
 
@@ -162,7 +162,7 @@ def test_fddb_of_a_detector_and_of_its_written_output(middle, tmp_path, capsys):
     assert (tmp_path / 'again' / 'ContROC.txt').read_text() == first
     assert read_result(tmp_path / 'again' / 'fddb.json')['subject']['name'] == 'out'
     assert (
-        middle.main(again + ['--detections', str(tmp_path / 'out'), '--curves', str(tmp_path / 'big')]) == 1
+        middle.main(again + ['--detections', str(tmp_path / 'out'), '--curves', str(tmp_path / 'big')]) == 2
     )
     assert 'no *DiscROC*.txt' in capsys.readouterr().err
 
@@ -218,7 +218,7 @@ def test_groups_need_a_mean(middle, tmp_path, capsys):
         '--teacher',
         '--no-progress',
     ]
-    assert middle.main(arguments) == 1
+    assert middle.main(arguments) == 2
     assert 'give a record set with --mean' in capsys.readouterr().err
 
 
@@ -348,14 +348,14 @@ def test_cosine_on_people_held_out_and_trained_on(middle, tmp_path, capsys):
 
 def test_cosine_needs_a_mean_and_a_face(middle, tmp_path, capsys):
     held_out = record_set(tmp_path / 'held')
-    assert middle.main(cosine(tmp_path, '--held-out', held_out)) == 1
+    assert middle.main(cosine(tmp_path, '--held-out', held_out)) == 2
     assert 'give a record set with --mean' in capsys.readouterr().err
-    assert middle.main(cosine(tmp_path, '--held-out', str(tmp_path / 'none'), '--mean', held_out)) == 1
+    assert middle.main(cosine(tmp_path, '--held-out', str(tmp_path / 'none'), '--mean', held_out)) == 2
     assert 'none.json' in capsys.readouterr().err
     middle_ = Middle.__call__
     try:
         Middle.__call__ = lambda self, images: [[] for _ in images]
-        assert middle.main(cosine(tmp_path, '--held-out', held_out, '--mean', held_out)) == 1
+        assert middle.main(cosine(tmp_path, '--held-out', held_out, '--mean', held_out)) == 2
     finally:
         Middle.__call__ = middle_
     assert 'none of its faces was found' in capsys.readouterr().err
@@ -367,9 +367,9 @@ def test_records_of_another_teacher_are_refused(evaluate, tmp_path, capsys):
     manifest = {'files': [], 'training': {'teachers': taught}, 'mean_embedding': [0.0] * 127 + [1.0]}
     write_manifest(tmp_path / 'lite', manifest)
     arguments = ['--model', str(tmp_path / 'lite'), '--out', str(tmp_path / 'out')]
-    assert evaluate.main(['detection', '--records', str(tmp_path / 'set'), *arguments]) == 1
+    assert evaluate.main(['detection', '--records', str(tmp_path / 'set'), *arguments]) == 2
     assert 'version 1' in capsys.readouterr().err
-    assert evaluate.main(['cosine', '--held-out', str(tmp_path / 'set'), *arguments]) == 1
+    assert evaluate.main(['cosine', '--held-out', str(tmp_path / 'set'), *arguments]) == 2
     assert 'version 1' in capsys.readouterr().err
 
 
@@ -400,7 +400,7 @@ def test_what_cannot_be_compared(evaluate, tmp_path, capsys):
         (other, 'cost.json: no result of lfw'),
         (str(tmp_path / 'none.json'), 'none.json: not a readable result file'),
     ):
-        assert evaluate.main(['compare', first, path]) == 1
+        assert evaluate.main(['compare', first, path]) == 2
         assert complaint in capsys.readouterr().err
 
 
@@ -474,7 +474,7 @@ def test_all_goes_on_after_a_failure(evaluate, tmp_path, lite, capsys):
     ],
 )
 def test_settings_that_say_nothing(evaluate, tmp_path, lite, capsys, text, complaint):
-    assert evaluate.main(all_of(tmp_path, lite, text)) == 1
+    assert evaluate.main(all_of(tmp_path, lite, text)) == 2
     error = capsys.readouterr().err
     assert complaint in error and error.count('\n') == 1
     assert not (tmp_path / 'out').exists()
@@ -526,7 +526,7 @@ def test_what_a_result_says_of_the_training():
 
 
 def test_no_such_model(evaluate, tmp_path, capsys):
-    assert evaluate.main(['cost', '--model', str(tmp_path / 'none'), '--out', str(tmp_path / 'out')]) == 1
+    assert evaluate.main(['cost', '--model', str(tmp_path / 'none'), '--out', str(tmp_path / 'out')]) == 2
     assert 'no such manifest' in capsys.readouterr().err
 
 

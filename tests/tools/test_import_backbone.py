@@ -80,7 +80,7 @@ def test_one_line_says_what_is_wrong(content, message, tmp_path, capsys):
     source = tmp_path / 'source.params'
     if content is not None:
         source.write_bytes(content)
-    assert import_backbone.main([str(source), '--out', str(tmp_path / 'trunk.params')]) == 1
+    assert import_backbone.main([str(source), '--out', str(tmp_path / 'trunk.params')]) == 2
     error = capsys.readouterr().err
     assert error.startswith('import_backbone: {}: '.format(source)) and message in error
     assert error.count('\n') == 1
@@ -92,5 +92,5 @@ def test_weights_of_another_network_are_refused(tmp_path, capsys):
 
     source = tmp_path / 'source.params'
     mx.nd.save(str(source), {'features.0.weight': mx.nd.zeros((64, 3, 7, 7))})
-    assert import_backbone.main([str(source), '--out', str(tmp_path / 'trunk.params')]) == 1
+    assert import_backbone.main([str(source), '--out', str(tmp_path / 'trunk.params')]) == 2
     assert 'no Inception-v3 of full width: features.0.0.weight is missing' in capsys.readouterr().err

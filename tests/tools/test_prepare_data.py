@@ -158,7 +158,7 @@ def test_options_reach_the_records(tool, photos):
     ],
 )
 def test_one_line_says_what_is_wrong(tool, photos, capsys, args, message):
-    assert tool(args) == 1
+    assert tool(args) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith('prepare_data: ') and message in error
     assert not any(name.startswith(('o', '.o')) for name in os.listdir('.'))

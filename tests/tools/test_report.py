@@ -11,8 +11,8 @@ spec.loader.exec_module(report)
 
 def test_report(tmp_path, capsys):
     arguments = ['--results', str(tmp_path / 'results'), '--out', str(tmp_path / 'RESULTS.md')]
-    assert report.main(arguments) == 1
-    assert capsys.readouterr().err == 'error: {}: no such folder of results\n'.format(tmp_path / 'results')
+    assert report.main(arguments) == 2
+    assert capsys.readouterr().err == 'report: {}: no such folder of results\n'.format(tmp_path / 'results')
     path = write_result(
         tmp_path / 'results' / 'lite_b',
         'cost',
@@ -23,5 +23,5 @@ def test_report(tmp_path, capsys):
     assert report.main(arguments) == 0
     assert '1,234,567' in (tmp_path / 'RESULTS.md').read_text()
     path.write_text('{')
-    assert report.main(arguments) == 1
+    assert report.main(arguments) == 2
     assert 'cost.json: not a readable result file' in capsys.readouterr().err

@@ -86,5 +86,5 @@ def test_a_distributed_run_without_launcher_says_how(configuration, tmp_path):
     write_records(tmp_path / 'faces', [1])
     done = run(configuration, tmp_path / 'run', 'data.root={}'.format(tmp_path), 'training.kvstore=dist_sync')
     assert (
-        done.returncode == 1 and 'uniface_mx.train.launch' in done.stderr and 'Traceback' not in done.stderr
+        done.returncode == 2 and 'uniface_mx.train.launch' in done.stderr and 'Traceback' not in done.stderr
     )

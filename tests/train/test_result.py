@@ -65,5 +65,5 @@ def test_export_of_a_run_folds_the_mean_embedding(run, tmp_path, capsys):
 def test_a_folder_without_a_run(tmp_path, capsys):
     with pytest.raises(TrainError, match='no checkpoint'):
         load_run(tmp_path)
-    assert export.main(['--run', str(tmp_path), '--out', str(tmp_path / 'out')]) == 1
+    assert export.main(['--run', str(tmp_path), '--out', str(tmp_path / 'out')]) == 2
     assert 'no checkpoint' in capsys.readouterr().err

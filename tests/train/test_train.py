@@ -115,21 +115,21 @@ def test_going_on_does_what_was_left(configuration, tmp_path, capsys):
     ],
 )
 def test_what_cannot_be_is_told_in_a_line(configuration, tmp_path, capsys, given, message):
-    assert call(configuration, tmp_path / 'run', *settings(*given)) == 1
+    assert call(configuration, tmp_path / 'run', *settings(*given)) == 2
     told = capsys.readouterr().err
     assert re.search(message, told) and 'Traceback' not in told and told.startswith('train: ')
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(configuration, tmp_path, capsys):
     assert call(configuration, tmp_path / 'run', *settings('training.iterations=1')) == 0
-    assert call(configuration, tmp_path / 'run') == 1
+    assert call(configuration, tmp_path / 'run') == 2
     assert '--resume' in capsys.readouterr().err
 
 
 def test_records_without_embeddings_teach_detection_alone(configuration, tmp_path, capsys):
     write_records(tmp_path / 'plain', [1, 2, 1], embeddings=False, teachers={})
     common = ['data.root={}'.format(tmp_path), 'data.train=[{path: plain}]', 'training.iterations=1']
-    assert call(configuration, tmp_path / 'run', *settings(*common)) == 1
+    assert call(configuration, tmp_path / 'run', *settings(*common)) == 2
     assert 'no record set has embeddings' in capsys.readouterr().err
     assert (
         call(configuration, tmp_path / 'run', *settings(*common, 'losses.mimic=0', 'losses.contrast=0')) == 0
@@ -147,7 +147,7 @@ def test_another_teacher_is_refused_when_going_on(configuration, tmp_path, capsy
             '--resume',
             *settings('data.root={}'.format(tmp_path), 'data.train=[{path: faces}]'),
         )
-        == 1
+        == 2
     )
     assert 'cannot be mixed' in capsys.readouterr().err
 
@@ -178,7 +178,7 @@ def poisoned(monkeypatch):
 def test_a_loss_that_is_not_finite_stops_the_run(configuration, tmp_path, capsys, poisoned):
     poisoned.add(2)
     run = tmp_path / 'run'
-    assert call(configuration, run, *settings('data.train=[{path: faces}]', 'augmentation.mosaic=0')) == 1
+    assert call(configuration, run, *settings('data.train=[{path: faces}]', 'augmentation.mosaic=0')) == 2
     told = capsys.readouterr().err
     assert (
         'the loss of iteration 3 is not finite' in told
@@ -201,7 +201,7 @@ def test_skipping_counts_and_gives_up(configuration, tmp_path, capsys, poisoned)
         'training.nan_limit=2',
         'training.iterations=8',
     )
-    assert call(configuration, run, '--on-nan', 'skip', *settings(*common)) == 1
+    assert call(configuration, run, '--on-nan', 'skip', *settings(*common)) == 2
     assert 'step 3 that was skipped, training.nan_limit is 2' in capsys.readouterr().err
     found = rows(run)
     assert (

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 import cv2
 import numpy as np
 
+from ..geometry import unit_vectors
 from ..manifest import find_model, read_manifest
 from ..teachers.base import EmbeddingTeacher, LandmarkTeacher, embed_faces
 
@@ -157,12 +158,6 @@ def hash_model(prefix) -> str:
     """
     files = read_manifest(find_model(prefix), verify=False)['files']
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode('utf-8')).hexdigest()
-
-
-def unit_vectors(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (..., d) at length one; a vector of zeros stays."""
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
 
 
 def similarities(a: np.ndarray, b: np.ndarray, metric: str) -> np.ndarray:

@@ -13,6 +13,7 @@ from uniface_mx.data.loader import Batch, Canvases
 from uniface_mx.data.records import BOX, HAS_LANDMARKS, IGNORE, LANDMARKS
 from uniface_mx.evaluation.detection import average_precision, match
 from uniface_mx.evaluation.landmarks import point_errors
+from uniface_mx.geometry import unit_vectors
 from uniface_mx.losses import Terms
 from uniface_mx.nn.detection import Suppression
 from uniface_mx.targets import real_faces
@@ -159,6 +160,4 @@ class Validation:
 
 
 def _centred_cosines(vectors: np.ndarray, teacher: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    vectors, teacher = vectors - mean, teacher - mean
-    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(teacher, axis=1)
-    return (vectors * teacher).sum(axis=1) / np.maximum(lengths, 1e-12)
+    return (unit_vectors(vectors - mean) * unit_vectors(teacher - mean)).sum(axis=1)

@@ -96,7 +96,7 @@ def test_photos_are_made_once_and_the_same_way(prepared, tmp_path):
 def test_too_few_records(prepared, tmp_path, capsys):
     with pytest.raises(UnifaceError, match='fewer than two records'):
         write_morphs([], tmp_path / 'out', 3, 0)
-    assert prepare_data.main(['morph', str(tmp_path / 'nothing'), '--out', str(tmp_path / 'out')]) == 1
+    assert prepare_data.main(['morph', str(tmp_path / 'nothing'), '--out', str(tmp_path / 'out')]) == 2
     assert 'nothing' in capsys.readouterr().err
     assert prepare_data.main(['morph', prepared, '--out', str(tmp_path / 'out'), '--count', '2']) == 0
     assert 'make --source folder:' in capsys.readouterr().out

@@ -1,0 +1,32 @@
+"""How every program ends: its status, and one line on what kept it from its work."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Callable, Optional
+
+from uniface_mx.errors import UnifaceError
+
+# How a program ends: it did all, or found what it looked for; it left something out, or found nothing; it
+# could not work; somebody stopped it.
+DONE, PARTLY, TROUBLE, INTERRUPTED = 0, 1, 2, 130
+STATUS = 'status: 0 for success; 1 where {}; 2 where it could not do its work'
+
+
+def run(program: str, work: Callable[[], Optional[int]]) -> int:
+    """A program's status, `DONE` where `work` returns nothing; what kept it from its work is one line on stderr."""
+    try:
+        status = work() or DONE
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print('{}: interrupted'.format(program), file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has enough; at its end Python would try to write the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return TROUBLE
+    except (UnifaceError, OSError) as error:
+        print('{}: {}'.format(program, error), file=sys.stderr)
+        return TROUBLE
