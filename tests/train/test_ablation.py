@@ -35,7 +35,7 @@ def resolved(arguments, config, seed=0):
 def test_configurations_differ_in_the_model_alone(arguments):
     first = resolved(arguments, 'lite_a')
     names = {'lite_' + letter for letter in 'abcd'}
-    assert {config for config, _ in ablation.RUNS} == names | {'lite_a_mimic'}
+    assert {config for config, _ in ablation.RUNS} == names | {'lite_a_mimic', 'lite_a_half'}
     for config in names:
         other = resolved(arguments, config)
         assert other.model.overrides() == {}
@@ -44,6 +44,11 @@ def test_configurations_differ_in_the_model_alone(arguments):
     assert resolved(arguments, 'lite_a', 1).training == replace(first.training, seed=1)
     mimic = resolved(arguments, 'lite_a_mimic')
     assert mimic == replace(first, losses=replace(first.losses, contrast=0))
+    half = resolved(arguments, 'lite_a_half')
+    paths = [share.path.replace('-train-half', '-train') for share in half.data.train]
+    assert paths == [share.path for share in first.data.train] and len(set(paths)) == 6
+    shares = tuple(replace(share, path=path) for share, path in zip(half.data.train, paths))
+    assert replace(half, data=replace(half.data, train=shares)) == first
 
 
 def test_the_first_hundred_batches_show_the_same_records(arguments, records):
@@ -97,23 +102,23 @@ def test_goes_on_where_it_stopped(arguments, machine, capsys):
     assert (Path(arguments.results) / 'ablation_lite_a_0' / 'metrics.jsonl').is_file()
     assert 'ablation_lite_a_0: stopped with status 7; see ' in capsys.readouterr().err
     del machine.called[:]
-    machine.status['ablation_lite_d_0', 'train'] = 3
+    machine.status['ablation_lite_a_mimic_0', 'train'] = 3
     assert ablation.run_series(arguments) == 3
     assert machine.called[:2] == [('ablation_lite_a_0', 'train'), ('ablation_lite_a_0', 'evaluate')]
-    assert machine.called[2:] == [('ablation_lite_d_0', 'train')]
+    assert machine.called[2:] == [('ablation_lite_a_mimic_0', 'train')]
 
 
-@pytest.mark.parametrize('parallel', [1, 2, 7])
+@pytest.mark.parametrize('parallel', [1, 2, 8])
 def test_all_of_it(arguments, machine, parallel):
     arguments.parallel = parallel
     assert ablation.run_series(arguments) == 0
     names = [ablation.run_name(*run) for run in ablation.RUNS]
-    assert len(set(names)) == 7
+    assert len(set(names)) == 8
     for name in names:
         mine = [what for whose, what in machine.called if whose == name]
         assert mine == ['train', 'export', 'evaluate', 'evaluate']
     # Speed is measured when nothing else runs.
-    assert machine.called[-8:] == [(name, 'evaluate') for name in names] + [('', 'report')]
+    assert machine.called[-9:] == [(name, 'evaluate') for name in names] + [('', 'report')]
 
 
 def test_an_interrupt_stops_the_runs_beside_it(arguments, machine):
