@@ -71,16 +71,20 @@ def test_a_longer_training_is_not_compared(tmp_path):
     assert 'first_training' not in differences and len(cells(differences, '| ')) == 2 + 6 + 2
 
 
-def test_the_contrast_is_compared_by_itself(tmp_path):
+def test_the_contrast_and_the_records_are_compared_by_themselves(tmp_path):
     root = tmp_path / 'results'
     run(root, 'ablation_lite_a_0', 'a', (0.90, 0.94, 0.92), contrast=0.3)
     run(root, 'ablation_lite_a_mimic_0', 'a', (0.80, 0.83, 0.82), contrast=0.0)
     run(root, 'ablation_lite_a_1', 'a', (0.91, 0.93, 0.91), seed=1, contrast=0.3)
     run(root, 'ablation_lite_d_0', 'd', (0.80, 0.82, 0.80), contrast=0.3)
+    run(root, 'ablation_lite_a_half_0', 'a', (0.88, 0.92, 0.90), records=('half',), contrast=0.3)
     text = page(tmp_path)
-    folds, contrast = text.split('What the contrast beside Eq. (3) is worth:')
+    folds, alone = text.split('What the contrast beside Eq. (3) is worth, and what more people are:')
+    rows = cells(alone.split('## ')[0], '| ablation')
+    # Differences of 2, 2 and 2 points.
+    assert rows[0][:3] == ['ablation_lite_a_0 (20 faces)', 'ablation_lite_a_half_0 (10 faces)', '+2.00']
     # Differences of 10, 11 and 10 points.
-    assert cells(contrast.split('## ')[0], '| ablation') == [
+    assert rows[1:] == [
         [
             'ablation_lite_a_0 (contrast 0.3)',
             'ablation_lite_a_mimic_0 (contrast 0)',
@@ -94,7 +98,7 @@ def test_the_contrast_is_compared_by_itself(tmp_path):
     ]
     # Nor does it count among A's seeds.
     assert cells(folds, '| A (ablation_lite_a_0, ablation_lite_a_1) | D')
-    assert [row[-3] for row in cells(folds, '| A (full)')] == ['0.3', '0.3', '0']
+    assert [row[-3] for row in cells(folds, '| A (full)')] == ['0.3', '0.3', '0.3', '0']
 
 
 def test_seeds_stand_side_by_side(tmp_path):

@@ -109,7 +109,7 @@ def ablation(subjects: Sequence[Subject]) -> List[str]:
         ),
         rows,
     )
-    return lines + seeds(subjects) + differences(subjects) + contrasts(subjects)
+    return lines + seeds(subjects) + differences(subjects) + variants(subjects)
 
 
 def iterations(subject: Subject) -> Optional[str]:
@@ -196,22 +196,35 @@ def differences(subjects: Sequence[Subject]) -> List[str]:
     ] + lines
 
 
-def contrasts(subjects: Sequence[Subject]) -> List[str]:
-    """Runs of one model that differ in the weight of the contrast alone, compared fold by fold."""
-    groups: Dict[Tuple, List[Tuple]] = {}
-    for subject in subjects:
-        if subject.letter and metrics(subject, 'lfw'):
-            *equal, weight = conditions(subject)
-            alike = (subject.letter, trained(subject).get('seed'), *equal)
-            side = '{} (contrast {:g})'.format(subject.name, weight or 0), [subject]
-            groups.setdefault(alike, []).append((weight, side))
-    rows = [
-        compared(first, second)
-        for group in groups.values()
-        for (a, first), (b, second) in itertools.combinations(group, 2)
-        if a != b
-    ]
-    return ['What the contrast beside Eq. (3) is worth:', ''] + table(COMPARED, rows) if rows else []
+def variants(subjects: Sequence[Subject]) -> List[str]:
+    """Runs of one model and seed that differ in the weight of the contrast alone, or in the records alone, compared
+    fold by fold."""
+    runs = [subject for subject in subjects if subject.letter and metrics(subject, 'lfw')]
+    rows = []
+    for first, second in itertools.combinations(runs, 2):
+        (*equal, records, contrast), (*others, other_records, other_contrast) = map(variant, (first, second))
+        if equal != others or (records == other_records) == (contrast == other_contrast):
+            continue
+        form = contrast_weight if records == other_records else faces
+        rows.append(
+            compared(*(('{} ({})'.format(run.name, form(run)), [run]) for run in (first, second)))
+        )
+    return ['What the contrast beside Eq. (3) is worth, and what more people are:', ''] + table(COMPARED, rows) if rows else []
+
+
+def variant(subject: Subject) -> Tuple:
+    """A run's model, seed and `conditions`."""
+    return (subject.letter, trained(subject).get('seed'), *conditions(subject))
+
+
+def contrast_weight(subject: Subject) -> str:
+    """How much of the contrast a run had."""
+    return 'contrast {:g}'.format(trained(subject).get('contrast') or 0)
+
+
+def faces(subject: Subject) -> str:
+    """On how many faces a run was trained."""
+    return '{:,} faces'.format(sum(part.get('faces', 0) for part in trained(subject)['records'].values()))
 
 
 def mean_folds(runs: Sequence[Subject]) -> np.ndarray:
@@ -254,8 +267,8 @@ def one_face_speed(subject: Subject) -> Optional[float]:
 def losses(root: Path, figures: Path) -> List[str]:
     """Fig. 5: Eq. (3) of each run in training, from its ``metrics.jsonl``.
 
-    Drawn are the runs that are equally long; of several such lengths the one that most of the paper's models
-    have.
+    Drawn are the runs of the paper's models that are equally long; of several such lengths the one that most of
+    these models have.
     """
     lines = ['## Fig. 5: identification loss', '']
     curves = {path.parent.name: read_losses(path) for path in sorted(root.glob('*/metrics.jsonl'))}
@@ -269,9 +282,10 @@ def losses(root: Path, figures: Path) -> List[str]:
         return len({letter_of(name) for name in names} - {None}), len(names), length
 
     chosen = max(set(lengths.values()), key=worth)
+    equal = {name: curve for name, curve in curves.items() if lengths[name] == chosen}
     draw(
         figures / 'fig5_identification_loss.png',
-        {name: curve for name, curve in curves.items() if lengths[name] == chosen},
+        {name: curve for name, curve in equal.items() if letter_of(name)} or equal,
         'iteration',
         'Eq. (3), mean over faces',
     )
