@@ -263,7 +263,7 @@ def test_params_of_another_model(folder, other, capsys, tmp_path):
         tool.main(
             ['--model', other, '--params', str(folder / (NAME + '-0000.params')), '--out', str(tmp_path)]
         )
-        == 1
+        == 2
     )
     assert capsys.readouterr().err.count('\n') == 1
 
