@@ -186,6 +186,11 @@ def detect(arguments: argparse.Namespace) -> int:
     photos = find_photos(arguments.inputs) if source is None else []
     if arguments.out:
         refuse_overwriting(photos, Path(arguments.out), LINES)
+    if arguments.crops and (Path(arguments.out) / 'crops').exists() and not (Path(arguments.out) / LINES).exists():
+        raise UnifaceError(
+            '{}/crops: was there before, and a crop might overwrite what is in it; choose another folder for '
+            '--out'.format(arguments.out)
+        )
     predictor = load_predictor(arguments)
     with lines_file(Path(arguments.out) / LINES if arguments.out else None) as file:
         report = Report(arguments, file)

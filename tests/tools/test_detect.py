@@ -124,6 +124,25 @@ def test_only_an_earlier_run_is_overwritten(model, photos, tmp_path, capsys):
     assert detect.main(arguments) == detect.main(arguments) == 0
 
 
+def test_crops_overwrite_nothing_but_an_earlier_runs(model, photos, tmp_path, capsys):
+    out = tmp_path / 'own'
+    (out / 'crops').mkdir(parents=True)
+    (out / 'crops' / 'one-0.jpg').write_bytes(b'mine')
+    arguments = model + [str(photos / 'one.png'), '--out', str(out), '--crops']
+    assert detect.main(arguments) == 2
+    assert '{}: was there before'.format(out / 'crops') in capsys.readouterr().err
+    assert (out / 'crops' / 'one-0.jpg').read_bytes() == b'mine' and len(list(out.iterdir())) == 1
+    (out / 'crops').rename(out / 'mine')
+    assert detect.main(arguments) == detect.main(arguments) == 0
+
+
+@pytest.mark.parametrize('score', ['2', '-0.1', 'nan', 'high'])
+def test_a_score_that_no_face_has(model, photos, capsys, score):
+    with pytest.raises(SystemExit):
+        detect.main(model + [str(photos / 'one.png'), '--score', score])
+    assert 'argument --score: invalid score value: ' in capsys.readouterr().err
+
+
 def test_an_empty_folder_among_photos_is_skipped(model, photos, tmp_path, capsys):
     (tmp_path / 'empty').mkdir()
     assert detect.main(model + [str(tmp_path / 'empty'), str(photos / 'one.png')]) == 1
