@@ -87,6 +87,23 @@ def record(size, boxes, ignored):
     return Record(encode_jpeg(np.full((height, width, 3), len(boxes), np.uint8)), objects, width, height)
 
 
+def test_a_detection_belongs_to_the_size_of_its_face():
+    boxes = np.array([[0, 0, 10, 16], [20, 20, 40, 40], [60, 60, 70, 90], [21, 20, 40, 42]], float)
+    outcome = match(boxes, [0.6, 0.9, 0.8, 0.7], FACES, [False, False])
+    heights = boxes[:, 3] - boxes[:, 1]
+    # The second found the face of 20, the first that of 10; the last came too late.
+    assert detection.sizes_of(outcome, heights, np.array([10.0, 20])).tolist() == [20, 30, 22, 10]
+
+
+def test_a_false_detection_counts_with_its_own_size():
+    records = [record((300, 300), [[0, 0, 20, 20], [100, 0, 200, 100]], [0, 0])]
+    answers = [face((200, 200, 220, 220), 0.9), face((0, 0, 20, 20), 0.8), face((100, 0, 200, 100), 0.7)]
+    figures = detection.evaluate(Scripted(lambda image: answers), records, progress=False)
+    by_height = {row['from']: row['average_precision'] for row in figures['by_height'] if row['faces']}
+    assert by_height == {16: 0.5, 96: 1.0}
+    assert figures['average_precision'] == pytest.approx(2 / 3)
+
+
 def test_evaluate_by_hand():
     # At 300 px the first photo's faces are 60 and 150 px high, the second has none.
     records = [
@@ -107,9 +124,12 @@ def test_evaluate_by_hand():
     assert figures['precision'] == 0.5
     assert figures['false_positives_per_photo'] == 0.5
     by_height = {
-        row['from']: (row['faces'], row['recall']) for row in figures['recall_by_height'] if row['faces']
+        row['from']: (row['faces'], row['average_precision'], row['recall'])
+        for row in figures['by_height']
+        if row['faces']
     }
-    assert by_height == {48: (1, 1.0), 144: (1, 0.0)}
+    # The false one is 75 px high, and spoils neither.
+    assert by_height == {48: (1, 1.0, 1.0), 144: (1, 1.0, 0.0)}
 
 
 def test_labels_of_found_faces_are_compared():
@@ -139,9 +159,9 @@ def test_labels_of_found_faces_are_compared():
 def test_every_height_has_its_row():
     assert detection.SIZES[0] == 0
     figures = detection.summarise(
-        [match(np.zeros((0, 4)), [], FACES, [False, False])], np.array([1.0, 300.0]), 0.5
+        [match(np.zeros((0, 4)), [], FACES, [False, False])], np.array([1.0, 300.0]), np.zeros(0), 0.5
     )
-    assert sum(row['faces'] for row in figures['recall_by_height']) == 2
+    assert sum(row['faces'] for row in figures['by_height']) == 2
     assert figures['precision'] is None
 
 

@@ -43,9 +43,9 @@ def test_what_was_run_stands_in_its_cell(tmp_path):
             'average_precision': 0.5,
             'recall': 0.4,
             'precision': None,
-            'recall_by_height': [
-                {'from': 16, 'below': 24, 'faces': 2, 'recall': 0.5},
-                {'from': 24, 'below': 32, 'faces': 0, 'recall': None},
+            'by_height': [
+                {'from': 16, 'below': 24, 'faces': 2, 'average_precision': 0.25, 'recall': 0.5},
+                {'from': 24, 'below': 32, 'faces': 0, 'average_precision': None, 'recall': None},
             ],
         },
         {'name': 'held_out'},
@@ -99,7 +99,7 @@ def test_what_was_run_stands_in_its_cell(tmp_path):
         ['lite_a', '1234', '0.777 (0.770 to 0.780)', '90.00', 'held out', 'validation']
     ]
     assert cells(text, '| lite_a | 2000')[0][3:] == ['100.00', 'trained on', 'train']
-    assert cells(text, '| lite_a | held_out')[0][3:] == ['50.00', '40.00', '', '16–24: 50.00']
+    assert cells(text, '| lite_a | held_out')[0][3:] == ['50.00', '40.00', '', '16–24: 25.00', '16–24: 50.00']
     assert cells(text, '| MTCNN (published)')[0][:5] == ['MTCNN (published)', 'AFLW', '', '', '6.9']
     assert cells(text, '| lite_a | aflw_test')[0][2:] == ['10', '9', '8.00', '20.00', 'left eye 7.00']
     assert '![LFW ROC](figures/lfw_roc.png)' in text

@@ -32,6 +32,7 @@ def run(tmp_path_factory):
                 'data': {'root': '/my/records', 'workers': 1},
             },
             'best': {'iteration': 10, 'value': 1.0},
+            'meter': {'totals': {'faces': 7 * iteration}},
         }
         checkpoints.save(
             Checkpoint(iteration, named_arrays(net), {'momentum:x': mx.nd.zeros(1)}, state), best=10
@@ -45,6 +46,7 @@ def test_weights_and_origin_of_a_run(run, which, iteration):
     model = load_run(folder, which, max_faces=3)
     assert model.name == 'uniface_a_lite' and model.net.max_faces == 3
     assert model.details['training']['iteration'] == iteration
+    assert model.details['training']['views'] == 7 * iteration
     assert model.details['training']['config']['data'] == {'workers': 1}
     np.testing.assert_allclose(model.mean, MEAN, atol=1e-7)
     for name, array in named_arrays(model.net).items():

@@ -67,8 +67,8 @@ def ablation(subjects: Sequence[Subject]) -> List[str]:
     ]
     rows: List[Sequence[Any]] = []
     for letter, published in paper.MODELS.items():
-        # A folder with speed or memory alone is a model that was measured, and not a run.
-        runs = [one for one in subjects if one.letter == letter and set(one.results) - {'speed', 'memory'}]
+        # A folder with speed, memory or agreement alone is a model that was measured, and not a run.
+        runs = [one for one in subjects if one.letter == letter and set(one.results) - {'speed', 'memory', 'agreement'}]
         for subject in runs or [Subject('', {}, letter)]:
             cost = metrics(subject, 'cost')
             rows.append(

@@ -1,4 +1,4 @@
-"""A record set's faces found again: average precision, recall by the size of the face, landmarks and
+"""A record set's faces found again: average precision and recall, also by the size of the face, landmarks and
 embeddings.
 """
 
@@ -26,13 +26,14 @@ SIZES = (0, 16, 24, 32, 48, 64, 96, 144, 192, INPUT_SIZE + 1)
 class Matched(NamedTuple):
     """One photo's outcome.
 
-    ``scores`` (D,) of the detections that count, ``hits`` (D,) bool whether each found a face, ``found`` (G,)
-    the score with which each face that counts was found, -inf where it was not, ``by`` (G,) int the number of
-    the detection that found it, -1 where none did.
+    ``scores`` (D,) of the detections that count, ``hits`` (D,) bool whether each found a face, ``numbers`` (D,)
+    int which of all detections each is, ``found`` (G,) the score with which each face that counts was found, -inf
+    where it was not, ``by`` (G,) int the number of the detection that found it, -1 where none did.
     """
 
     scores: np.ndarray
     hits: np.ndarray
+    numbers: np.ndarray
     found: np.ndarray
     by: np.ndarray
 
@@ -66,7 +67,7 @@ def match(boxes: np.ndarray, scores: np.ndarray, faces: np.ndarray, ignored: np.
     overlap = overlap[:, ~ignored]
     found = np.full(overlap.shape[1], -np.inf)
     by = np.full(overlap.shape[1], -1)
-    kept, hits = [], []
+    kept, hits, numbers = [], [], []
     for detection in np.argsort(-np.asarray(scores, np.float64), kind='stable'):
         free = np.where(np.isneginf(found), overlap[detection], -1.0)
         best = int(np.argmax(free)) if len(free) else -1
@@ -76,7 +77,24 @@ def match(boxes: np.ndarray, scores: np.ndarray, faces: np.ndarray, ignored: np.
         if hit or not excused[detection]:
             kept.append(scores[detection])
             hits.append(hit)
-    return Matched(np.array(kept, np.float64), np.array(hits, bool), found, by)
+            numbers.append(detection)
+    return Matched(np.array(kept, np.float64), np.array(hits, bool), np.array(numbers, int), found, by)
+
+
+def sizes_of(outcome: Matched, detected: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Where each detection that counts belongs when sizes are looked at apart: with the face that it found, else
+    with its own size.
+
+    Parameters
+    ----------
+    outcome : Matched
+    detected, faces : arrays
+        Heights of all detections, and (G,) of the faces that count.
+    """
+    sizes = np.array(detected, np.float64)
+    found = outcome.by >= 0
+    sizes[outcome.by[found]] = faces[found]
+    return sizes[outcome.numbers]
 
 
 def average_precision(scores: np.ndarray, hits: np.ndarray, faces: int) -> float:
@@ -98,7 +116,9 @@ def average_precision(scores: np.ndarray, hits: np.ndarray, faces: int) -> float
     return float(np.sum(np.diff(true, prepend=0) / faces * precision))
 
 
-def summarise(matched: Sequence[Matched], heights: np.ndarray, threshold: float) -> Dict[str, Any]:
+def summarise(
+    matched: Sequence[Matched], heights: np.ndarray, detected: np.ndarray, threshold: float
+) -> Dict[str, Any]:
     """Figures over all photos.
 
     Parameters
@@ -106,6 +126,8 @@ def summarise(matched: Sequence[Matched], heights: np.ndarray, threshold: float)
     matched : sequence of Matched
     heights : (G,) array
         Of the faces that count, in the order of the photos, in pixels at the network's input.
+    detected : (D,) array
+        Of the detections that count, as `sizes_of` gives them.
     threshold : float
         Score above which precision and recall are given.
     """
@@ -116,12 +138,14 @@ def summarise(matched: Sequence[Matched], heights: np.ndarray, threshold: float)
     by_size: List[Dict[str, Any]] = []
     for low, high in zip(SIZES, SIZES[1:]):
         inside = found[(heights >= low) & (heights < high)]
+        own = (detected >= low) & (detected < high)
         got = int((inside >= threshold).sum())
         by_size.append(
             {
                 'from': low,
                 'below': high,
                 'faces': len(inside),
+                'average_precision': average_precision(scores[own], hits[own], len(inside)) if len(inside) else None,
                 'recall': got / len(inside) if len(inside) else None,
                 'interval': wilson(got, len(inside)) if len(inside) else None,
             }
@@ -135,7 +159,7 @@ def summarise(matched: Sequence[Matched], heights: np.ndarray, threshold: float)
         'recall_interval': wilson(got, len(found)),
         'precision': hits[shown].mean() if shown.any() else None,
         'false_positives_per_photo': float((shown & ~hits).sum() / len(matched)),
-        'recall_by_height': by_size,
+        'by_height': by_size,
     }
 
 
@@ -186,7 +210,7 @@ def evaluate(
     RecordError
         If a record is damaged.
     """
-    matched, heights = [], [np.zeros(0)]
+    matched, heights, detected = [], [np.zeros(0)], [np.zeros(0)]
     errors: List[float] = []
     cosines: List[float] = []
     with tqdm(unit='photo', disable=not progress) as bar:
@@ -195,16 +219,17 @@ def evaluate(
                 objects = record.objects[record.objects[:, CLASS] >= 0]
                 truth = objects[:, BOX] * np.array([record.width, record.height] * 2, np.float64)
                 ignored = objects[:, IGNORE] > 0
+                boxes = np.array([face.box for face in faces], np.float64).reshape(-1, 4)
                 outcome = match(
-                    np.array([face.box for face in faces], np.float64),
+                    boxes,
                     np.array([face.score for face in faces], np.float64),
                     truth,
                     ignored,
                 )
                 matched.append(outcome)
-                heights.append(
-                    (truth[~ignored, 3] - truth[~ignored, 1]) * INPUT_SIZE / max(record.width, record.height)
-                )
+                scale = INPUT_SIZE / max(record.width, record.height)
+                heights.append((truth[~ignored, 3] - truth[~ignored, 1]) * scale)
+                detected.append(sizes_of(outcome, (boxes[:, 3] - boxes[:, 1]) * scale, heights[-1]))
                 hit = outcome.by >= 0
                 more = compare_labels(
                     [faces[number] for number in outcome.by[hit]],
@@ -219,7 +244,7 @@ def evaluate(
     if not len(heights):
         raise UnifaceError('the record set has no face that counts')
     return dict(
-        summarise(matched, heights, threshold),
+        summarise(matched, heights, np.concatenate(detected), threshold),
         photos=len(matched),
         landmark_error=mean_with_interval(errors),
         cosine_to_teacher=mean_with_interval(cosines),

@@ -1,4 +1,6 @@
-"""Curves as pictures: ROC of verification, FDDB's curves over other detectors' (Fig. 4), losses (Fig. 5)."""
+"""Curves as pictures: ROC of verification, FDDB's curves over other detectors' (Fig. 4), losses (Fig. 5), and all that
+a training told of itself.
+"""
 from __future__ import annotations
 
 import os
@@ -6,6 +8,7 @@ from pathlib import Path
 from typing import Dict, Optional, Sequence, Tuple, Union
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -37,8 +40,26 @@ def draw(
         A logarithmic x axis; curves that stay at a value until the next.
     """
     figure = Figure(figsize=(7, 4.6), dpi=120)
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot(1, 1, 1)
+    plot(axes, curves, steps)
+    if log:
+        axes.set_xscale('log')
+    axes.set(xlabel=x, ylabel=y, title=title, xlim=x_limits, ylim=y_limits)
+    save(figure, path)
+
+
+def draw_panels(path: Union[str, Path], panels: Dict[str, Curves], x: str) -> None:
+    """Draw curves into a PNG of two columns of panels, title -> curves, over a common x axis."""
+    figure = Figure(figsize=(11, 3.4 * ((len(panels) + 1) // 2)), dpi=100)
+    for number, (title, curves) in enumerate(panels.items(), 1):
+        axes = figure.add_subplot((len(panels) + 1) // 2, 2, number)
+        plot(axes, curves)
+        axes.set(xlabel=x, title=title)
+    save(figure, path)
+
+
+def plot(axes: Axes, curves: Curves, steps: bool = False) -> None:
+    """Lines with a legend."""
     for number, (label, (xs, ys)) in enumerate(curves.items()):
         axes.plot(
             np.asarray(xs, float),
@@ -49,12 +70,14 @@ def draw(
             linestyle=('-', '--', ':')[number // 10 % 3],
             drawstyle='steps-post' if steps else 'default',
         )
-    if log:
-        axes.set_xscale('log')
-    axes.set(xlabel=x, ylabel=y, title=title, xlim=x_limits, ylim=y_limits)
     axes.grid(alpha=0.3)
     if curves:
         axes.legend(fontsize=8)
+
+
+def save(figure: Figure, path: Union[str, Path]) -> None:
+    """Write a PNG aside and move it into place."""
+    FigureCanvasAgg(figure)
     figure.tight_layout()
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

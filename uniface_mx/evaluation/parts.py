@@ -447,10 +447,10 @@ def run_detection(arguments: argparse.Namespace) -> None:
             percent(figures['precision']),
         )
     )
-    for row in figures['recall_by_height']:
+    for row in figures['by_height']:
         print(
-            '  height {:>3} to {:>3}: {:>6} faces, recall {}'.format(
-                row['from'], row['below'], row['faces'], percent(row['recall'])
+            '  height {:>3} to {:>3}: {:>6} faces, average precision {}, recall {}'.format(
+                row['from'], row['below'], row['faces'], percent(row['average_precision']), percent(row['recall'])
             )
         )
     name = arguments.name or '_'.join(Path(reader.name).name for reader in readers)

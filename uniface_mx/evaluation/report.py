@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 from ..errors import UnifaceError
 from . import paper
 from .ablation import ablation, losses
+from .curves import trainings
 from .fddb import read_curve
 from .figures import draw, draw_fddb, draw_verification
 from .tables import (
@@ -150,18 +151,24 @@ def detection(subjects: Sequence[Subject], root: Path, figures: Path) -> List[st
                         percent(part['average_precision']),
                         percent(part['recall']),
                         percent(part['precision']),
-                        ', '.join(
-                            '{}–{}: {}'.format(row['from'], row['below'], percent(row['recall']))
-                            for row in part['recall_by_height']
-                            if row['faces']
+                        *(
+                            ', '.join(
+                                '{}–{}: {}'.format(row['from'], row['below'], percent(row[figure]))
+                                for row in part['by_height']
+                                if row['faces']
+                            )
+                            for figure in ('average_precision', 'recall')
                         ),
                     )
                 )
     if rows:
-        lines += ['On record sets; recall by height of the face at the input of 300 pixels.', '']
-        lines += table(
-            ('detector', 'on', 'faces', 'average precision', 'recall', 'precision', 'recall by height'), rows
-        )
+        lines += [
+            'On record sets, in percent; by height of the face at the input of 300 pixels. A detection counts with '
+            'the height of the face that it found, a false one with its own.',
+            '',
+        ]
+        head = 'detector', 'on', 'faces', 'average precision', 'recall', 'precision'
+        lines += table((*head, 'average precision by height', 'recall by height'), rows)
     return lines
 
 
@@ -445,7 +452,7 @@ def write_report(root: Union[str, Path], out: Union[str, Path]) -> Path:
         '',
     ]
     lines += table_one(subjects) + verification(subjects, pictures) + ablation(subjects)
-    lines += losses(root, pictures) + cosines(subjects)
+    lines += losses(root, pictures) + trainings(root, out) + cosines(subjects)
     lines += detection(subjects, root, pictures) + landmarks(subjects)
     lines += speed(subjects, pictures) + backends(subjects) + groups(subjects) + sources(subjects)
     out.parent.mkdir(parents=True, exist_ok=True)

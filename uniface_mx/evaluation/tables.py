@@ -83,15 +83,15 @@ def letter_of(name: Any) -> Optional[str]:
     return found.group(1).upper() if found else None
 
 
-def read_rows(path: Path) -> List[Dict[str, Any]]:
-    """The training's rows of a run's ``metrics.jsonl``; those of validations are left out."""
+def read_rows(path: Path, kind: str = 'train') -> List[Dict[str, Any]]:
+    """Rows of a run's ``metrics.jsonl``, those of training or of ``validation``."""
     rows = []
     for count, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
         try:
             row = json.loads(line)
         except ValueError as error:
             raise UnifaceError('{}:{}: not JSON ({})'.format(path, count, error)) from error
-        if get(row, 'kind') == 'train' and get(row, 'iteration') is not None:
+        if get(row, 'kind') == kind and get(row, 'iteration') is not None:
             rows.append(row)
     return rows
 

@@ -19,8 +19,8 @@ METRICS = 'metrics.jsonl'
 
 
 class Meter:
-    """Means since the last row, and totals since the first iteration. `state` is plain JSON; the clock is not
-    in it."""
+    """Means since the last row, and totals since the first iteration. `state` is plain JSON. The clock is not
+    in it: after `restore` the next row's speeds are those since then."""
 
     def __init__(self):
         self.totals = {'canvases': 0, 'faces': 0, 'skipped': 0, 'bad_records': 0, 'overflow': 0}
@@ -74,14 +74,13 @@ class Meter:
             'totals': dict(self.totals),
             'steps': self._steps,
             'sums': dict(self._sums),
-            'since': dict(self._since),
         }
 
     def restore(self, state: Dict[str, Any]) -> None:
         """Go on from a state."""
         self.totals.update(state['totals'])
         self._reset()
-        self._steps, self._sums, self._since = state['steps'], dict(state['sums']), dict(state['since'])
+        self._steps, self._sums = state['steps'], dict(state['sums'])
 
 
 class Log:

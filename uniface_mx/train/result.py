@@ -69,6 +69,7 @@ def load_run(run, which: str = 'best', **overrides) -> TrainedModel:
         'model': {'name': state['model'], 'overrides': given},
         'training': {
             'iteration': checkpoint.iteration,
+            'views': state['meter']['totals']['faces'],
             'config': config,
             'teachers': state['teachers'],
             'records': state['records'],
