@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from uniface_mx.config import load_config
 from uniface_mx.data.prepare import stats
+from uniface_mx.data.prepare.alter import write_alterations
 from uniface_mx.data.prepare.cache import Cache
 from uniface_mx.data.prepare.check import check
 from uniface_mx.data.prepare.executor import open_executor
@@ -140,7 +141,15 @@ def run_show(args):
 
 
 def run_morph(args):
-    count = write_morphs(args.names, args.out, args.count, args.seed, bar('morph'))
+    write_portraits(args, write_morphs)
+
+
+def run_alter(args):
+    write_portraits(args, write_alterations)
+
+
+def write_portraits(args, write):
+    count = write(args.names, args.out, args.count, args.seed, bar(args.command))
     print('%s: %d photos; label them with make --source folder:%s' % (args.out, count, args.out))
 
 
@@ -261,7 +270,7 @@ def show_arguments(command):
     command.add_argument('--columns', type=int, default=8)
 
 
-def morph_arguments(command):
+def portrait_arguments(command):
     command.add_argument('names', nargs='+', metavar='NAME', help='record sets of photos with one face')
     command.add_argument('--out', required=True, metavar='DIR', help='folder of photos')
     command.add_argument('--count', type=int, default=10000, metavar='N', help='(%(default)s)')
@@ -274,7 +283,8 @@ COMMANDS = {
     'split': (split_arguments, run_split, 'deal a record set out to parts, by person'),
     'check': (check_arguments, run_check, 'look for everything that can be wrong with record sets'),
     'stats': (stats_arguments, run_stats, 'numbers and distributions of the faces in record sets'),
-    'morph': (morph_arguments, run_morph, "photos of faces between two people's, to be labelled as any others"),
+    'morph': (portrait_arguments, run_morph, "photos of faces between two people's, to be labelled as any others"),
+    'alter': (portrait_arguments, run_alter, 'photos turned, lit and spoilt strongly, to be labelled as any others'),
     'show': (show_arguments, run_show, 'draw records with what is in them'),
 }
 

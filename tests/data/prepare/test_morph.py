@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from tools import prepare_data
-from uniface_mx.data.prepare.morph import LIST, Portrait, apart, morph, portrait, write_morphs
+from uniface_mx.data.prepare.morph import apart, morph, write_morphs
+from uniface_mx.data.prepare.portraits import LIST, Portrait, portrait
 from uniface_mx.data.records import RecordReader
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import read_image
@@ -94,7 +95,7 @@ def test_photos_are_made_once_and_the_same_way(prepared, tmp_path):
 
 
 def test_too_few_records(prepared, tmp_path, capsys):
-    with pytest.raises(UnifaceError, match='fewer than two records'):
+    with pytest.raises(UnifaceError, match='at least 2 of the records'):
         write_morphs([], tmp_path / 'out', 3, 0)
     assert prepare_data.main(['morph', str(tmp_path / 'nothing'), '--out', str(tmp_path / 'out')]) == 2
     assert 'nothing' in capsys.readouterr().err

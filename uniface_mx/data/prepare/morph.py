@@ -1,39 +1,24 @@
-"""Photos of faces between two people's: more to teach than there are photos of.
-
-They go into a folder as any photos do; `make` asks the teachers who they are.
-"""
+"""Photos of faces between two people's: more to teach than there are photos of."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Callable, Iterable, NamedTuple, Optional, Union
+from typing import Callable, Iterable, Optional, Union
 
 import cv2
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 
-from uniface_mx.data.prepare.errors import PrepareError
-from uniface_mx.data.records import BOX, HAS_LANDMARKS, IGNORE, LANDMARKS, Record, RecordReader
+from uniface_mx.data.prepare.duplicates import record_name
+from uniface_mx.data.prepare.portraits import Made, Portrait, find_portraits, portrait, write_photos
 from uniface_mx.geometry import similarity_transform, transform_points
-from uniface_mx.image import write_image
 
-LIST = 'morphs.tsv'
 # How far from a first face's landmarks a second's may lie, moved, turned and scaled to them, in distances of the eyes.
 MAX_APART = 0.12
 SHARES = (0.35, 0.65)
 CANDIDATES = 40
 # The ellipse that is blended, in shares of the box's sides, and its soft edge.
 ELLIPSE, FEATHER = 0.48, 0.06
-
-
-class Portrait(NamedTuple):
-    """A record's only face: its photo (H, W, 3) RGB uint8, box ``xyxy`` and landmarks (5, 2) in the photo's
-    pixels."""
-
-    image: np.ndarray
-    box: np.ndarray
-    landmarks: np.ndarray
 
 
 def morph(first: Portrait, second: Portrait, share: float) -> np.ndarray:
@@ -102,79 +87,27 @@ def write_morphs(
     seed: int,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> int:
-    """Write `count` photos and the list of whom they were made of into a folder; what is there already is kept.
+    """Write at most `count` photos into a folder, as `write_photos` does; columns are first and second record, and
+    share of the second.
 
-    Photo i is a function of the records, the seed and i alone. Of the records with one face and its landmarks one is
-    drawn, and of `CANDIDATES` others the one whose landmarks fit best; photos without a fitting partner are passed
-    over.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Record sets; leave those out that hold people for validation.
-    out : path
-        Folder of ``SEED_000000.jpg`` and so on, and ``morphs.tsv``: file, first and second record, share of the second.
-    count, seed : int
-    progress : callable
-        Wraps the numbers of the photos.
-
-    Returns
-    -------
-    int
-        How many photos there are.
+    Of the records with one face and its landmarks one is drawn, and of `CANDIDATES` others the one whose landmarks fit
+    best; photos without a fitting partner are passed over. Leave sets out that hold people for validation.
 
     Raises
     ------
     PrepareError
         Fewer than two records serve.
     """
-    readers = [RecordReader(name) for name in names]
-    usable = [
-        (reader, number, np.asarray(points))
-        for reader in readers
-        for number, points in enumerate(map(_landmarks, reader))
-        if points is not None
-    ]
-    if len(usable) < 2:
-        raise PrepareError(
-            '{}: fewer than two records show one face with landmarks'.format(
-                ', '.join(str(reader.path) for reader in readers)
-            )
-        )
-    folder, lines = Path(out), []
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in progress(range(count)):
-        rng = np.random.default_rng((seed, number))
+    usable = find_portraits(names, 2)
+
+    def make(rng: np.random.Generator) -> Optional[Made]:
         first, *others = rng.choice(len(usable), min(len(usable), CANDIDATES + 1), replace=False)
-        distances = [apart(usable[first][2], usable[other][2]) for other in others]
+        distances = [apart(usable[first].landmarks, usable[other].landmarks) for other in others]
         if min(distances) > MAX_APART:
-            continue
-        second, share = others[int(np.argmin(distances))], rng.uniform(*SHARES)
-        records = [usable[one][0][usable[one][1]] for one in (first, second)]
-        path = folder / '{}_{:06d}.jpg'.format(seed, number)
-        lines.append('{}\t{}\t{:.3f}\n'.format(path.name, '\t'.join(map(_name, records)), share))
-        if not path.is_file():
-            write_image(path, morph(*map(portrait, records), share))
-    aside = folder / (LIST + '.part')
-    aside.write_text(''.join(lines), encoding='utf-8')
-    os.replace(str(aside), str(folder / LIST))
-    return len(lines)
+            return None
+        share = rng.uniform(*SHARES)
+        records = [usable[one].read() for one in (first, others[int(np.argmin(distances))])]
+        columns = (*map(record_name, records), '{:.3f}'.format(share))
+        return columns, lambda: morph(*map(portrait, records), share)
 
-
-def portrait(record: Record) -> Portrait:
-    """A record's photo and only face."""
-    size = np.array([record.width, record.height], np.float64)
-    row = record.objects[0]
-    return Portrait(record.decode(), row[BOX] * np.tile(size, 2), row[LANDMARKS].reshape(5, 2) * size)
-
-
-def _landmarks(record: Record) -> Optional[np.ndarray]:
-    """Landmarks (5, 2) of a record with one face, in shares of its longer side."""
-    if len(record.objects) != 1 or not record.objects[0, HAS_LANDMARKS] or record.objects[0, IGNORE]:
-        return None
-    size = np.array([record.width, record.height]) / max(record.width, record.height)
-    return record.objects[0, LANDMARKS].reshape(5, 2) * size
-
-
-def _name(record: Record) -> str:
-    return '{}/{}'.format(record.source, record.key)
+    return write_photos(out, count, seed, make, progress)
