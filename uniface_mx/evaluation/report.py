@@ -154,7 +154,7 @@ def detection(subjects: Sequence[Subject], root: Path, figures: Path) -> List[st
                         *(
                             ', '.join(
                                 '{}–{}: {}'.format(row['from'], row['below'], percent(row[figure]))
-                                for row in part['by_height']
+                                for row in part.get('by_height', ())
                                 if row['faces']
                             )
                             for figure in ('average_precision', 'recall')
