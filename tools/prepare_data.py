@@ -15,14 +15,15 @@ from tqdm import tqdm
 
 from uniface_mx.config import load_config
 from uniface_mx.data.prepare import stats
-from uniface_mx.data.prepare.alter import write_alterations
+from uniface_mx.data.prepare.alter import alterations
 from uniface_mx.data.prepare.cache import Cache
 from uniface_mx.data.prepare.check import check
 from uniface_mx.data.prepare.executor import open_executor
 from uniface_mx.data.prepare.label import Rules
 from uniface_mx.data.prepare.look import Job
 from uniface_mx.data.prepare.make import NEGATIVES, make, shard_range
-from uniface_mx.data.prepare.morph import write_morphs
+from uniface_mx.data.prepare.morph import morphs
+from uniface_mx.data.prepare.portraits import write_photos
 from uniface_mx.data.prepare.sets import merge, split
 from uniface_mx.data.prepare.show import sheet
 from uniface_mx.data.records import RecordReader, record_path
@@ -141,15 +142,15 @@ def run_show(args):
 
 
 def run_morph(args):
-    write_portraits(args, write_morphs)
+    write_portraits(args, morphs)
 
 
 def run_alter(args):
-    write_portraits(args, write_alterations)
+    write_portraits(args, alterations)
 
 
-def write_portraits(args, write):
-    count = write(args.names, args.out, args.count, args.seed, bar(args.command))
+def write_portraits(args, kind):
+    count = write_photos(args.out, args.count, args.seed, kind(args.names), bar(args.command))
     print('%s: %d photos; label them with make --source folder:%s' % (args.out, count, args.out))
 
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools import prepare_data
-from uniface_mx.data.prepare.alter import Changes, alter, draw_changes, turned, write_alterations
-from uniface_mx.data.prepare.portraits import LIST, Portrait
+from uniface_mx.data.prepare.alter import Changes, alter, draw_changes, turned, alterations
+from uniface_mx.data.prepare.portraits import LIST, Portrait, write_photos
 from uniface_mx.errors import UnifaceError
 
 RNG = np.random.default_rng(0)
@@ -74,17 +74,17 @@ def files(folder):
 
 def test_photos_are_made_once_and_the_same_way(prepared, tmp_path):
     out = tmp_path / 'altered'
-    assert write_alterations([prepared], out, 5, 3) == 5
+    assert write_photos(out, 5, 3, alterations([prepared])) == 5
     made = files(out)
     rows = [line.split('\t') for line in made[LIST].decode().splitlines()]
     assert [row[0] for row in rows] == sorted(set(made) - {LIST}) and len(rows[0]) == 2 + len(Changes())
     (out / rows[0][0]).unlink()
-    assert write_alterations([prepared], out, 5, 3) == 5
+    assert write_photos(out, 5, 3, alterations([prepared])) == 5
     assert files(out) == made
 
 
 def test_no_record(tmp_path, prepared, capsys):
     with pytest.raises(UnifaceError, match='at least 1 of the records'):
-        write_alterations([], tmp_path / 'out', 3, 0)
+        alterations([])
     assert prepare_data.main(['alter', prepared, '--out', str(tmp_path / 'out'), '--count', '2']) == 0
     assert 'make --source folder:' in capsys.readouterr().out

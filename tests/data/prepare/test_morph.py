@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from tools import prepare_data
-from uniface_mx.data.prepare.morph import apart, morph, write_morphs
-from uniface_mx.data.prepare.portraits import LIST, Portrait, portrait
+from uniface_mx.data.prepare.morph import apart, morph, morphs
+from uniface_mx.data.prepare.portraits import LIST, Portrait, portrait, write_photos
 from uniface_mx.data.records import RecordReader
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import read_image
@@ -76,7 +76,7 @@ def files(folder):
 
 def test_photos_are_made_once_and_the_same_way(prepared, tmp_path):
     out = tmp_path / 'morphs'
-    count = write_morphs([prepared], out, 6, 3)
+    count = write_photos(out, 6, 3, morphs([prepared]))
     made = files(out)
     assert 0 < count <= 6 and len(made) == count + 1
     rows = [line.split('\t') for line in made[LIST].decode().splitlines()]
@@ -88,15 +88,15 @@ def test_photos_are_made_once_and_the_same_way(prepared, tmp_path):
         assert read_image(out / name).shape == portrait(by_name[first]).image.shape
     (out / rows[0][0]).unlink()
     (out / LIST).unlink()
-    assert write_morphs([prepared], out, 6, 3) == count
+    assert write_photos(out, 6, 3, morphs([prepared])) == count
     assert files(out) == made
-    write_morphs([prepared], out, 6, 4)
+    write_photos(out, 6, 4, morphs([prepared]))
     assert len(files(out)) > len(made)
 
 
 def test_too_few_records(prepared, tmp_path, capsys):
     with pytest.raises(UnifaceError, match='at least 2 of the records'):
-        write_morphs([], tmp_path / 'out', 3, 0)
+        morphs([])
     assert prepare_data.main(['morph', str(tmp_path / 'nothing'), '--out', str(tmp_path / 'out')]) == 2
     assert 'nothing' in capsys.readouterr().err
     assert prepare_data.main(['morph', prepared, '--out', str(tmp_path / 'out'), '--count', '2']) == 0

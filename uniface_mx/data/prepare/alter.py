@@ -4,14 +4,13 @@ photo's, here the teachers say what they still see.
 
 from __future__ import annotations
 
-import os
-from typing import Callable, Iterable, NamedTuple, Union
+from typing import Iterable, NamedTuple
 
 import cv2
 import numpy as np
 
 from uniface_mx.data.prepare.duplicates import record_name
-from uniface_mx.data.prepare.portraits import Made, Portrait, find_portraits, portrait, write_photos
+from uniface_mx.data.prepare.portraits import Made, Make, Portrait, find_portraits, portrait
 from uniface_mx.data.transforms.photometric import colour, jpeg, low_resolution, noise
 
 # Degrees; the photo turns as a flat picture, seen from so many heights of the face.
@@ -102,14 +101,8 @@ def alter(face: Portrait, changes: Changes, rng: np.random.Generator) -> np.ndar
     return jpeg(image, changes.quality) if changes.quality < 100 else image
 
 
-def write_alterations(
-    names: Iterable[str],
-    out: Union[str, os.PathLike],
-    count: int,
-    seed: int,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
-) -> int:
-    """Write `count` photos into a folder, as `write_photos` does; columns are the record and its `Changes`.
+def alterations(names: Iterable[str]) -> Make:
+    """What `write_photos` makes altered photos with; columns are the record and its `Changes`.
 
     Each is made of a record with one face and its landmarks, drawn by lot. Leave sets out that hold people for
     validation.
@@ -126,4 +119,4 @@ def write_alterations(
         columns = (record_name(record), *('{:.4g}'.format(value) for value in changes))
         return columns, lambda: alter(portrait(record), changes, rng)
 
-    return write_photos(out, count, seed, make, progress)
+    return make

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from typing import Callable, Iterable, Optional, Union
+from typing import Iterable, Optional
 
 import cv2
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 
 from uniface_mx.data.prepare.duplicates import record_name
-from uniface_mx.data.prepare.portraits import Made, Portrait, find_portraits, portrait, write_photos
+from uniface_mx.data.prepare.portraits import Made, Make, Portrait, find_portraits, portrait
 from uniface_mx.geometry import similarity_transform, transform_points
 
 # How far from a first face's landmarks a second's may lie, moved, turned and scaled to them, in distances of the eyes.
@@ -80,15 +79,8 @@ def apart(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.linalg.norm(moved - first, axis=1).mean() / max(np.linalg.norm(first[1] - first[0]), 1e-6))
 
 
-def write_morphs(
-    names: Iterable[str],
-    out: Union[str, os.PathLike],
-    count: int,
-    seed: int,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
-) -> int:
-    """Write at most `count` photos into a folder, as `write_photos` does; columns are first and second record, and
-    share of the second.
+def morphs(names: Iterable[str]) -> Make:
+    """What `write_photos` makes morphs with; columns are first and second record, and share of the second.
 
     Of the records with one face and its landmarks one is drawn, and of `CANDIDATES` others the one whose landmarks fit
     best; photos without a fitting partner are passed over. Leave sets out that hold people for validation.
@@ -110,4 +102,4 @@ def write_morphs(
         columns = (*map(record_name, records), '{:.3f}'.format(share))
         return columns, lambda: morph(*map(portrait, records), share)
 
-    return write_photos(out, count, seed, make, progress)
+    return make

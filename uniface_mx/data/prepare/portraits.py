@@ -38,6 +38,8 @@ class Found(NamedTuple):
 
 # What is to be drawn: the columns that tell of it, and the photo's pixels when they are asked for.
 Made = Tuple[Tuple[str, ...], Callable[[], np.ndarray]]
+# From a generator of random numbers to a photo, or to None where there is to be none.
+Make = Callable[[np.random.Generator], Optional[Made]]
 
 
 def find_portraits(names: Iterable[str], least: int) -> List[Found]:
@@ -75,7 +77,7 @@ def write_photos(
     out: Union[str, os.PathLike],
     count: int,
     seed: int,
-    make: Callable[[np.random.Generator], Optional[Made]],
+    make: Make,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> int:
     """Write photos, ``SEED_000000.jpg`` and so on, and ``made.tsv`` of their names and columns into a folder; what
@@ -87,7 +89,7 @@ def write_photos(
     count, seed : int
         Photo i follows from the seed and i.
     make : callable
-        From a generator of random numbers to a photo, or to None where there is to be none.
+        Such as `morphs` and `alterations` give.
     progress : callable
         Wraps the numbers of the photos.
 
