@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent
 RUNTIME = runpy.run_path(str(ROOT / "uniface_mx" / "runtime.py"))
 
 # Folders beside the package in a checkout, and inside it in a wheel.
-CARRIED = {"tools": [], "experiments": ["*.yaml"], "symbols": ["*.json", "*.md", "*.params"]}
+CARRIED = {"tools": [], "experiments": ["*.yaml", "evaluation/*.yaml"], "symbols": ["*.json", "*.md", "*.params"]}
 
 INSTALL = [
     "numpy>=1.21,<1.24",            # MXNet 1.9.1 uses np.bool

@@ -64,7 +64,7 @@ def test_every_module_of_the_checkout_is_in_the_wheel(wheel):
 
 
 @pytest.mark.parametrize("folder, pattern", [("symbols", "*.json"), ("symbols", "*.params"),
-                                             ("experiments", "*.yaml")])
+                                             ("experiments", "*.yaml"), ("experiments", "evaluation/*.yaml")])
 def test_it_carries_graphs_presets_and_weights(fresh, folder, pattern):
     """The installed package finds the same files that lie beside the package in the checkout."""
     program = "import sys, json; from uniface_mx.paths import resource; " \

@@ -1,10 +1,11 @@
+import argparse
 import subprocess
 import sys
 
 import pytest
 
 from uniface_mx.errors import UnifaceError
-from uniface_mx.program import DONE, INTERRUPTED, PARTLY, TROUBLE, run
+from uniface_mx.program import DONE, INTERRUPTED, PARTLY, TROUBLE, at_least, run
 
 
 @pytest.mark.parametrize('answer, status', [(None, DONE), (DONE, DONE), (PARTLY, PARTLY)])
@@ -40,3 +41,15 @@ def test_a_reader_that_has_enough():
     assert tool.stdout.readline() == '0\n'
     tool.stdout.close()
     assert tool.wait(60) == TROUBLE and tool.stderr.read() == ''
+
+
+def test_numbers_of_options():
+    assert at_least(1)('3') == 3 and at_least(0.5, float)('0.5') == 0.5
+    for text in ('0', '-1'):
+        with pytest.raises(argparse.ArgumentTypeError, match='{} is not a number from 1 on'.format(text)):
+            at_least(1)(text)
+    for text in ('inf', 'nan', '0.4'):
+        with pytest.raises(argparse.ArgumentTypeError):
+            at_least(0.5, float)(text)
+    with pytest.raises(ValueError):
+        at_least(1)('1.5')

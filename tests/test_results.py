@@ -95,6 +95,17 @@ def test_results_are_no_modification(tmp_path, monkeypatch):
     assert results.git_revision()['modified'] is True
 
 
+def test_another_repositorys_commit_is_not_ours(tmp_path, monkeypatch):
+    subprocess.run(['git', 'init', '-q'], cwd=str(tmp_path), check=True)
+    commit = ['git', '-c', 'user.name=x', '-c', 'user.email=x', 'commit', '-qm', 'x', '--allow-empty']
+    subprocess.run(commit, cwd=str(tmp_path), check=True)
+    module = tmp_path / 'environment' / 'results.py'
+    module.parent.mkdir()
+    module.touch()
+    monkeypatch.setattr(results, '__file__', str(module))
+    assert results.git_revision() == {'commit': None}
+
+
 def test_commands_tell_no_folder_of_this_machine(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = [

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from uniface_mx import get_model
-from uniface_mx.manifest import find_model, read_manifest
+from uniface_mx.manifest import ManifestError, find_model, read_manifest
 from uniface_mx.predictor import Predictor
 
 NAME = 'uniface_a_lite'
@@ -28,6 +28,12 @@ def test_the_files():
     assert manifest['licence'] and manifest['training']['teachers']
 
 
+@pytest.mark.parametrize('model', ['', '.', '/'])
+def test_what_names_no_file(model):
+    with pytest.raises(ManifestError, match='is no model'):
+        find_model(model)
+
+
 def test_stock_mxnet_loads_it():
     prefix = str(find_model(NAME))
     symbol, arguments, statistics = mx.model.load_checkpoint(prefix, 0)
@@ -42,10 +48,12 @@ def test_stock_mxnet_loads_it():
 
 
 def test_by_name():
-    """Training goes on from raw weights: the exported ones with their mean embedding put back."""
-    net = get_model(NAME, pretrained=True)
-    detections, embeddings = net(mx.nd.random.uniform(0, 255, (1, 3, 300, 300)))
-    assert detections.shape == (1, 16, 15) and embeddings.shape == (1, 16, 128)
+    """The network in Gluon gives what the exported graph gives."""
+    data = mx.nd.random.uniform(0, 255, (1, 3, 300, 300))
+    prefix = str(find_model(NAME))
+    block = mx.gluon.SymbolBlock.imports(prefix + '-symbol.json', ['data'], prefix + '-0000.params')
+    for ours, exported in zip(get_model(NAME, pretrained=True)(data), block(data)):
+        assert ours.shape == exported.shape and np.allclose(ours.asnumpy(), exported.asnumpy(), atol=1e-4)
 
 
 def test_exported_anew_it_is_the_same_model(tmp_path):

@@ -16,6 +16,9 @@ from pathlib import Path
 from threading import Event
 from typing import Iterator, List, Optional, Sequence
 
+from uniface_mx.errors import UnifaceError
+from uniface_mx.paths import resource
+from uniface_mx.program import at_least, run
 from uniface_mx.runtime import cores
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,17 +46,17 @@ def settings(arguments: argparse.Namespace, seed: int) -> List[str]:
 def commands(arguments: argparse.Namespace, config: str, seed: int) -> Iterator[List[str]]:
     """Train, export, evaluate: what has been done is passed over, here or by the command itself."""
     name = run_name(config, seed)
-    run, results = Path(arguments.out) / name, Path(arguments.results) / name
-    train = [str(ROOT / 'tools' / 'train.py'), '--config', config, '--out', str(run), '--resume']
+    folder, results = Path(arguments.out) / name, Path(arguments.results) / name
+    train = [str(ROOT / 'tools' / 'train.py'), '--config', config, '--out', str(folder), '--resume']
     for value in settings(arguments, seed):
         train += ['--set', value]
     yield train
     results.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(str(run / 'metrics.jsonl'), str(results / 'metrics.jsonl'))
-    model, weights = exported(arguments, config, seed), run / 'last.params'
+    shutil.copyfile(str(folder / 'metrics.jsonl'), str(results / 'metrics.jsonl'))
+    model, weights = exported(arguments, config, seed), folder / 'last.params'
     manifest = model.with_name(model.name + '.json')
     if not manifest.is_file() or manifest.stat().st_mtime < weights.stat().st_mtime:
-        yield [str(ROOT / 'tools' / 'export.py'), '--run', str(run), '--checkpoint', 'last'] + [
+        yield [str(ROOT / 'tools' / 'export.py'), '--run', str(folder), '--checkpoint', 'last'] + [
             '--out', str(model.parent), '--name', name, '--split',
         ]  # fmt: skip
     yield evaluation(arguments, config, seed, arguments.settings)
@@ -95,17 +98,20 @@ def run_one(arguments: argparse.Namespace, config: str, seed: int, stop: Event) 
 def run_series(arguments: argparse.Namespace) -> int:
     """Everything, `parallel` runs at a time, then their speeds one after another, and the report; the first bad
     status, or 0."""
+    for wanted in (arguments.settings, arguments.speed):
+        if not Path(wanted).is_file():
+            raise UnifaceError('{}: no such file of evaluations'.format(wanted))
     stop = Event()
     with ThreadPoolExecutor(arguments.parallel) as pool:
-        running = [pool.submit(run_one, arguments, *run, stop) for run in RUNS]
+        running = [pool.submit(run_one, arguments, *one, stop) for one in RUNS]
         try:
-            statuses = [one.result() for one in running]
+            statuses = [future.result() for future in running]
         except KeyboardInterrupt:
             stop.set()
-            return 130
+            raise
     if any(statuses):
         return next(filter(None, statuses))
-    last = [evaluation(arguments, *run, arguments.speed) for run in RUNS]
+    last = [evaluation(arguments, *one, arguments.speed) for one in RUNS]
     last.append(
         [str(ROOT / 'tools' / 'report.py'), '--results', arguments.results, '--out', arguments.report]
     )
@@ -116,25 +122,22 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog='ablation', description=__doc__)
     parser.add_argument('--records', required=True, metavar='DIR', help="folder of docs/data.md's record sets")
     parser.add_argument('--out', default='runs', metavar='DIR', help='folder for the runs (%(default)s)')
-    parser.add_argument(
-        '--results', default=str(ROOT / 'experiments' / 'results'), metavar='DIR', help='(%(default)s)'
-    )
-    parser.add_argument(
-        '--report', default=str(ROOT / 'experiments' / 'RESULTS.md'), metavar='FILE', help='(%(default)s)'
-    )
-    evaluations = ROOT / 'experiments' / 'evaluation'
+    parser.add_argument('--results', default='experiments/results', metavar='DIR', help='(%(default)s)')
+    parser.add_argument('--report', default='experiments/RESULTS.md', metavar='FILE', help='(%(default)s)')
+    evaluations = resource('experiments') / 'evaluation'
     parser.add_argument(
         '--settings', default=str(evaluations / 'ablation.yaml'), metavar='FILE', help='(%(default)s)'
     )
     parser.add_argument(
         '--speed', default=str(evaluations / 'speed.yaml'), metavar='FILE', help='after all runs (%(default)s)'
     )
-    parser.add_argument('--iterations', type=int, default=3600, help='of each run (%(default)s)')
+    parser.add_argument('--iterations', type=at_least(1), default=3600, help='of each run (%(default)s)')
     parser.add_argument(
-        '--parallel', type=int, default=1, metavar='N', help='runs side by side, which share the cores (%(default)s)'
+        '--parallel', type=at_least(1), default=1, metavar='N', help='runs side by side, which share the cores (%(default)s)'
     )
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='for all runs alike')
-    return run_series(parser.parse_args(argv))
+    arguments = parser.parse_args(argv)
+    return run('ablation', lambda: run_series(arguments))
 
 
 if __name__ == '__main__':

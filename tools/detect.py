@@ -23,6 +23,7 @@ from uniface_mx.command_line import (
     find_photos,
     lines_file,
     load_predictor,
+    marked_photos,
     read_photos,
     refuse_overwriting,
     report_skipped,
@@ -30,9 +31,9 @@ from uniface_mx.command_line import (
 from uniface_mx.drawing import draw_faces, face_crop
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import write_image
-from uniface_mx.program import DONE, PARTLY, STATUS, run
+from uniface_mx.program import DONE, PARTLY, STATUS, at_least, run
 
-LINES = 'faces.jsonl'
+LINES, VIDEO = 'faces.jsonl', 'video.mp4'
 
 
 def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -54,7 +55,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument(
         '--embeddings', action='store_true', help='with the 128 numbers that tell people apart'
     )
-    parser.add_argument('--frames', type=int, metavar='N', help='of a video or camera, the first N')
+    parser.add_argument('--frames', type=at_least(1), metavar='N', help='of a video or camera, the first N')
     arguments = parser.parse_args(argv)
     if arguments.crops and not arguments.out:
         parser.error('--crops needs --out')
@@ -149,7 +150,7 @@ def detect_video(arguments: argparse.Namespace, source, predictor, report: Repor
     video, drawn = Video(source), None
     frames = (((number, seconds), image) for number, seconds, image in islice(iter(video), arguments.frames))
     together = 1 if isinstance(source, int) else arguments.batch
-    aside = Path(arguments.out) / 'video.part.mp4' if arguments.out else None
+    aside = Path(arguments.out) / ('part-' + VIDEO) if arguments.out else None
     try:
         for batch in batches(tqdm(frames, unit='frame', disable=None), together):
             for ((number, seconds), image), faces in zip(batch, predictor([image for _, image in batch])):
@@ -169,7 +170,7 @@ def detect_video(arguments: argparse.Namespace, source, predictor, report: Repor
         raise UnifaceError('{}: holds no picture that can be read'.format(source))
     if drawn:
         drawn.release()
-        os.replace(str(aside), str(Path(arguments.out) / 'video.mp4'))
+        os.replace(str(aside), str(Path(arguments.out) / VIDEO))
     print('{} frames, {} faces'.format(report.seen, report.faces), file=sys.stderr)
     return DONE
 
@@ -185,7 +186,9 @@ def detect(arguments: argparse.Namespace) -> int:
     source = video_source(arguments.inputs)
     photos = find_photos(arguments.inputs) if source is None else []
     if arguments.out:
-        refuse_overwriting(photos, Path(arguments.out), LINES)
+        out = Path(arguments.out)
+        marked = marked_photos(photos, out) if source is None else {Path(str(source)): out / VIDEO}
+        refuse_overwriting(marked, out / LINES)
     if arguments.crops and (Path(arguments.out) / 'crops').exists() and not (Path(arguments.out) / LINES).exists():
         raise UnifaceError(
             '{}/crops: was there before, and a crop might overwrite what is in it; choose another folder for '

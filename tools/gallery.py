@@ -19,6 +19,7 @@ from uniface_mx.command_line import (
     find_photos,
     lines_file,
     load_predictor,
+    marked_photos,
     read_photos,
     refuse_overwriting,
     report_skipped,
@@ -27,7 +28,7 @@ from uniface_mx.drawing import draw_faces
 from uniface_mx.gallery import Gallery, open_gallery
 from uniface_mx.image import write_image
 from uniface_mx.predictor import Predictor
-from uniface_mx.program import DONE, PARTLY, STATUS, run
+from uniface_mx.program import DONE, PARTLY, STATUS, at_least, run
 
 LINES = 'people.jsonl'
 
@@ -80,7 +81,7 @@ def identify(arguments: argparse.Namespace) -> int:
     gallery = Gallery.load(arguments.gallery)
     photos, out = find_photos(arguments.photos), Path(arguments.out) if arguments.out else None
     if out:
-        refuse_overwriting(photos, out, LINES)
+        refuse_overwriting(marked_photos(photos, out), out / LINES)
     predictor = load_predictor(arguments)
     threshold = chosen_threshold(arguments, predictor.identification_threshold)
     gallery.require(predictor.identity, arguments.gallery)
@@ -155,11 +156,6 @@ def say(arguments: argparse.Namespace, entry: Dict, text: str) -> None:
 
 
 def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
-    def positive(text: str) -> int:
-        if int(text) < 1:
-            raise ValueError(text)
-        return int(text)
-
     parser = argparse.ArgumentParser(prog='gallery', description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
 
@@ -184,7 +180,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     )
     command.add_argument(
         '--people',
-        type=positive,
+        type=at_least(1),
         default=1,
         metavar='N',
         help='name the N most similar; 1 (the default) names nobody twice in a photo',

@@ -30,7 +30,7 @@ from uniface_mx.data.records import RecordReader, record_path
 from uniface_mx.data.sources import SOURCES, open_source
 from uniface_mx.image import write_image
 from uniface_mx.models import get_model
-from uniface_mx.program import run
+from uniface_mx.program import at_least, run
 from uniface_mx.schema import Model
 
 # MTCNN's last threshold lies low: what it is unsure of is to be ignored, and not background.
@@ -213,11 +213,11 @@ def make_arguments(command):
     add('--shard', type=shard_argument, default=(1, 1), metavar='I/N', help='only part I of N')
     where = command.add_mutually_exclusive_group()
     text = 'processes of one thread each (%(default)s); 0: none but this one'
-    where.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='N', help=text)
+    where.add_argument('--workers', type=at_least(0), default=os.cpu_count() or 1, metavar='N', help=text)
     where.add_argument('--dask', metavar='ADDRESS', help='of a Dask scheduler, whose workers do the work')
     text = "prefix of the persons' names, the same for sources that know the same people"
     add('--people', default='', metavar='NAME', help=text)
-    add('--limit', type=int, metavar='N', help='only the first photos of the source')
+    add('--limit', type=at_least(1), metavar='N', help='only the first photos of the source')
     text = "average each embedding with the mirrored face's (default)"
     add('--mirror', action='store_true', default=True, help=text)
     add('--no-mirror', dest='mirror', action='store_false')
@@ -251,7 +251,7 @@ def check_arguments(command):
     command.add_argument('names', nargs='+', metavar='NAME')
     add_guard(command, 'must not occur')
     text = 'problems listed of each kind (%(default)s)'
-    command.add_argument('--show', type=int, default=10, metavar='N', help=text)
+    command.add_argument('--show', type=at_least(0), default=10, metavar='N', help=text)
 
 
 def stats_arguments(command):
@@ -264,18 +264,18 @@ def stats_arguments(command):
 def show_arguments(command):
     command.add_argument('name', metavar='NAME')
     command.add_argument('--out', required=True, metavar='FILE', help='.png or .jpg')
-    command.add_argument('--start', type=int, default=0, metavar='N')
-    command.add_argument('--count', type=int, default=40, metavar='N')
-    command.add_argument('--seed', type=int, metavar='N', help='show records drawn by lot')
-    command.add_argument('--side', type=int, default=180, help='of a picture, in pixels (%(default)s)')
-    command.add_argument('--columns', type=int, default=8)
+    command.add_argument('--start', type=at_least(0), default=0, metavar='N')
+    command.add_argument('--count', type=at_least(1), default=40, metavar='N')
+    command.add_argument('--seed', type=at_least(0), metavar='N', help='show records drawn by lot')
+    command.add_argument('--side', type=at_least(16), default=180, help='of a picture, in pixels (%(default)s)')
+    command.add_argument('--columns', type=at_least(1), default=8)
 
 
 def portrait_arguments(command):
     command.add_argument('names', nargs='+', metavar='NAME', help='record sets of photos with one face')
     command.add_argument('--out', required=True, metavar='DIR', help='folder of photos')
-    command.add_argument('--count', type=int, default=10000, metavar='N', help='(%(default)s)')
-    command.add_argument('--seed', type=int, default=0, metavar='N', help='(%(default)s)')
+    command.add_argument('--count', type=at_least(1), default=10000, metavar='N', help='(%(default)s)')
+    command.add_argument('--seed', type=at_least(0), default=0, metavar='N', help='(%(default)s)')
 
 
 COMMANDS = {

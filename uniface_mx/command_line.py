@@ -8,7 +8,7 @@ import glob
 import os
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, TextIO, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, TextIO, Tuple, Union
 
 import cv2
 import numpy as np
@@ -94,20 +94,20 @@ def batches(
         yield batch
 
 
-def refuse_overwriting(photos: Iterable[PhotoFile], directory: Path, lines: str) -> None:
-    """Raise `UnifaceError` where the marked picture of a photo, ``DIRECTORY/NAME.jpg``, would take the
-    place of a photo: one of these, or any in a folder without the file `lines` of an earlier run.
-    """
-    photos = list(photos)
-    taken = {photo.path.resolve() for photo in photos}
-    earlier = (directory / lines).exists()
-    for photo in photos:
-        picture = directory / (photo.name + '.jpg')
+def marked_photos(photos: Iterable[PhotoFile], directory: Path) -> Dict[Path, Path]:
+    """Where each photo's marked picture goes: ``DIRECTORY/NAME.jpg``."""
+    return {photo.path: directory / (photo.name + '.jpg') for photo in photos}
+
+
+def refuse_overwriting(marked: Mapping[Path, Path], lines: Path) -> None:
+    """Raise `UnifaceError` where what is marked, by its source, would take a source's place, or that of
+    anything else where there is no file `lines` of an earlier run."""
+    taken = {source.resolve() for source in marked}
+    earlier = lines.exists()
+    for source, picture in marked.items():
         if picture.resolve() in taken or picture.exists() and not earlier:
             raise UnifaceError(
-                '{}: a marked picture would overwrite {}; choose another folder for --out'.format(
-                    photo.path, picture
-                )
+                '{}: marked, it would overwrite {}; choose another folder for --out'.format(source, picture)
             )
 
 

@@ -45,6 +45,8 @@ def find_model(model: Union[str, os.PathLike]) -> Path:
         There is neither.
     """
     shipped = resource('symbols')
+    if not Path(model).name:
+        raise ManifestError('{!r}: is no model; give the prefix of an exported one, as DIR/NAME'.format(str(model)))
     for prefix in (Path(model), shipped / model, Path(re.sub(r'\.json$', '', str(model)))):
         if manifest_path(prefix).is_file():
             return prefix

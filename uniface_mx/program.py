@@ -1,10 +1,12 @@
-"""How every program ends: its status, and one line on what kept it from its work."""
+"""How every program ends: its status, and one line on what kept it from its work; and its options' numbers."""
 
 from __future__ import annotations
 
+import argparse
+import math
 import os
 import sys
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from uniface_mx.errors import UnifaceError
 
@@ -30,3 +32,16 @@ def run(program: str, work: Callable[[], Optional[int]]) -> int:
     except (UnifaceError, OSError) as error:
         print('{}: {}'.format(program, error), file=sys.stderr)
         return TROUBLE
+
+
+def at_least(low: float, kind: Callable = int) -> Callable[[str], Any]:
+    """A type of options: numbers from ``low`` on."""
+
+    def convert(text: str):
+        value = kind(text)
+        if not low <= value < math.inf:
+            raise argparse.ArgumentTypeError('{} is not a number from {} on'.format(text, low))
+        return value
+
+    convert.__name__ = kind.__name__
+    return convert

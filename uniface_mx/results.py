@@ -69,6 +69,8 @@ def git_revision() -> Dict[str, Any]:
         ).stdout.strip()
 
     try:
+        # An environment may lie within a repository that has nothing to do with this package.
+        git('ls-files', '--error-unmatch', Path(__file__).name)
         return {
             'commit': git('rev-parse', 'HEAD'),
             'modified': bool(git('status', '--porcelain', '--untracked-files=no', '--', ':/', *WRITTEN)),

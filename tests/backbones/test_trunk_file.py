@@ -107,6 +107,21 @@ def test_files_that_are_not_what_was_written(trunk_file, gluon_source, gluon_fil
         write_trunk(tmp_path / 'trunk.npz', gluon_source, gluon_file)
 
 
+def test_only_a_trunk_is_overwritten(gluon_source, gluon_file, tmp_path):
+    mine = tmp_path / 'model.json'
+    mine.write_text('{"modelTopology": 1}')
+    with pytest.raises(UnifaceError, match='model.json: is there already, and no trunk'):
+        write_trunk(tmp_path / 'model.params', gluon_source, gluon_file)
+    source = tmp_path / gluon_file.name
+    shutil.copy(str(gluon_file), str(source))
+    with pytest.raises(UnifaceError, match='{}: is there already'.format(source.name)):
+        write_trunk(source, gluon_source, source)
+    assert mine.read_text() == '{"modelTopology": 1}' and source.read_bytes() == gluon_file.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(['model.json', source.name])
+    for _ in range(2):
+        write_trunk(tmp_path / 'trunk.params', gluon_source, gluon_file)
+
+
 def test_the_classifier_is_the_models_own(gluon_model, gluon_source, trunk_file):
     image = np.random.randint(0, 256, (299, 299, 3)).astype(np.uint8)
     data = (image / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]

@@ -135,6 +135,25 @@ def test_a_second_run_reuses_the_embeddings(photos, pairs, tmp_path):
     assert other.seen == 6
 
 
+def test_changed_photos_and_changed_code_are_embedded_anew(photos, pairs, tmp_path, monkeypatch):
+    subject = Scripted(by_colour)
+    evaluate(subject, photos, pairs, tmp_path)
+    photo = photos / 'Bob/Bob_0012.jpg'
+    content = photo.read_bytes()
+    photo.write_bytes(content + b'\x00')
+    evaluate(subject, photos, pairs, tmp_path)
+    assert subject.seen == 12
+    photo.write_bytes(content)
+    evaluate(subject, photos, pairs, tmp_path)
+    assert subject.seen == 12
+    package = tmp_path / 'package'
+    package.mkdir()
+    (package / 'predictor.py').write_text('better')
+    monkeypatch.setattr(lfw, 'PACKAGE', package)
+    evaluate(subject, photos, pairs, tmp_path)
+    assert subject.seen == 18
+
+
 def test_a_run_that_was_stopped_goes_on(photos, pairs, tmp_path, monkeypatch):
     monkeypatch.setattr(lfw, 'SHARD', 2)
     whole = evaluate(Scripted(by_colour), photos, pairs, tmp_path / 'whole')

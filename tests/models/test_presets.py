@@ -66,6 +66,12 @@ def test_pretrained_names_what_ships():
         get_model('uniface_b', pretrained=True)
 
 
+@pytest.mark.parametrize('rule', [{'normalization': 'image'}, {'count_include_pad': False}])
+def test_pretrained_weights_have_their_own_rules(rule):
+    with pytest.raises(UnifaceError, match='uniface_a_lite: its weights were trained with {} '.format(*rule)):
+        get_model('uniface_a_lite', pretrained=True, **rule)
+
+
 def learned_by(symbol):
     return {
         name

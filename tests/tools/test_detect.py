@@ -195,6 +195,33 @@ def test_video(model, tmp_path, capsys):
     assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
 
 
+@pytest.mark.parametrize('name', ['video.mp4', 'other.mp4'])
+def test_a_video_overwrites_nothing_but_an_earlier_runs(model, tmp_path, capsys, name):
+    """Neither itself nor another that is there."""
+    writer = cv2.VideoWriter(str(tmp_path / name), cv2.VideoWriter_fourcc(*'mp4v'), 10, (64, 48))
+    writer.write(photo(64, 48))
+    writer.release()
+    out = tmp_path if name == 'video.mp4' else tmp_path / 'out'
+    out.mkdir(exist_ok=True)
+    if name == 'other.mp4':
+        (out / 'video.mp4').write_bytes(b'mine')
+    before = (out / 'video.mp4').read_bytes()
+    arguments = model + [str(tmp_path / name), '--out', str(out)]
+    assert detect.main(arguments) == 2
+    assert 'would overwrite {}'.format(out / 'video.mp4') in capsys.readouterr().err
+    assert (out / 'video.mp4').read_bytes() == before and not (out / 'faces.jsonl').exists()
+    (out / 'video.mp4').rename(tmp_path / 'mine.mp4')
+    arguments[-3] = str(tmp_path / ('mine.mp4' if name == 'video.mp4' else name))
+    assert detect.main(arguments) == detect.main(arguments) == 0
+
+
+@pytest.mark.parametrize('frames', ['0', '-1', 'many'])
+def test_frames_that_no_video_has(model, tmp_path, capsys, frames):
+    with pytest.raises(SystemExit) as left:
+        detect.main(model + [str(tmp_path / 'a.mp4'), '--frames', frames])
+    assert left.value.code == 2 and '--frames' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     'inputs, source',
     [

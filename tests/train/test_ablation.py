@@ -10,18 +10,21 @@ import pytest
 from tools import ablation
 from uniface_mx.config import load_config
 from uniface_mx.data.transforms import RecordShare
+from uniface_mx.errors import UnifaceError
 from uniface_mx.train.build import open_canvases
 
 
 @pytest.fixture
 def arguments(tmp_path):
+    for name in ('ablation.yaml', 'speed.yaml'):
+        (tmp_path / name).touch()
     return SimpleNamespace(
         records='records',
         out=str(tmp_path / 'runs'),
         results=str(tmp_path / 'results'),
         report=str(tmp_path / 'RESULTS.md'),
-        settings='ablation.yaml',
-        speed='speed.yaml',
+        settings=str(tmp_path / 'ablation.yaml'),
+        speed=str(tmp_path / 'speed.yaml'),
         iterations=4000,
         parallel=1,
         set=[],
@@ -123,5 +126,16 @@ def test_all_of_it(arguments, machine, parallel):
 
 def test_an_interrupt_stops_the_runs_beside_it(arguments, machine):
     machine.status['ablation_lite_a_0', 'train'] = KeyboardInterrupt
-    assert ablation.run_series(arguments) == 130
+    with pytest.raises(KeyboardInterrupt):
+        ablation.run_series(arguments)
     assert not any(what == 'report' for _, what in machine.called)
+
+
+def test_what_is_missing_is_told_before_any_training(arguments, machine, tmp_path, capsys):
+    (tmp_path / 'speed.yaml').unlink()
+    with pytest.raises(UnifaceError, match='speed.yaml: no such file'):
+        ablation.run_series(arguments)
+    assert machine.called == []
+    with pytest.raises(SystemExit):
+        ablation.main(['--records', 'records', '--parallel', '0'])
+    assert '--parallel' in capsys.readouterr().err

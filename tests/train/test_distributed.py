@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from drawn import STEADY, UNEVEN, write_records
 
+from uniface_mx.train import launch
+
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ('loss', 'classification', 'box', 'landmarks', 'mimic', 'gradient_norm')
 SETTINGS = STEADY + (
@@ -80,6 +82,21 @@ def test_a_worker_that_fails_ends_the_run_with_its_status(tmp_path):
         env=dict(os.environ, PYTHONPATH=str(ROOT)),
     )
     assert done.returncode == 5, done.stderr
+
+
+def test_a_command_that_cannot_be_started_leaves_no_helper(monkeypatch, capsys):
+    started = []
+
+    class Noted(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    monkeypatch.setattr(launch, 'SERVE', [sys.executable, '-c', 'import time; time.sleep(60)'])
+    monkeypatch.setattr(subprocess, 'Popen', Noted)
+    assert launch.main(['--workers', '1', '--', 'no-such-command']) == 2
+    assert 'no-such-command' in capsys.readouterr().err
+    assert len(started) == 2 and all(process.poll() is not None for process in started)
 
 
 def test_a_distributed_run_without_launcher_says_how(configuration, tmp_path):

@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import mxnet as mx
 import numpy as np
@@ -10,12 +12,15 @@ import pytest
 import yaml
 from drawn import TEACHERS, write_records
 
+from tools import export
 from tools.train import main
 from uniface_mx.config import load_config
 from uniface_mx.data.loader import Loader
-from uniface_mx.data.records import EMBEDDING
+from uniface_mx.data.records import EMBEDDING, RecordError
+from uniface_mx.data.transforms import AugmentSettings, RecordShare
+from uniface_mx.errors import UnifaceError
 from uniface_mx.train import step as step_module
-from uniface_mx.train.build import build_trainer, open_canvases
+from uniface_mx.train.build import build_trainer, open_canvases, teacher_bank
 from uniface_mx.train.errors import TrainError
 from uniface_mx.train.group import parse_devices
 from uniface_mx.train.log import Log
@@ -94,6 +99,8 @@ def test_going_on_does_what_was_left(configuration, tmp_path, capsys):
     assert [
         sitting['from_iteration'] for sitting in json.loads((run / 'run.json').read_text())['sittings']
     ] == [0, 4]
+    assert call(configuration, run, '--resume', *settings('training.iterations=5')) == 2
+    assert re.search('training.iterations: is 5, but .*run stands at iteration 6', capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
@@ -219,6 +226,70 @@ def test_training_begins_with_given_weights(configuration, tmp_path):
     stored = mx.nd.load(str(tmp_path / 'first' / 'last.params'))
     assert all((array.asnumpy() == stored[name].asnumpy()).all() for name, array in trainer.weights().items())
     trainer.log.close()
+
+
+@pytest.mark.parametrize('start', ['small', 'small.json', 'small-0000.params'])
+def test_training_goes_on_from_an_exported_model(configuration, tmp_path, start):
+    """From its raw embeddings: the mean that the export took away is put back."""
+    call(configuration, tmp_path / 'first', *settings('training.iterations=1'))
+    arguments = ['--run', str(tmp_path / 'first'), '--checkpoint', 'last', '--out', str(tmp_path), '--name', 'small']
+    assert export.main(arguments) == 0
+    setting = 'training.init={}'.format(tmp_path / start)
+    trainer = build_trainer(configuration(setting), tmp_path / 'second')
+    stored = mx.nd.load(str(tmp_path / 'first' / 'last.params'))
+    for name, array in trainer.weights().items():
+        np.testing.assert_allclose(array.asnumpy(), stored[name].asnumpy(), atol=1e-6, err_msg=name)
+    trainer.log.close()
+    manifest = json.loads((tmp_path / 'small.json').read_text())
+    manifest['training']['teachers']['embeddings']['sha256'] = 'c' * 64
+    (tmp_path / 'small.json').write_text(json.dumps(manifest))
+    with pytest.raises(UnifaceError, match='cannot be mixed'):
+        build_trainer(configuration(setting), tmp_path / 'third')
+
+
+def test_a_damaged_record_leaves_the_bank_as_the_canvases(records, tmp_path):
+    """Left out where they leave it out, and otherwise an error."""
+    name = str(tmp_path / 'faces')
+    for ending in ('.rec', '.idx', '.keys', '.json'):
+        shutil.copy(str(records / 'faces') + ending, name + ending)
+    whole = teacher_bank(open_canvases((RecordShare(name),), '', AugmentSettings.none(), 0, 64), 100, 0)
+    content = bytearray(Path(name + '.rec').read_bytes())
+    place = int(Path(name + '.idx').read_text().split()[3])
+    content[place + 8 : place + 200] = bytes(192)
+    Path(name + '.rec').write_bytes(content)
+
+    def bank(skip_bad):
+        return teacher_bank(open_canvases((RecordShare(name),), '', AugmentSettings.none(), 0, 64, skip_bad), 100, 0)
+
+    assert 0 < len(bank(True)) < len(whole)
+    with pytest.raises(RecordError, match='faces'):
+        bank(False)
+
+
+def test_record_sets_of_one_name_are_told_apart(configuration, tmp_path):
+    for folder, faces in (('first', [1]), ('second', [1, 1])):
+        (tmp_path / folder).mkdir()
+        write_records(tmp_path / folder / 'faces', faces)
+    shares = 'data.train=[{path: first/faces}, {path: second/faces}]'
+    trainer = build_trainer(configuration('data.root={}'.format(tmp_path), shares), tmp_path / 'run')
+    trainer.log.close()
+    assert {name: one['records'] for name, one in trainer.facts['records'].items()} == {
+        'first/faces': 1,
+        'second/faces': 2,
+    }
+
+
+def test_a_validation_does_not_depend_on_its_batches(configuration, tmp_path):
+    """Twelve photos in batches of 4, 5 and 32: what fills up the last one counts for nothing."""
+    figures = []
+    for size in (4, 5, 32):
+        given = ('data.validation=[{path: faces}]', 'validation.batch_size=%d' % size)
+        trainer = build_trainer(configuration(*given), tmp_path / str(size))
+        figures.append(trainer.validate())
+        trainer.log.close()
+    assert figures[0]['loss'] > 0 and figures[0]['photos'] == 12
+    for other in figures[1:]:
+        assert other == pytest.approx(figures[0], rel=1e-4)
 
 
 def test_the_embeddings_begin_at_their_mean(configuration, tmp_path, records):

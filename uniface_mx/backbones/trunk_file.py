@@ -34,6 +34,16 @@ def source_hashes(path: PathLike) -> Dict[str, str]:
     }
 
 
+def _is_foreign(path: Path) -> bool:
+    """Whether something else than a description of a trunk lies there."""
+    try:
+        return not {'format', 'tensors', 'sha256'} <= set(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return False
+    except (ValueError, TypeError):
+        return True
+
+
 def write_trunk(path: PathLike, source: Source, origin: PathLike) -> None:
     """Write a trunk's weights and, beside them as ``.json``, where they come from and how they must be used.
 
@@ -48,11 +58,16 @@ def write_trunk(path: PathLike, source: Source, origin: PathLike) -> None:
     Raises
     ------
     UnifaceError
-        The source does not fit (see `convert`), or the path ends in something else.
+        The source does not fit (see `convert`), the path ends in something else, or a file would be
+        overwritten that is none of this function's, as a source's.
     """
     path = Path(path)
     if path.suffix != '.params':
         raise UnifaceError('{}: the file of weights must end in .params'.format(path))
+    beside = _description_path(path)
+    for file, taken in ((path, path.resolve() == Path(origin).resolve()), (beside, _is_foreign(beside))):
+        if taken:
+            raise UnifaceError('{}: is there already, and no trunk; choose another name for --out'.format(file))
     arrays = convert(source)
     description = {
         'format': FORMAT,
@@ -75,7 +90,6 @@ def write_trunk(path: PathLike, source: Source, origin: PathLike) -> None:
         },
     )
     description['sha256'] = file_hash(path)
-    beside = _description_path(path)
     aside = beside.with_name(beside.name + '.part')
     aside.write_text(json.dumps(description, indent=1, sort_keys=True) + '\n')
     os.replace(aside, beside)

@@ -16,6 +16,7 @@ from uniface_mx.data.loader import Canvases, Loader, SharedReader
 from uniface_mx.data.records import HAS_EMBEDDING, IGNORE
 from uniface_mx.data.transforms import AugmentSettings, RecordShare, geometric, photometric
 from uniface_mx.data.transforms.canvas import decode
+from uniface_mx.program import at_least
 
 # More batches than either pipeline makes ahead.
 _WARM = 5
@@ -189,9 +190,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--backgrounds', nargs='*', default=[], metavar='NAME', help='record sets without faces'
     )
-    parser.add_argument('--size', type=int, default=300, help='side of a canvas (%(default)s)')
-    parser.add_argument('--batch', type=int, default=32, help='canvases in a batch (%(default)s)')
-    parser.add_argument('--workers', type=int, default=2, help='threads (%(default)s)')
+    parser.add_argument('--size', type=at_least(1), default=300, help='side of a canvas (%(default)s)')
+    parser.add_argument('--batch', type=at_least(1), default=32, help='canvases in a batch (%(default)s)')
+    parser.add_argument('--workers', type=at_least(1), default=2, help='threads (%(default)s)')
     parser.add_argument(
         '--seconds', type=float, default=3, help='for each measurement of a pipeline (%(default)s)'
     )

@@ -14,6 +14,7 @@ from ..command_line import batches, read_photos
 from ..errors import UnifaceError
 from ..geometry import iou
 from ..predictor import Face, Predictor
+from ..program import at_least
 from ..results import machine, write_result
 from .memory import choose
 from .subject import hash_model, similarities
@@ -77,8 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--model', required=True, metavar='PREFIX', help='an exported model')
     parser.add_argument('--backends', nargs=2, default=['mxnet', 'mxnet-int8'], metavar='NAME', help='(both)')
     parser.add_argument('--photos', nargs='+', required=True, metavar='DIR', help='taken from by turns')
-    parser.add_argument('--count', type=int, default=200, help='photos in all (%(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='of the choice (%(default)s)')
+    parser.add_argument('--count', type=at_least(1), default=200, help='photos in all (%(default)s)')
+    parser.add_argument('--seed', type=at_least(0), default=0, help='of the choice (%(default)s)')
     parser.add_argument('--score', type=float, metavar='S', help='leave out faces of a lower score')
     parser.add_argument(
         '--results', metavar='DIR', help='write DIR/NAME/agreement.json; experiments/results by custom'

@@ -22,6 +22,9 @@ from tqdm import tqdm
 
 from ..errors import UnifaceError
 from ..image import read_image
+from ..manifest import file_hash
+from ..paths import PACKAGE
+from ..results import versions
 from . import verification
 from .photos import batches
 from .subject import FoundFace, Subject, similarities
@@ -224,18 +227,21 @@ def cached_embeddings(
 ) -> Embedded:
     """:func:`embed_photos`, kept in ``directory``, shard by shard, so that a run that was stopped goes on.
 
-    A shard's key is everything that its vectors follow from.
+    A shard's key is everything that its vectors follow from, this package's code and the versions of others
+    included.
     """
     names = sorted(photos)
+    code = {'code': file_hash(*sorted(PACKAGE.rglob('*.py'))), 'versions': versions()}
     shards = []
     with tqdm(total=len(names), unit='photo', disable=not progress) as bar:
         for part in batches(names, SHARD):
             key = {
+                **code,
                 'subject': subject.identity,
                 'rule': rule,
                 'limit': limit,
                 'seed': seed if limit else 0,
-                'photos': [(name, photos[name].stat().st_size) for name in part],
+                'photos': [(name, file_hash(photos[name])) for name in part],
             }
             digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode('utf-8')).hexdigest()
             path = Path(directory) / 'lfw-{}.npz'.format(digest[:24])

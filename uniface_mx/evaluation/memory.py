@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ..command_line import PhotoFile, batches, find_photos, read_photos
 from ..errors import UnifaceError
 from ..predictor import Predictor
+from ..program import at_least
 from ..results import machine, write_result
 from .subject import hash_model
 
@@ -89,10 +90,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--model', required=True, metavar='PREFIX', help='an exported model')
     parser.add_argument('--backend', default='mxnet')
     parser.add_argument('--photos', nargs='+', required=True, metavar='DIR', help='taken from by turns')
-    parser.add_argument('--count', type=int, default=5000, help='photos in all (%(default)s)')
-    parser.add_argument('--every', type=int, default=500, help='photos between two rows (%(default)s)')
-    parser.add_argument('--batch', type=int, default=8, help='(%(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='of the choice (%(default)s)')
+    parser.add_argument('--count', type=at_least(1), default=5000, help='photos in all (%(default)s)')
+    parser.add_argument('--every', type=at_least(1), default=500, help='photos between two rows (%(default)s)')
+    parser.add_argument('--batch', type=at_least(1), default=8, help='(%(default)s)')
+    parser.add_argument('--seed', type=at_least(0), default=0, help='of the choice (%(default)s)')
     parser.add_argument(
         '--results', metavar='DIR', help='write DIR/NAME/memory.json; experiments/results by custom'
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import math
 import os
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ from ..manifest import find_model, read_manifest
 from ..models import get_model
 from ..paths import data_root
 from ..predictor import Predictor
+from ..program import at_least
 from ..results import portable, read_result, write_result
 from ..summary import count
 from ..teachers import create_teacher
@@ -32,19 +32,6 @@ TEACHERS = ('mtcnn', 'dlib')
 ANY_SCORE = 0.01
 # Options that say where to keep and whether to show something, and nothing about the figures.
 UNRECORDED = ('--cache', '--no-progress')
-
-
-def at_least(low: float, kind: Callable = float) -> Callable[[str], Any]:
-    """A type of options: numbers from ``low`` on."""
-
-    def convert(text: str):
-        value = kind(text)
-        if not low <= value < math.inf:
-            raise argparse.ArgumentTypeError('{} is not a number from {} on'.format(text, low))
-        return value
-
-    convert.__name__ = kind.__name__
-    return convert
 
 
 def default_cache() -> Path:
@@ -69,11 +56,13 @@ def subject(arguments: argparse.Namespace, embed: bool = True, centre=None):
         chosen = teacher(arguments, embed, centre)
     else:
         options = {'backend': arguments.backend}
+        if arguments.device != 'cpu':
+            options['device'] = arguments.device
         if arguments.score_threshold is not None:
             options['score_threshold'] = arguments.score_threshold
         if arguments.mirror:
             options['mirror'] = True
-        predictor = Predictor.load(arguments.model, device=arguments.device, **options)
+        predictor = Predictor.load(arguments.model, **options)
         if embed and not predictor.manifest.get('embedding', {}).get('centred'):
             print(
                 'note: {} was exported without a mean embedding, so the cosine of strangers is not '
@@ -184,7 +173,7 @@ def add_subject(command: argparse.ArgumentParser, score_threshold: Optional[floa
     add_backend(command)
     command.add_argument(
         '--score-threshold',
-        type=at_least(0),
+        type=at_least(0, float),
         metavar='S',
         default=score_threshold,
         help="of the model's faces ({})".format('%(default)s' if score_threshold else "the model's own"),
@@ -207,7 +196,7 @@ def add_subject(command: argparse.ArgumentParser, score_threshold: Optional[floa
         '--no-mirror', dest='mirror', action='store_false', help="teachers: the face's embedding alone"
     )
     command.add_argument(
-        '--enlarge', type=at_least(0.01), default=1, metavar='F', help='show every photo F times as large'
+        '--enlarge', type=at_least(0.01, float), default=1, metavar='F', help='show every photo F times as large'
     )
 
 
@@ -237,14 +226,14 @@ def add_lfw(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         '--perturb',
-        type=at_least(0, int),
+        type=at_least(0),
         default=0,
         metavar='PIXELS',
         help='crop or pad each side by up to so many pixels; the paper takes 60',
     )
     command.add_argument(
         '--seed',
-        type=at_least(0, int),
+        type=at_least(0),
         nargs='+',
         default=[0],
         metavar='S',
@@ -383,7 +372,7 @@ def add_landmarks(command: argparse.ArgumentParser) -> None:
     command.add_argument('--source', required=True, metavar='KIND:PATH', help='with annotated points')
     command.add_argument(
         '--margin',
-        type=at_least(0),
+        type=at_least(0, float),
         default=0,
         metavar='F',
         help='black room around each photo, in shares of its longer side, for tight crops',
@@ -413,7 +402,7 @@ def add_detection(command: argparse.ArgumentParser) -> None:
     command.add_argument('--records', required=True, nargs='+', metavar='NAME')
     command.add_argument('--name', help="of the result; the record sets' by default")
     command.add_argument(
-        '--threshold', type=at_least(0), default=0.5, help='for recall and precision (%(default)s)'
+        '--threshold', type=at_least(0, float), default=0.5, help='for recall and precision (%(default)s)'
     )
     add_limit(command, None)
     add_mean(command)
@@ -423,7 +412,7 @@ def add_limit(command: argparse.ArgumentParser, limit: Optional[int]) -> None:
     """The option that takes a part of record sets."""
     command.add_argument(
         '--limit',
-        type=at_least(1, int),
+        type=at_least(1),
         default=limit,
         metavar='N',
         help='photos of each record set, evenly spread over it ({})'.format(limit or 'all'),
@@ -561,17 +550,17 @@ def add_groups(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         '--limit',
-        type=at_least(1, int),
+        type=at_least(1),
         default=200,
         metavar='N',
         help='of each age group and origin (%(default)s)',
     )
     command.add_argument(
-        '--sample-seed', type=at_least(0, int), default=0, metavar='S', help='of their choice'
+        '--sample-seed', type=at_least(0), default=0, metavar='S', help='of their choice'
     )
     command.add_argument(
         '--margin',
-        type=at_least(0),
+        type=at_least(0, float),
         default=0.5,
         metavar='F',
         help='black room around each photo (%(default)s)',
@@ -617,12 +606,12 @@ def add_speed(command: argparse.ArgumentParser) -> None:
     """Options of :func:`run_speed`."""
     add_cost(command)
     command.add_argument('--device', default='cpu', help='cpu or gpu(N) (%(default)s)')
-    command.add_argument('--batches', nargs='+', type=at_least(1, int), default=[1, 32], metavar='N')
+    command.add_argument('--batches', nargs='+', type=at_least(1), default=[1, 32], metavar='N')
     command.add_argument(
-        '--faces', nargs='+', type=at_least(0, int), default=[1], metavar='N', help='in a photo (1)'
+        '--faces', nargs='+', type=at_least(0), default=[1], metavar='N', help='in a photo (1)'
     )
     command.add_argument(
-        '--rounds', type=at_least(1, int), default=3, help='of which the median counts (%(default)s)'
+        '--rounds', type=at_least(1), default=3, help='of which the median counts (%(default)s)'
     )
     command.add_argument('--portraits', metavar='DIR', help='photos of one face each (LFW)')
 

@@ -33,6 +33,7 @@ from ..image import ImageError, read_image
 from ..manifest import read_manifest
 from ..paths import data_root
 from ..predictor import Predictor
+from ..program import at_least
 from ..results import machine, write_result
 from ..teachers.base import embed_faces
 
@@ -255,9 +256,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="all that the models were exported for; also 'mxnet-unfused'",
     )
     parser.add_argument('--device', default='cpu', help='of the models (%(default)s)')
-    parser.add_argument('--batches', nargs='+', type=int, default=[1, 32], metavar='N', help='(1 32)')
+    parser.add_argument('--batches', nargs='+', type=at_least(1), default=[1, 32], metavar='N', help='(1 32)')
     parser.add_argument(
-        '--faces', nargs='+', type=int, default=[0, 1, 2, 4, 8, 16], help='in a photo (0 1 2 4 8 16)'
+        '--faces', nargs='+', type=at_least(0), default=[0, 1, 2, 4, 8, 16], help='in a photo (0 1 2 4 8 16)'
     )
     parser.add_argument('--sizes', nargs='+', choices=SIZES, default=SIZES, help='of the photos (both)')
     parser.add_argument('--portraits', metavar='DIR', help='photos of one face each (LFW)')
@@ -269,7 +270,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='pairs of teachers to run beside (%(default)s; mtcnn+dlib_library is MTCNN in MXNet and dlib as pip '
         'brings it); none leaves them out',
     )
-    parser.add_argument('--rounds', type=int, default=3, help='of which the median counts (%(default)s)')
+    parser.add_argument('--rounds', type=at_least(1), default=3, help='of which the median counts (%(default)s)')
     parser.add_argument(
         '--results', metavar='DIR', help='write DIR/NAME/speed.json for each; experiments/results by custom'
     )

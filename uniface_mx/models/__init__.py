@@ -14,6 +14,9 @@ from uniface_mx.registry import suggestion
 
 __all__ = ['PRESETS', 'Uniface', 'build_uniface', 'get_model']
 
+# Arguments that change what a model gives, and that no weight's shape tells of.
+WEIGHTLESS = ('normalization', 'count_include_pad')
+
 
 def get_model(name: str, pretrained: bool = False, **overrides) -> Uniface:
     """Build a model by its preset's name.
@@ -46,6 +49,10 @@ def get_model(name: str, pretrained: bool = False, **overrides) -> Uniface:
     net = build_uniface(**dict(PRESETS[name], **overrides))
     if pretrained:
         prefix = find_model(resource('symbols') / name)
-        read_manifest(prefix)
+        trained = read_manifest(prefix)['model']['overrides']
+        for key in WEIGHTLESS:
+            value = trained.get(key, PRESETS[name].get(key, arguments[key].default))
+            if overrides.get(key, value) != value:
+                raise UnifaceError('{}: its weights were trained with {} {!r}'.format(name, key, value))
         load_weights(net, '{}-0000.params'.format(prefix))
     return net

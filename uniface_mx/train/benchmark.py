@@ -18,6 +18,7 @@ import mxnet as mx
 
 from uniface_mx.config import load_config
 from uniface_mx.models import get_model
+from uniface_mx.program import at_least
 from uniface_mx.train.build import build_trainer
 
 WARM = 2
@@ -73,11 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--set', action='append', default=[], metavar='KEY=VALUE', help='change a value of it'
     )
-    parser.add_argument('--steps', type=int, default=10, help='steps to measure (%(default)s)')
+    parser.add_argument('--steps', type=at_least(1), default=10, help='steps to measure (%(default)s)')
     parser.add_argument(
-        '--cells', type=int, default=0, help='mosaics of so many photos only; 1 for whole photos'
+        '--cells', type=at_least(0), default=0, help='mosaics of so many photos only; 1 for whole photos'
     )
-    parser.add_argument('--operators', type=int, default=0, help='show so many operators of a profiled step')
+    parser.add_argument('--operators', type=at_least(0), default=0, help='show so many operators of a profiled step')
 
 
 def run(args: argparse.Namespace) -> dict:

@@ -21,6 +21,7 @@ from uniface_mx.data.records import (
     EMBEDDING_DIM,
     HAS_EMBEDDING,
     IGNORE,
+    RecordError,
     mean_embedding,
     require_teachers,
 )
@@ -28,7 +29,7 @@ from uniface_mx.data.transforms import AugmentSettings, RecordShare
 from uniface_mx.losses import Terms
 from uniface_mx.models import Uniface, get_model
 from uniface_mx.models.weights import load_weights, named_arrays
-from uniface_mx.results import git_revision, machine, versions, write_json
+from uniface_mx.results import git_revision, machine, portable, versions, write_json
 from uniface_mx.train.checkpoint import WEIGHTS, Checkpoint, Checkpoints
 from uniface_mx.train.errors import TrainError
 from uniface_mx.train.group import Group, parse_devices
@@ -101,6 +102,12 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
     )
     facts = _facts(config, canvases)
     if checkpoint:
+        if checkpoint.iteration > config.training.iterations:
+            raise TrainError(
+                'training.iterations: is {}, but {} stands at iteration {} already'.format(
+                    config.training.iterations, run, checkpoint.iteration
+                )
+            )
         changed = _compare(checkpoint, facts, canvases)
         if changed and group.rank == 0:
             print('going on with other settings: ' + '; '.join(changed), file=sys.stderr)
@@ -232,13 +239,19 @@ def build_schedule(config: Config) -> Schedule:
 
 
 def teacher_bank(canvases: Canvases, size: int, seed: int) -> np.ndarray:
-    """Teacher embeddings (B, 128) of up to `size` faces, drawn from the records that a seed chooses."""
+    """Teacher embeddings (B, 128) of up to `size` faces, drawn from the records that a seed chooses; raises
+    `RecordError` at a damaged record, if the canvases do not leave those out."""
     readers = [reader for reader in canvases.readers if reader.meta.embeddings]
     places = [(reader, index) for reader in readers for index in range(len(reader))]
     rows: List[np.ndarray] = []
     for place in np.random.default_rng((seed, 5)).permutation(len(places)):
         reader, index = places[place]
-        objects = reader.photo(index).objects
+        try:
+            objects = reader.photo(index).objects
+        except RecordError:
+            if not canvases.skip_bad:
+                raise
+            continue
         rows.extend(objects[(objects[:, HAS_EMBEDDING] > 0) & ~(objects[:, IGNORE] > 0), EMBEDDING])
         if len(rows) >= size:
             break
@@ -286,13 +299,13 @@ def _facts(config: Config, canvases: Canvases) -> Dict[str, Any]:
         'teachers': taught[0].teachers if taught else {},
         'mean_embedding': mean_embedding(metas).tolist() if taught else [],
         'records': {
-            reader.path.stem: {
+            share.path: {
                 'sha256': reader.meta.files['.rec']['sha256'],
                 'records': reader.meta.records,
                 'faces': reader.meta.faces,
                 'embeddings': reader.meta.embeddings,
             }
-            for reader in canvases.readers
+            for share, reader in zip(config.data.train, canvases.readers)
         },
     }
 
@@ -346,7 +359,7 @@ def _describe(run: Path, config: Config, facts: Dict[str, Any], position: int) -
     sittings.append(
         {
             'from_iteration': position,
-            'command': sys.argv,
+            'command': portable(sys.argv),
             'seed': config.training.seed,
             'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ'),
             'revision': git_revision(),

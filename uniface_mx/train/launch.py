@@ -18,6 +18,7 @@ import sys
 import time
 from typing import List, Optional, Sequence
 
+from uniface_mx.program import run
 from uniface_mx.runtime import THREADS_CHOSEN, cores
 
 # What a scheduler or a server does is what importing MXNet does under such a role.
@@ -61,8 +62,8 @@ def launch(command: Sequence[str], workers: int, servers: int = 1) -> int:
         # all.
         return subprocess.Popen(what, env=dict(common, DMLC_ROLE=role), start_new_session=True)
 
-    helpers = [start('scheduler', SERVE)] + [start('server', SERVE) for _ in range(servers)]
-    running = [start('worker', command) for _ in range(workers)]
+    helpers: List[subprocess.Popen] = []
+    running: List[subprocess.Popen] = []
 
     def hand_on(number, _):
         for process in running:
@@ -71,6 +72,10 @@ def launch(command: Sequence[str], workers: int, servers: int = 1) -> int:
 
     before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        for role in ['scheduler'] + servers * ['server']:
+            helpers.append(start(role, SERVE))
+        for _ in range(workers):
+            running.append(start('worker', command))
         return _wait(running)
     finally:
         _stop(running + helpers)
@@ -114,7 +119,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     command = args.command[1:] if args.command[:1] == ['--'] else args.command
     if not command or args.workers < 1 or args.servers < 1:
         parser.error('give at least one worker, one server, and a command')
-    return launch(command, args.workers, args.servers)
+    return run('launch', lambda: launch(command, args.workers, args.servers))
 
 
 if __name__ == '__main__':

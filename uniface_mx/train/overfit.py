@@ -20,6 +20,7 @@ import numpy as np
 from uniface_mx.config import load_config
 from uniface_mx.data.records import EMBEDDING, HAS_EMBEDDING, IGNORE, RecordReader, RecordWriter
 from uniface_mx.errors import UnifaceError
+from uniface_mx.program import at_least
 from uniface_mx.results import write_json
 from uniface_mx.train.build import build_trainer
 
@@ -77,7 +78,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run it; 0 if everything was learned."""
     parser = argparse.ArgumentParser(prog='overfit', description=__doc__.split('\n')[0])
     parser.add_argument('--records', required=True, metavar='NAME', help='a record set with embeddings')
-    parser.add_argument('--count', type=int, default=32)
+    parser.add_argument('--count', type=at_least(1), default=32)
     parser.add_argument('--out', type=Path, default=Path('runs/overfit'))
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
     args = parser.parse_args(argv)

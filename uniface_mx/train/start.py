@@ -13,7 +13,7 @@ import numpy as np
 from uniface_mx.backbones import load_trunk
 from uniface_mx.data.records import RecordMeta, require_teachers
 from uniface_mx.errors import UnifaceError
-from uniface_mx.manifest import find_model, read_manifest
+from uniface_mx.manifest import find_model, manifest_path, read_manifest
 from uniface_mx.models import Uniface
 from uniface_mx.models.weights import load_weights
 from uniface_mx.train.errors import TrainError
@@ -75,7 +75,7 @@ def load_start(net: Uniface, start: str, devices: Sequence[mx.Context], teachers
     ----------
     start : str
         A ``.params`` file, the prefix of an exported model, or the name of a model that ships. Exported
-        weights have their mean embedding put back: training needs raw embeddings.
+        weights, given by either, have their mean embedding put back: training needs raw embeddings.
     teachers : dict
         Of the records to train with, as in `RecordMeta.teachers`.
 
@@ -84,11 +84,12 @@ def load_start(net: Uniface, start: str, devices: Sequence[mx.Context], teachers
     UnifaceError
         No such weights, made for another model, or by another embedding teacher.
     """
-    if Path(start).is_file():
+    prefix = Path(re.sub(r'-\d{4}\.params$', '', start))
+    if start.endswith('.params') and not manifest_path(prefix).is_file():
         load_weights(net, start, list(devices))
         return
     try:
-        prefix = find_model(start)
+        prefix = find_model(prefix)
     except UnifaceError as error:
         raise TrainError('training.init: {}'.format(error)) from None
     manifest = read_manifest(prefix)

@@ -62,13 +62,15 @@ class Part(NamedTuple):
 
 class Outcome(NamedTuple):
     """What a step gave: each term divided by its count and weighted, the loss, the gradient's norm before
-    clipping, the counts of the whole step, and whether the weights were updated."""
+    clipping, the counts of the whole step, whether the weights were updated, and whether that waits for a
+    smaller loss scale alone."""
 
     terms: Terms
     loss: float
     norm: float
     counts: Terms
     updated: bool
+    rescaled: bool = False
 
     @property
     def finite(self) -> bool:
@@ -148,15 +150,18 @@ class LossScale:
         self.enabled, self.window = enabled, window
         self.value, self.good = (2.0**15 if enabled else 1.0), 0
 
-    def update(self, finite: bool) -> None:
-        """Take note of whether a step's gradients were finite."""
+    def update(self, finite: bool) -> bool:
+        """Take note of whether a step's gradients were finite; whether that halved the scale, which may help.
+        At 1 it stays."""
         if not self.enabled:
-            return
+            return False
         self.good = self.good + 1 if finite else 0
-        if not finite:
-            self.value = max(self.value / 2, 1.0)
-        elif self.good == self.window:
+        if self.good == self.window:
             self.value, self.good = self.value * 2, 0
+        if finite or self.value == 1:
+            return False
+        self.value /= 2
+        return True
 
 
 class Step:
@@ -241,8 +246,7 @@ class Step:
         if finite:
             shrink = min(1.0, self.clip / (norm + 1e-12)) if self.clip else 1.0
             self.optimizer.update(rate, shrink / self.scale.value)
-        self.scale.update(finite)
-        return Outcome(values, loss, norm, counts, finite)
+        return Outcome(values, loss, norm, counts, finite, self.scale.update(finite))
 
     def _rounds(self, batch: Batch) -> List[List[Part]]:
         """The batch in equal parts, one a device, round after round."""

@@ -168,7 +168,7 @@ class Trainer:
         )
         if outcome.finite:
             self.schedule.update(outcome.loss)
-        if not outcome.updated and not (outcome.finite and self.step.scale.enabled):
+        if not (outcome.updated or outcome.rescaled):
             self._not_finite(outcome, batch)
         if batch.bad:
             self.log.say('left out: ' + '; '.join(batch.bad[:3]))

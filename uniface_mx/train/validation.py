@@ -96,13 +96,16 @@ class Validation:
         errors: List[float] = []
         cosines: List[float] = []
         for batch in self._batches():
-            targets = criteria.targets(batch.label)
+            # The last batch is filled up with canvases that count for nothing.
+            label = batch.label[: batch.count]
+            targets = criteria.targets(label)
             data, _ = to_ndarrays(batch._replace(label=batch.label[:, :0]), device)
-            outputs = graphs.network(data)
-            rois = criteria.rois(batch.label, criteria.predictions(outputs) if predicted else None)
+            *outputs, features = graphs.network(data)
+            outputs = [output[: batch.count] for output in outputs]
+            rois = criteria.rois(label, criteria.predictions(outputs) if predicted else None)
             embeddings = None
             if criteria.rules.recognition:
-                embeddings = graphs.recognition(outputs[3], mx.nd.array(rois.faces, ctx=device))
+                embeddings = graphs.recognition(features, mx.nd.array(rois.faces, ctx=device))
                 cosines += _centred_cosines(embeddings.asnumpy(), rois.embeddings, mean)[
                     rois.mask > 0
                 ].tolist()
@@ -111,8 +114,8 @@ class Validation:
                 for value in criteria.sums(outputs, targets, embeddings, rois)
             ]
             counts += criteria.counts(targets, rois.mask)
-            detections = self._suppression(outputs[0], *decoder(*outputs[1:3])).asnumpy()
-            for rows, faces in zip(detections[: batch.count], batch.label):
+            detections = self._suppression(outputs[0], *decoder(*outputs[1:])).asnumpy()
+            for rows, faces in zip(detections, label):
                 outcome = self._photo(rows[rows[:, 0] >= 0], faces[real_faces(faces)])
                 found.append(outcome[:3])
                 errors += outcome[3]

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools import prepare_data
-from uniface_mx.data.prepare.alter import Changes, alter, draw_changes, turned, alterations
+from uniface_mx.data.prepare.alter import Changes, alter, alterations, draw_changes, turned
+from uniface_mx.data.prepare.morph import morphs
 from uniface_mx.data.prepare.portraits import LIST, Portrait, write_photos
 from uniface_mx.errors import UnifaceError
 
@@ -80,6 +81,9 @@ def test_photos_are_made_once_and_the_same_way(prepared, tmp_path):
     assert [row[0] for row in rows] == sorted(set(made) - {LIST}) and len(rows[0]) == 2 + len(Changes())
     (out / rows[0][0]).unlink()
     assert write_photos(out, 5, 3, alterations([prepared])) == 5
+    assert files(out) == made
+    with pytest.raises(UnifaceError, match='3_000000.jpg: was made of something else'):
+        write_photos(out, 5, 3, morphs([prepared]))
     assert files(out) == made
 
 

@@ -87,11 +87,12 @@ def test_photos_are_made_once_and_the_same_way(prepared, tmp_path):
         assert first != second and 0.35 <= float(share) <= 0.65
         assert read_image(out / name).shape == portrait(by_name[first]).image.shape
     (out / rows[0][0]).unlink()
-    (out / LIST).unlink()
+    (out / LIST).write_text('\n'.join('\t'.join(row) for row in rows[:-1]) + '\n')
+    (out / rows[-1][0]).write_bytes(b'half')
     assert write_photos(out, 6, 3, morphs([prepared])) == count
     assert files(out) == made
-    write_photos(out, 6, 4, morphs([prepared]))
-    assert len(files(out)) > len(made)
+    others = write_photos(out, 6, 4, morphs([prepared]))
+    assert len(files(out)) == len(made) + others and files(out)[LIST].startswith(made[LIST])
 
 
 def test_too_few_records(prepared, tmp_path, capsys):

@@ -80,8 +80,8 @@ def write_photos(
     make: Make,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> int:
-    """Write photos, ``SEED_000000.jpg`` and so on, and ``made.tsv`` of their names and columns into a folder; what
-    is there already is kept.
+    """Write photos, ``SEED_000000.jpg`` and so on, into a folder, and a line of each, its name and columns, into
+    ``made.tsv`` there; what this tells of is kept.
 
     Parameters
     ----------
@@ -96,23 +96,34 @@ def write_photos(
     Returns
     -------
     int
-        How many photos there are.
+        How many of these photos there are.
+
+    Raises
+    ------
+    PrepareError
+        One is there that was made of something else.
     """
-    folder, lines = Path(out), []
+    folder, there = Path(out), 0
     folder.mkdir(parents=True, exist_ok=True)
-    for number in progress(range(count)):
-        made = make(np.random.default_rng((seed, number)))
-        if made is None:
-            continue
-        columns, draw = made
-        path = folder / '{}_{:06d}.jpg'.format(seed, number)
-        lines.append('\t'.join((path.name, *columns)) + '\n')
-        if not path.is_file():
-            write_image(path, draw())
-    aside = folder / (LIST + '.part')
-    aside.write_text(''.join(lines), encoding='utf-8')
-    os.replace(str(aside), str(folder / LIST))
-    return len(lines)
+    with open(str(folder / LIST), 'a+', encoding='utf-8', buffering=1) as file:
+        file.seek(0)
+        listed = {line.split('\t')[0]: line for line in file}
+        for number in progress(range(count)):
+            made = make(np.random.default_rng((seed, number)))
+            if made is None:
+                continue
+            columns, draw = made
+            path = folder / '{}_{:06d}.jpg'.format(seed, number)
+            line = '\t'.join((path.name, *columns)) + '\n'
+            known = listed.get(path.name)
+            if known not in (None, line):
+                raise PrepareError('{}: was made of something else; choose another folder for --out'.format(path))
+            if known is None or not path.is_file():
+                write_image(path, draw())
+            if known is None:
+                file.write(line)
+            there += 1
+    return there
 
 
 def _landmarks(record: Record) -> Optional[np.ndarray]:
