@@ -213,7 +213,7 @@ def make_arguments(command):
     add('--shard', type=shard_argument, default=(1, 1), metavar='I/N', help='only part I of N')
     where = command.add_mutually_exclusive_group()
     text = 'processes of one thread each (%(default)s); 0: none but this one'
-    where.add_argument('--workers', type=at_least(0), default=os.cpu_count() or 1, metavar='N', help=text)
+    where.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='N', help=text)
     where.add_argument('--dask', metavar='ADDRESS', help='of a Dask scheduler, whose workers do the work')
     text = "prefix of the persons' names, the same for sources that know the same people"
     add('--people', default='', metavar='NAME', help=text)
