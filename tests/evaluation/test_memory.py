@@ -62,5 +62,6 @@ def test_by_command(exported_model, folders, tmp_path, capsys):
     rows = json.loads((tmp_path / 'rows.json').read_text())['rows']
     assert result['metrics']['rows'] == rows and [row['photos'] for row in rows] == [6, 12]
     assert result['metrics']['change'] == rows[1]['bytes'] / rows[0]['bytes'] - 1
-    assert benchmark.main([*arguments, '0']) == 2
-    assert 'start at 1' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        benchmark.main([*arguments, '0'])
+    assert '--every: 0 is not a number from 1 on' in capsys.readouterr().err

@@ -144,8 +144,6 @@ def test_teachers_beside(portraits, tmp_path, one_process):
     'arguments, reason',
     [
         (['--teachers'], 'a model or the teachers'),
-        (['--batches', '0'], 'start at 1'),
-        (['--faces', '-1'], 'faces at 0'),
         (['--batches', '30'], '30 portraits are needed, 16 are there'),
         (['--batches', '1', '--models', 'nowhere'], 'no such manifest'),
         (['--batches', '1', '--teachers', 'mtcnn_pypi'], 'an embedding teacher'),

@@ -88,8 +88,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict:
     """Look at the photos twice, print the figures, write the result file, and return them."""
-    if args.count < 1:
-        raise UnifaceError('count starts at 1')
     one, other = (
         Predictor.load(args.model, backend, score_threshold=args.score) for backend in args.backends
     )

@@ -101,8 +101,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict:
     """Look at the photos, print the table, write the result file, and return the rows."""
-    if min(args.count, args.every, args.batch) < 1:
-        raise UnifaceError('count, every and batch start at 1')
     predictor = Predictor.load(args.model, args.backend, batch=args.batch)
     photos = choose(args.photos, args.count, args.seed)
     rows = list(watch(predictor, photos, args.every, args.batch))

@@ -278,10 +278,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict:
     """Measure, print tables, write result files, and return the rows."""
-    if min(args.batches + [args.rounds]) < 1 or min(args.faces) < 0 or not (args.models or args.teachers):
-        raise UnifaceError(
-            'batches and rounds start at 1, faces at 0, and a model or the teachers are needed'
-        )
+    if not (args.models or args.teachers):
+        raise UnifaceError('a model or the teachers are needed')
     count = max(args.batches)
     portraits = read_portraits(args.portraits or str(data_root() / 'lfw'), max(16, count))
     systems: List[Any] = open_models(args.models, args.backends, args.device, args.batches)
