@@ -285,6 +285,9 @@ def test_bad_arguments(tmp_path, capsys):
         ['--model', NAME, '--random', '-1'] + out,
         ['--model', NAME, '--random', '0', '--params', 'x'] + out,
         ['--model', NAME, '--random', '0'],
+        ['--model', NAME, '--random', '0', '--calibrate', 'records'] + out,
+        ['--model', NAME, '--exported', NAME] + out,
+        ['--model', NAME, '--run', 'run'] + out,
     ):
         with pytest.raises(SystemExit) as ended:
             tool.main(arguments)

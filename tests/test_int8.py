@@ -111,16 +111,6 @@ def test_bytes_are_moved(monkeypatch):
             assert np.abs(one - other).max() < 0.02 * np.abs(one).max()
 
 
-def test_layers_that_stay_float():
-    symbol, arrays, batches = small_graph()
-    quantized, own = quantize(symbol, arrays, batches, float_layers=('first', 'second'))
-    assert 'quantize' not in quantized.tojson()
-    for one, other in zip(run(symbol, arrays, batches[0]), run(quantized, own, batches[0])):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
-    half, _ = quantize(symbol, arrays, batches, float_layers=('first',))
-    assert operators(half).count('_contrib_quantize_v2') == 1 and '"quantized": "true"' in half.tojson()
-
-
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory, records):
     folder = tmp_path_factory.mktemp('int8')

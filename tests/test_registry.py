@@ -17,7 +17,7 @@ def fruits():
 
 
 def test_builds_by_name(fruits):
-    assert fruits.create("apple", size=3) == ("apple", 3)
+    assert fruits["apple"](size=3) == ("apple", 3)
     assert fruits["banana"] is dict
 
 

@@ -151,6 +151,12 @@ def main(argv=None) -> int:
             'give --out and one of --run and --exported, or --out, --model and one of --params and --random '
             '(or --summary, or --symbols DIR)'
         )
+    for unused, wanted in (
+        (arguments.model and (arguments.run or arguments.exported), '--model goes with --params and --random'),
+        (arguments.calibrate and not arguments.int8, '--calibrate goes with --int8'),
+    ):
+        if unused:
+            parser.error(wanted)
     return run('export', lambda: export(arguments))
 
 

@@ -30,6 +30,7 @@ from uniface_mx.data.records import RecordReader, record_path
 from uniface_mx.data.sources import SOURCES, open_source
 from uniface_mx.image import write_image
 from uniface_mx.models import get_model
+from uniface_mx.nn.anchors import ASPECT_RATIOS
 from uniface_mx.program import at_least, run
 from uniface_mx.schema import Model
 
@@ -126,7 +127,7 @@ def run_stats(args):
     overlaps = stats.best_overlaps(found.boxes, get_model(model.name, **model.overrides()).anchors)
     print('\n'.join(stats.describe(found, overlaps)))
     if args.picture:
-        stats.picture(found, args.picture, overlaps)
+        stats.picture(found, args.picture, overlaps, model.overrides().get('aspect_ratios', ASPECT_RATIOS))
 
 
 def run_show(args):

@@ -21,6 +21,8 @@ COMPILED_FOR = {
 
 
 class Gpu(NamedTuple):
+    """A GPU, as its driver describes it."""
+
     name: str
     capability: Capability
 
@@ -61,6 +63,7 @@ def find_gpus() -> List[Gpu]:
 
 
 def gpu_problem(gpu: Gpu, distribution: str, compiled: Sequence[Capability]) -> Optional[str]:
+    """Why an MXNet compiled for these capabilities does not run there, or None."""
     if runs_on(gpu.capability, compiled):
         return None
     major, minor = gpu.capability

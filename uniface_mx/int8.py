@@ -147,7 +147,6 @@ def quantize(
     symbol: mx.sym.Symbol,
     arrays: Mapping[str, mx.nd.NDArray],
     batches: Iterable[Mapping[str, np.ndarray]],
-    float_layers: Sequence[str] = (),
 ) -> Tuple[mx.sym.Symbol, Arrays]:
     """A graph in int8, and its arrays under their stock names.
 
@@ -161,8 +160,6 @@ def quantize(
         Its parameters under their stock names, ``arg:`` and ``aux:``.
     batches : iterable of mapping
         Inputs by name, all of the same shapes.
-    float_layers : sequence of str
-        Layers that are left as they are: how the names of their weights begin.
     """
     arguments, statistics = (
         {name[4:]: array for name, array in arrays.items() if name.startswith(kind)}
@@ -173,7 +170,6 @@ def quantize(
         fused,
         arguments,
         statistics,
-        excluded_sym_names=_layers(fused, tuple(float_layers)),
         calib_mode='naive',
         quantized_dtype='auto',
         quantize_mode='smart',
@@ -201,17 +197,6 @@ def quantize(
     kept = set(quantized.list_arguments())
     named = {'arg:' + name: array for name, array in arguments.items() if name in kept}
     return quantized, dict(named, **{'aux:' + name: array for name, array in statistics.items()})
-
-
-def _layers(fused: mx.sym.Symbol, float_layers: Tuple[str, ...]) -> List[str]:
-    """Names of a fused graph's nodes whose weights' names begin so."""
-    nodes = json.loads(fused.tojson())['nodes']
-    return [
-        node['name']
-        for node in nodes
-        if float_layers
-        and any(nodes[number]['name'].startswith(float_layers) for number, *_ in node['inputs'])
-    ]
 
 
 def move_bytes(symbol: mx.sym.Symbol) -> mx.sym.Symbol:

@@ -48,7 +48,7 @@ class Face:
     embedding: np.ndarray = field(repr=False)
 
     def similarity(self, other: Face) -> float:
-        """Cosine of the two embeddings: near 1 for one person, near 0 for strangers."""
+        """Cosine of the two embeddings: one person's from `Predictor.verification_threshold` on."""
         return float(self.embedding @ other.embedding)
 
 

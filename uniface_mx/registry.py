@@ -50,10 +50,3 @@ class Registry:
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._builders))
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._builders
-
-    def create(self, name: str, *args, **kwargs):
-        """Build the thing called `name`."""
-        return self[name](*args, **kwargs)

@@ -63,6 +63,7 @@ def cuda_version(distribution: str) -> Optional[str]:
 
 
 def python_problem() -> Optional[str]:
+    """What is wrong with this Python, and what to do, or None."""
     if sys.version_info[:2] < PYTHON_BELOW:
         return None
     return ("MXNet 1.9.1 does not run on Python {}.{}, which lacks distutils: ".format(*sys.version_info) +
@@ -70,6 +71,7 @@ def python_problem() -> Optional[str]:
 
 
 def mxnet_problem() -> Optional[str]:
+    """What is wrong with the installed MXNet, and what to do, or None."""
     names = mxnet_distributions()
     if len(names) > 1:
         return (f"{' and '.join(names)} are installed together and overwrite each other: type "
@@ -85,6 +87,7 @@ def mxnet_problem() -> Optional[str]:
 
 
 def numpy_problem() -> Optional[str]:
+    """What is wrong with the installed NumPy, and what to do, or None."""
     try:
         version = metadata.version("numpy")
     except metadata.PackageNotFoundError:

@@ -41,6 +41,8 @@ class Model:
 
 @dataclass(frozen=True)
 class Data:
+    """Record sets, and how canvases are made of them."""
+
     root: str = "records"                            # folder that the sets' paths are relative to
     train: Tuple[RecordShare, ...] = ()
     validation: Tuple[RecordShare, ...] = ()
@@ -74,6 +76,8 @@ class Losses:
 
 @dataclass(frozen=True)
 class Optimizer:
+    """The rule by which weights change, and how far."""
+
     name: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = within(0.1, low=0)
     momentum: float = within(0.9, low=0, high=1)
@@ -101,6 +105,8 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Training:
+    """Where a run begins and ends, and what runs it."""
+
     backbone: Optional[str] = None                   # weights of the trunk, from tools/import_backbone.py
     init: Optional[str] = None                       # all weights: a file, an exported prefix, a shipped name
     iterations: int = within(120000, low=1)
@@ -121,6 +127,8 @@ class Training:
 
 @dataclass(frozen=True)
 class Validation:
+    """How often and on how much a run is validated."""
+
     every: int = within(2000, low=1)
     batch_size: int = within(32, low=1)
     images: Optional[int] = within(None, low=1)      # so many, evenly spread; none means all
@@ -131,6 +139,8 @@ class Validation:
 
 @dataclass(frozen=True)
 class Config:
+    """All settings of a run; a section of the file for each field."""
+
     model: Model = field(default_factory=Model)
     data: Data = field(default_factory=Data)
     augmentation: AugmentSettings = field(default_factory=AugmentSettings)

@@ -34,11 +34,6 @@ def save_arrays(path: Union[str, os.PathLike], arrays: Dict[str, mx.nd.NDArray])
     os.replace(aside, path)
 
 
-def save_weights(net: HybridBlock, path: Union[str, os.PathLike]) -> None:
-    """Write a block's weights under MXNet's stock names."""
-    save_arrays(path, named_arrays(net))
-
-
 def load_arrays(path: Union[str, os.PathLike]) -> Dict[str, mx.nd.NDArray]:
     """Read a ``.params`` file; raises `UnifaceError` where there is none or it is damaged."""
     path = Path(path)
@@ -56,7 +51,7 @@ def load_arrays(path: Union[str, os.PathLike]) -> Dict[str, mx.nd.NDArray]:
 
 
 def load_weights(net: HybridBlock, path: Union[str, os.PathLike], ctx=None) -> None:
-    """Fill an uninitialized or initialized block from a file of `save_weights`, the exporter or Gluon.
+    """Fill an uninitialized or initialized block from a file of a run, the exporter or Gluon.
 
     Raises
     ------

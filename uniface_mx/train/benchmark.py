@@ -17,26 +17,29 @@ from typing import Any, Dict, List
 import mxnet as mx
 
 from uniface_mx.config import load_config
-from uniface_mx.models import get_model
+from uniface_mx.models import Uniface, get_model
 from uniface_mx.program import at_least
-from uniface_mx.train.build import build_trainer
+from uniface_mx.train.build import build_trainer, training_graphs
 
 WARM = 2
 
 
-def planned_memory(name: str, batch: int, faces: int) -> float:
+def planned_memory(net: Uniface, precision: str, batch: int, faces: int) -> float:
     """MB of the arrays that MXNet's executor plans for a step of a model: outputs, gradients and work space,
     no weights.
 
     Parameters
     ----------
+    net : Uniface
+        It need not be initialized.
+    precision : {'float32', 'float16', 'bfloat16'}
     batch, faces : int
         Images, and faces an image.
     """
-    net = get_model(name)
+    graphs = training_graphs(net, precision)
     data, rois = mx.sym.var('data'), mx.sym.var('faces')
-    outputs = net.network(data)
-    outputs = list(outputs[:3]) + [net.recognition(outputs[3], rois)]
+    outputs = graphs.network(data)
+    outputs = list(outputs[:3]) + [graphs.recognition(outputs[3], rois)]
     symbol = mx.sym.MakeLoss(sum(output.square().mean() for output in outputs))
     learned = {
         argument: 'null' if argument in ('data', 'faces') else 'write' for argument in symbol.list_arguments()
@@ -130,7 +133,12 @@ def run(args: argparse.Namespace) -> dict:
             'cpu_seconds_a_canvas': cpu / args.steps / batch,
             'waiting': waited / wall,
             'peak_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            'planned_mb': planned_memory(config.model.name, batch, max(1, args.cells)),
+            'planned_mb': planned_memory(
+                get_model(config.model.name, **config.model.overrides()),
+                config.training.precision,
+                batch // (len(group.devices) * config.training.accumulate),
+                max(1, args.cells),
+            ),
         }
         if args.operators:
             found['operators'] = operators(step, args.operators)

@@ -46,8 +46,8 @@ def test_lines(name):
     assert stats.describe(stats.measure([]))
 
 
-@pytest.mark.parametrize('overlaps', [None, np.array([0.4, 0.6])])
+@pytest.mark.parametrize('overlaps', [np.zeros(0), np.array([0.4, 0.6])])
 def test_picture(tmp_path, name, overlaps):
-    stats.picture(stats.measure([name]), tmp_path / 'p.png', overlaps)
+    stats.picture(stats.measure([name]), tmp_path / 'p.png', overlaps, (0.8,))
     with Image.open(tmp_path / 'p.png') as image:
         assert min(image.size) > 500

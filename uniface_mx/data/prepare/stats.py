@@ -114,8 +114,8 @@ def describe(stats: Stats, overlaps: Optional[np.ndarray] = None) -> List[str]:
     return lines
 
 
-def picture(stats: Stats, path: Union[str, Path], overlaps: Optional[np.ndarray] = None) -> None:
-    """Draw the distributions into a file, against the paper's anchor ratios."""
+def picture(stats: Stats, path: Union[str, Path], overlaps: np.ndarray, ratios: Sequence[float]) -> None:
+    """Draw the distributions into a file: faces, their best overlaps with anchors, and the anchors' ratios."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -127,12 +127,9 @@ def picture(stats: Stats, path: Union[str, Path], overlaps: Optional[np.ndarray]
     panels[0, 1].hist(stats.heights, bins=60, range=(0, INPUT_SIZE))
     panels[0, 1].set_title('face height, pixels of the %dx%d input' % (INPUT_SIZE, INPUT_SIZE))
     panels[1, 0].hist(stats.aspects, bins=60, range=(0.4, 1.4))
-    for ratio in (0.95, 0.8, 0.65):
+    for ratio in ratios:
         panels[1, 0].axvline(ratio, color='black', linestyle=':')
-    panels[1, 0].set_title('width / height (dotted: the anchors\' 0.65, 0.8, 0.95)')
-    if overlaps is None:
-        panels[1, 1].set_visible(False)
-    else:
-        panels[1, 1].hist(overlaps, bins=50, range=(0, 1))
-        panels[1, 1].set_title('best overlap with an anchor')
+    panels[1, 0].set_title('width / height (dotted: the anchors)')
+    panels[1, 1].hist(overlaps, bins=50, range=(0, 1))
+    panels[1, 1].set_title('best overlap with an anchor')
     figure.savefig(str(path))
