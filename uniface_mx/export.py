@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 import mxnet as mx
 import numpy as np
 
+from uniface_mx.files import written_aside
 from uniface_mx.int8 import Calibration, quantize, without_deconvolutions
 from uniface_mx.manifest import write_manifest
 from uniface_mx.models.uniface import Uniface
@@ -293,8 +294,6 @@ def _merged(base: dict, more: Mapping) -> dict:
 
 def write_symbol(prefix: Union[str, os.PathLike], symbol: mx.sym.Symbol) -> None:
     """Write ``PREFIX-symbol.json``, aside and renamed."""
-    path = Path('{}-symbol.json'.format(prefix))
-    aside = path.with_name(path.name + '.part')
-    # MXNet counts how often a graph with statistics was traced; a second time makes no other graph.
-    aside.write_text(re.sub(r'(\[\d+, \d+, )[1-9]\d*\]', r'\g<1>1]', symbol.tojson()) + '\n')
-    os.replace(aside, path)
+    with written_aside('{}-symbol.json'.format(prefix)) as aside:
+        # MXNet counts how often a graph with statistics was traced; a second time makes no other graph.
+        aside.write_text(re.sub(r'(\[\d+, \d+, )[1-9]\d*\]', r'\g<1>1]', symbol.tojson()) + '\n')

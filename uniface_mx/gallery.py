@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.files import written_aside
 from uniface_mx.predictor import Face, Predictor
 
 FORMAT = 1
@@ -190,16 +191,13 @@ class Gallery:
 
     def save(self, path: Union[str, os.PathLike]) -> None:
         """Write an npz file of ``embeddings`` and ``about`` (JSON, no pickles), aside and renamed."""
-        path = Path(path)
         about = {'format': FORMAT, 'model': self.model, 'entries': [list(entry) for entry in self.entries]}
-        aside = path.with_name(path.name + '.part')
-        with open(str(aside), 'wb') as file:
+        with written_aside(path) as aside, open(str(aside), 'wb') as file:
             np.savez(
                 file,
                 embeddings=self.embeddings,
                 about=np.frombuffer(json.dumps(about).encode('utf-8'), np.uint8),
             )
-        os.replace(str(aside), str(path))
 
     @classmethod
     def load(cls, path: Union[str, os.PathLike], model: Optional[str] = None) -> Gallery:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Union
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.files import written_aside
 from uniface_mx.paths import resource
 
 FORMAT = 1
@@ -71,9 +72,8 @@ def write_manifest(prefix: Union[str, os.PathLike], manifest: dict) -> None:
     content = dict(
         manifest, format=FORMAT, files={name: file_hash(path.parent / name) for name in manifest['files']}
     )
-    aside = path.with_name(path.name + '.part')
-    aside.write_text(json.dumps(content, indent=1, sort_keys=True) + '\n')
-    os.replace(aside, path)
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(content, indent=1, sort_keys=True) + '\n')
 
 
 def read_manifest(prefix: Union[str, os.PathLike], verify: bool = True) -> dict:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 from typing import Dict, Sequence, Tuple, Union
 
 import mxnet as mx
 import numpy as np
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.files import written_aside
 
 OPSET = 13
 IR_VERSION = 8
@@ -95,10 +95,8 @@ def export_onnx(
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', OPSET)])
     model.ir_version = IR_VERSION
     onnx.checker.check_model(model)
-    path = Path(path)
-    aside = path.with_name(path.name + '.part')
-    aside.write_bytes(model.SerializeToString())
-    os.replace(aside, path)
+    with written_aside(path) as aside:
+        aside.write_bytes(model.SerializeToString())
 
 
 def run_onnx(path: Union[str, os.PathLike], inputs: Dict[str, np.ndarray]) -> Sequence[np.ndarray]:

@@ -27,6 +27,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 import numpy as np
 
 from .errors import UnifaceError
+from .files import written_aside
 
 FORMAT = 1
 # What runs and reports write into the source tree.
@@ -137,9 +138,8 @@ def write_json(path: Union[str, Path], content: Any) -> Path:
     """Write strict JSON aside, then move it into place."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + '.tmp')
-    aside.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + '\n', encoding='utf-8')
-    os.replace(str(aside), str(path))
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + '\n', encoding='utf-8')
     return path
 
 

@@ -13,6 +13,7 @@ from mxnet.gluon import HybridBlock
 from uniface_mx.backbones.layout import PREFIX
 from uniface_mx.backbones.source import SCALINGS, Source, convert
 from uniface_mx.errors import UnifaceError
+from uniface_mx.files import written_aside
 from uniface_mx.manifest import file_hash
 from uniface_mx.models.weights import STATISTICS, load_arrays, save_arrays
 from uniface_mx.nn.inception import InceptionTrunk
@@ -90,9 +91,8 @@ def write_trunk(path: PathLike, source: Source, origin: PathLike) -> None:
         },
     )
     description['sha256'] = file_hash(path)
-    aside = beside.with_name(beside.name + '.part')
-    aside.write_text(json.dumps(description, indent=1, sort_keys=True) + '\n')
-    os.replace(aside, beside)
+    with written_aside(beside) as aside:
+        aside.write_text(json.dumps(description, indent=1, sort_keys=True) + '\n')
 
 
 def read_description(path: PathLike) -> dict:

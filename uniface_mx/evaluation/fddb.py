@@ -9,7 +9,6 @@ faces, are the curves.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from ..data.sources.base import image_size
 from ..errors import UnifaceError
+from ..files import written_aside
 from ..geometry import ellipse_to_box, iou, xywh_to_xyxy, xyxy_to_xywh
 from ..image import read_image
 from .photos import batches
@@ -208,10 +208,8 @@ def write_detections(
             lines += [name, str(len(rows))] + [
                 ' '.join('{:.6g}'.format(value) for value in row) for row in rows
             ]
-        path = directory / 'fold-{:02d}-out.txt'.format(number)
-        aside = path.with_name(path.name + '.tmp')
-        aside.write_text('\n'.join(lines) + '\n', encoding='utf-8')
-        os.replace(str(aside), str(path))
+        with written_aside(directory / 'fold-{:02d}-out.txt'.format(number)) as aside:
+            aside.write_text('\n'.join(lines) + '\n', encoding='utf-8')
 
 
 def fold_names(directory: Union[str, Path]) -> List[List[str]]:
@@ -462,9 +460,8 @@ def write_curves(directory: Union[str, Path], curve: Curve, prefix: str = '') ->
         prefix + 'ContROC.txt': zip(curve.continuous, curve.false_positives),
     }
     for name, rows in contents.items():
-        aside = directory / (name + '.tmp')
-        aside.write_text(''.join(' '.join('{:.6g}'.format(value) for value in row) + '\n' for row in rows))
-        os.replace(str(aside), str(directory / name))
+        with written_aside(directory / name) as aside:
+            aside.write_text(''.join(' '.join('{:.6g}'.format(value) for value in row) + '\n' for row in rows))
 
 
 def read_curve(path: Union[str, Path]) -> np.ndarray:

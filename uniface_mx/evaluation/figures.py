@@ -3,7 +3,6 @@ a training told of itself.
 """
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Dict, Optional, Sequence, Tuple, Union
 
@@ -11,6 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from ..files import written_aside
 
 Curves = Dict[str, Tuple[Sequence[float], Sequence[float]]]
 
@@ -81,10 +82,9 @@ def save(figure: Figure, path: Union[str, Path]) -> None:
     figure.tight_layout()
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.stem + '.tmp.png')
-    # No date and no version in the file: the same curves give the same bytes.
-    figure.savefig(str(aside), metadata={'Software': None})
-    os.replace(str(aside), str(path))
+    with written_aside(path) as aside:
+        # No date and no version in the file: the same curves give the same bytes.
+        figure.savefig(str(aside), format='png', metadata={'Software': None})
 
 
 def draw_fddb(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..errors import UnifaceError
+from ..files import written_aside
 from ..image import read_image
 from ..manifest import file_hash
 from ..paths import PACKAGE
@@ -267,15 +267,14 @@ def _load_shard(path: Path) -> Embedded:
 
 def _save_shard(path: Path, shard: Embedded) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name('{}.{}.tmp.npz'.format(path.stem, os.getpid()))
-    np.savez(
-        str(aside),
-        names=np.array(shard.names),
-        found=shard.found,
-        vectors=shard.vectors,
-        several=shard.several,
-    )
-    os.replace(str(aside), str(path))
+    with written_aside(path) as aside, open(str(aside), 'wb') as file:
+        np.savez(
+            file,
+            names=np.array(shard.names),
+            found=shard.found,
+            vectors=shard.vectors,
+            several=shard.several,
+        )
 
 
 def _joined(shards: Sequence[Embedded]) -> Embedded:

@@ -12,6 +12,7 @@ from mxnet.gluon import HybridBlock
 from mxnet.gluon.parameter import Constant
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.files import written_aside
 
 # Offsets of order one would move the largest anchors by 30 pixels, and rounding errors with them.
 HEAD_SCALE = 0.05
@@ -28,10 +29,8 @@ def named_arrays(net: HybridBlock) -> Dict[str, mx.nd.NDArray]:
 
 def save_arrays(path: Union[str, os.PathLike], arrays: Dict[str, mx.nd.NDArray]) -> None:
     """Write arrays as a ``.params`` file, aside and renamed."""
-    path = Path(path)
-    aside = path.with_name(path.name + '.part')
-    mx.nd.save(str(aside), {name: arrays[name].as_in_context(mx.cpu()) for name in sorted(arrays)})
-    os.replace(aside, path)
+    with written_aside(path) as aside:
+        mx.nd.save(str(aside), {name: arrays[name].as_in_context(mx.cpu()) for name in sorted(arrays)})
 
 
 def load_arrays(path: Union[str, os.PathLike]) -> Dict[str, mx.nd.NDArray]:

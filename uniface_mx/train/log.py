@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Dict
 
 from tqdm import tqdm
 
+from uniface_mx.files import written_aside
 from uniface_mx.losses import Terms
 from uniface_mx.train.step import Outcome
 
@@ -125,9 +125,8 @@ class Log:
             except (ValueError, KeyError):
                 # A line that a kill cut short.
                 break
-        aside = self.path.with_name(METRICS + '.part')
-        aside.write_text(''.join(kept), encoding='utf-8')
-        os.replace(aside, self.path)
+        with written_aside(self.path) as aside:
+            aside.write_text(''.join(kept), encoding='utf-8')
 
     def row(self, kind: str, iteration: int, values: Dict[str, Any]) -> None:
         """Write a row of figures of `kind` (``train``, ``validation``, ...)."""

@@ -1,0 +1,30 @@
+import pytest
+
+from uniface_mx.files import written_aside
+
+
+def test_the_file_is_there_at_the_end(tmp_path):
+    path = tmp_path / 'a.txt'
+    path.write_text('before')
+    with written_aside(str(path)) as aside:
+        aside.write_text('after')
+        assert path.read_text() == 'before' and aside.parent == tmp_path
+    assert path.read_text() == 'after' and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('error', [OSError, KeyboardInterrupt])
+def test_after_an_error_all_is_as_it_was(tmp_path, error):
+    path = tmp_path / 'a.txt'
+    path.write_text('before')
+    with pytest.raises(error):
+        with written_aside(path) as aside:
+            aside.write_text('half')
+            raise error
+    assert path.read_text() == 'before' and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_was_never_written(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        with written_aside(tmp_path / 'a.txt'):
+            pass
+    assert not list(tmp_path.iterdir())
