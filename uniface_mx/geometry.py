@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 
 MIRRORED_LANDMARKS = (1, 0, 2, 4, 3)
+# Side of the network's input in pixels (section IV.A).
+INPUT_SIZE = 300
 
 
 def area(boxes: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from uniface_mx.data.records import BOX, IGNORE, LANDMARKS, OBJECT_WIDTH, Record
 from uniface_mx.data.transforms import AugmentSettings, RecordShare
 from uniface_mx.data.transforms.canvas import MOSAIC, Photo, canvas_kinds, draw, plan
 from uniface_mx.data.transforms.geometric import sides
+from uniface_mx.geometry import INPUT_SIZE
 
 _MAGIC = struct.pack('<I', 0xCED7230A)
 
@@ -124,7 +125,7 @@ class Canvases:
         shares: Sequence[RecordShare],
         settings: AugmentSettings,
         seed: Optional[int] = 0,
-        size: int = 300,
+        size: int = INPUT_SIZE,
         skip_bad: bool = False,
     ):
         self.readers = [SharedReader(share.path) for share in shares]

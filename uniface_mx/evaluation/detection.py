@@ -11,15 +11,14 @@ from tqdm import tqdm
 
 from ..data.records import BOX, CLASS, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, Record
 from ..errors import UnifaceError
-from ..geometry import intersection, iou
+from ..geometry import INPUT_SIZE, intersection, iou
 from .intervals import mean_with_interval, wilson
 from .landmarks import point_errors
 from .photos import batches
 from .subject import FoundFace, Subject, similarities
 
 MATCH = 0.5
-# Face heights at the network's input of 300 pixels.
-INPUT_SIZE = 300
+# Face heights at the network's input.
 SIZES = (0, 16, 24, 32, 48, 64, 96, 144, 192, INPUT_SIZE + 1)
 
 

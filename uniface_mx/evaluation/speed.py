@@ -28,7 +28,7 @@ from ..data.prepare.executor import open_executor
 from ..data.prepare.look import open_teachers
 from ..errors import UnifaceError
 from ..evaluation.subject import hash_model
-from ..geometry import letterbox_scale
+from ..geometry import INPUT_SIZE, letterbox_scale
 from ..image import ImageError, read_image
 from ..manifest import read_manifest
 from ..paths import data_root
@@ -37,7 +37,6 @@ from ..program import at_least
 from ..results import machine, write_result
 from ..teachers.base import embed_faces
 
-SIDE = 300
 NO_FACE = 2.0
 SIZES = ('300', 'own')
 
@@ -60,7 +59,7 @@ def crowd(portraits: Sequence[np.ndarray], faces: int) -> np.ndarray:
 
 def shrunk(photo: np.ndarray) -> np.ndarray:
     """The photo with a longer side of 300 pixels."""
-    scale = letterbox_scale(*photo.shape[:2], SIDE)
+    scale = letterbox_scale(*photo.shape[:2], INPUT_SIZE)
     height, width = (max(1, round(side * scale)) for side in photo.shape[:2])
     return cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
 

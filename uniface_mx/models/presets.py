@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any, Mapping, Sequence
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.geometry import INPUT_SIZE
 from uniface_mx.models.separate import SeparateNetworks
 from uniface_mx.models.uniface import SharedNetwork, Uniface
 from uniface_mx.nn.anchors import ANCHOR_HEIGHTS, ASPECT_RATIOS, anchor_grid, map_frame
@@ -17,7 +18,6 @@ from uniface_mx.nn.inception import InceptionTrunk
 from uniface_mx.nn.normalize import NORMALIZATIONS
 from uniface_mx.nn.top_down import CoarseMap, TopDown
 
-INPUT_SIZE = 300
 COARSE_LEVEL = 2
 TRUNK_LEVELS = 3
 # What numbers an argument takes, alone or in a sequence: their kind, the least, the greatest.

@@ -9,9 +9,8 @@ from typing import Callable, Iterable, List, Optional, Sequence, Union
 import numpy as np
 
 from uniface_mx.data.records import BOX, IGNORE, RecordReader
-from uniface_mx.geometry import iou
+from uniface_mx.geometry import INPUT_SIZE, iou
 
-INPUT_SIZE = 300
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 # Best anchors are sought for so many faces, evenly spread.
 FACES_MATCHED = 4000
