@@ -127,7 +127,7 @@ def list_people(arguments: argparse.Namespace) -> int:
 
 def remove(arguments: argparse.Namespace) -> int:
     gallery = Gallery.load(arguments.gallery)
-    removed = {person: gallery.remove(person) for person in arguments.person}
+    removed = {person: gallery.remove(person, arguments.photo) for person in arguments.person}
     gallery.save(arguments.gallery)
     say(
         arguments,
@@ -187,8 +187,11 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     )
     command.add_argument('--out', metavar='DIR', help='write photos with names here')
     add('list', list_people, 'who is in the gallery, on how many photos', 'it never is')
-    command = add('remove', remove, 'forget people', 'it never is')
+    command = add('remove', remove, 'forget people, or single photos of them', 'it never is')
     command.add_argument('person', nargs='+', metavar='NAME')
+    command.add_argument(
+        '--photo', action='append', metavar='PHOTO', help='only this photo of theirs, as `check` names it'
+    )
     command = add('check', check, 'is the file whole, and who may be mixed up?', 'something looks wrong')
     command.add_argument(
         '--threshold', type=float, metavar='T', help="least similarity of one person (the model's own)"

@@ -70,12 +70,36 @@ class Gallery:
         self.entries.append(Entry(person, photo))
         self.embeddings = np.concatenate([self.embeddings, np.asarray(face.embedding, np.float32)[None]])
 
-    def remove(self, person: str) -> int:
-        """Forget a person; how many entries that were. `GalleryError` if there is no such person."""
-        before = len(self)
-        self._drop(lambda entry: entry.person == person)
-        if len(self) == before:
+    def remove(self, person: str, photos: Optional[Sequence[str]] = None) -> int:
+        """Forget a person, or some of their photos.
+
+        Parameters
+        ----------
+        person : str
+        photos : sequence of str, optional
+            As they were named when they were enrolled; all by default.
+
+        Returns
+        -------
+        int
+            How many entries that were.
+
+        Raises
+        ------
+        GalleryError
+            There is no such person, or no such photo of theirs; then nothing is forgotten.
+        """
+        unwanted = [entry for entry in self.entries if entry.person == person]
+        if not unwanted:
             raise GalleryError('{!r} is not in the gallery'.format(person))
+        if photos is not None:
+            known = {entry.photo for entry in unwanted}
+            for photo in photos:
+                if photo not in known:
+                    raise GalleryError('{}: is no photo of {!r} in the gallery'.format(photo, person))
+            unwanted = [Entry(person, photo) for photo in photos]
+        before = len(self)
+        self._drop(unwanted.__contains__)
         return before - len(self)
 
     def _drop(self, unwanted) -> None:

@@ -88,6 +88,12 @@ def test_mixed_up_people_are_noticed(run, capsys):
     assert run('check', '--threshold', '0.8', '--json') == 1
     doubts = json.loads(capsys.readouterr().out.splitlines()[-1])['doubts']
     assert 'people/ann/2.png: unlike all other photos of bob' in doubts
+    assert run('remove', 'bob', '--photo', 'people/ann/2.png', '--photo', 'x.png') == 2
+    assert "x.png: is no photo of 'bob'" in capsys.readouterr().err
+    assert run('remove', 'bob', '--photo', 'people/ann/2.png') == 0
+    assert capsys.readouterr().out == 'bob: 1 photos removed\n'
+    assert Gallery.load('g.npz').people() == {'ann': 2, 'bob': 1}
+    assert run('check', '--threshold', '0.8') == 0
 
 
 def test_nobody_is_named_twice_in_a_photo(run, capsys, tmp_path):
