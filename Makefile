@@ -1,5 +1,5 @@
 PYTHON ?= python3.11
-EXTRAS ?= cpu,onnx,teachers,gallery,dask,dev
+EXTRAS ?= cpu,onnx,teachers,gallery,heic,dask,dev
 JOBS ?= 2
 RUN := .venv/bin/python
 

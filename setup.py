@@ -41,6 +41,7 @@ EXTRAS = {
         *ONNXRUNTIME,
     ],
     "dask": ["dask[distributed]>=2023.5"],
+    "heic": ["pillow-heif>=0.14"],
     "gallery": ["faiss-cpu>=1.7.4,<1.9"],
     "dev": ["hypothesis", "pytest>=7", "pytest-xdist"],
 }

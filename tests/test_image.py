@@ -74,6 +74,31 @@ def test_exif_orientation(orientation, undo):
     assert np.abs(read.astype(int) - expected).mean() < 5
 
 
+@pytest.mark.parametrize('orientation, undo', [(1, lambda p: p), (6, lambda p: np.rot90(p, -1))])
+def test_photos_of_phones(orientation, undo):
+    pytest.importorskip('pillow_heif')
+    picture = np.repeat(np.repeat(quarters(), 16, axis=0), 16, axis=1)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = encoded(Image.fromarray(picture), 'HEIF', quality=95, exif=exif.tobytes())
+    read = read_image(file)
+    assert read.shape == undo(picture).shape and np.abs(read.astype(int) - undo(picture)).mean() < 5
+    with pytest.raises(ImageError, match='more than the limit'):
+        read_image(file, max_pixels=100)
+    for damaged in (file[:20], file[: len(file) // 2]):
+        with pytest.raises(ImageError) as error:
+            read_image(damaged)
+        assert '\n' not in str(error.value)
+
+
+def test_photos_of_phones_need_a_reader(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_module, 'HeifImagePlugin', None)
+    path = tmp_path / 'a.HEIC'
+    path.write_bytes(b'\0\0\0\x18ftypheic')
+    with pytest.raises(ImageError, match='a.HEIC: HEIC is read where pillow-heif is installed: pip'):
+        read_image(path)
+
+
 @pytest.mark.filterwarnings('ignore:Corrupt EXIF')
 @pytest.mark.parametrize(
     'exif', [b'Exif\0\0garbage', b'Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\xff\xff', b'Exif\0\0']

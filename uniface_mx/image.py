@@ -13,15 +13,23 @@ from PIL import Image, ImageFile, ImageOps
 
 from uniface_mx.errors import UnifaceError
 
+try:
+    # Its import makes Pillow read HEIC, what phones take photos in.
+    from pillow_heif import HeifImagePlugin
+except ImportError:
+    HeifImagePlugin = None
+
 MAX_PIXELS = 100_000_000
 # Formats of photos (JPEG includes MPO). Pillow knows many more, and hands some of them (EPS) to other
 # programs.
-FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
+FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP') + (('HEIF',) if HeifImagePlugin else ())
 # EXIF's tag.
 ORIENTATION = 0x0112
 
 # How the names of such files end, in lower case.
+HEIC_ENDINGS = ('.heic', '.heif')
 PHOTO_ENDINGS = frozenset('.bmp .gif .jfif .jpeg .jpg .mpo .pbm .pgm .png .ppm .tif .tiff .webp'.split())
+PHOTO_ENDINGS |= frozenset(HEIC_ENDINGS)
 
 
 class ImageError(UnifaceError):
@@ -93,15 +101,18 @@ def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIX
     except IsADirectoryError:
         raise ImageError('{}: no photo in this folder'.format(name)) from None
     except Image.UnidentifiedImageError:
+        if not HeifImagePlugin and name.lower().endswith(HEIC_ENDINGS):
+            raise ImageError(
+                '{}: HEIC is read where pillow-heif is installed: pip install pillow-heif'.format(name)
+            ) from None
         raise ImageError(
             '{}: not an image, or of a kind that is not read ({} are)'.format(name, ', '.join(FORMATS))
         ) from None
     except Image.DecompressionBombError:
         raise ImageError('{}: the image is too large; reduce it'.format(name)) from None
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise ImageError(
-            '{}: cannot be read as an image ({})'.format(name, error or type(error).__name__)
-        ) from None
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        raise ImageError('{}: cannot be read as an image ({})'.format(name, reason)) from None
 
 
 def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
