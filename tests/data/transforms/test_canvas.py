@@ -142,6 +142,61 @@ def test_low_resolution_spares_the_pixels_that_an_embedding_needs():
         assert make('mosaic', [photo()], settings, seed)[1][0, HAS_EMBEDDING] == 1
 
 
+@pytest.mark.parametrize(
+    'wanted',
+    [
+        {'colour_probability': 1},
+        {'grey_probability': 1},
+        {'low_resolution_probability': 1},
+        {'blur_probability': 1},
+        {'noise_probability': 1, 'noise_max': 10.0},
+        {'jpeg_probability': 1, 'jpeg_quality': (20, 30)},
+    ],
+)
+@pytest.mark.parametrize('kind', ['letterbox', 'crop', 'mosaic'])
+def test_each_change_of_the_pixels_happens_where_it_is_asked_for(kind, wanted):
+    """And moves nothing."""
+    plain = replace(GEOMETRY_ONLY, size_edges=(100, 101), size_weights=(1,))
+    changed, moved = make(kind, [photo(400, 300, (100, 60, 260, 240))], replace(plain, **wanted))
+    same, there = make(kind, [photo(400, 300, (100, 60, 260, 240))], plain)
+    assert np.array_equal(moved[:, BOX], there[:, BOX])
+    difference = np.abs(changed.astype(int) - same)
+    assert difference.max() > 5
+    if 'grey_probability' in wanted:
+        assert np.ptp(changed.astype(int), axis=2).max() <= 2 < np.ptp(same.astype(int), axis=2).max()
+
+
+def test_blur_is_bounded_by_the_face():
+    """At most a fortieth of its side, and none of nothing."""
+    sharp = replace(GEOMETRY_ONLY, size_edges=(30, 31), size_weights=(1,), rotate_probability=0)
+    blurred = replace(sharp, blur_probability=1, blur_max=50.0)
+    for seed in range(5):
+        # 0.75 pixels at most: the points' discs keep their colours.
+        canvas, rows = make('mosaic', [photo(400, 300, (100, 60, 260, 240))], blurred, seed)
+        x, y = rows[0, LANDMARKS].reshape(5, 2)[2].astype(int)
+        assert np.abs(canvas[y, x].astype(int) - COLOURS[2]).max() < 90
+
+
+def test_expansions_and_crops_are_chosen_as_asked():
+    def shown(probability):
+        settings = replace(GEOMETRY_ONLY, expand_probability=probability, max_expand=3.0, rotate_probability=0)
+        scales = []
+        for seed in range(30):
+            (tile,) = plan('crop', [photo(300, 300, (100, 100, 200, 200))], settings, 300, np.random.default_rng(seed))
+            scales.append(np.sqrt(abs(np.linalg.det(tile.matrix[:, :2]))))
+        return np.array(scales)
+
+    assert (shown(1) <= 1).all() and shown(1).min() < 0.5
+    assert (shown(0) >= 1 - 1e-9).all() and shown(0).max() > 1.3
+
+
+def test_a_crop_is_made_for_a_face_to_learn():
+    settings = replace(GEOMETRY_ONLY, expand_probability=0, crop_overlaps=(0.9,), rotate_probability=0, flip_probability=0)
+    item = photo(300, 300, (10, 10, 60, 70), extra=[(230, 220, 290, 290)])
+    for seed in range(60):
+        assert not make('crop', [item], settings, seed)[1][:, IGNORE].all()
+
+
 def test_ignored_faces_are_carried():
     canvas, rows = make('letterbox', [photo(extra=[(150, 20, 190, 70)])], AugmentSettings.none())
     assert rows[:, IGNORE].tolist() == [0, 1] and rows[1, BOX].tolist() == [225, 30, 285, 105]

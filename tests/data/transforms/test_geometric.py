@@ -142,6 +142,8 @@ def test_an_ignored_face_stays_ignored_and_a_face_outside_goes():
     rows = np.stack([face([10, 10, 50, 70], ignore=1), face([200, 10, 250, 70])])
     result = cut([0, 0, 100, 100], rows)
     assert len(result) == 1 and result[0, IGNORE] == 1
+    # What is not seen at all goes even where the slightest part would stay.
+    assert len(g.cut_objects(rows, np.array([0, 0, 100, 100]), 0.0, 0.6, 0.9)) == 1
 
 
 def test_cutting_leaves_its_argument_alone():
@@ -195,6 +197,24 @@ def test_a_crop_shows_as_much_of_a_face_as_asked(seed, overlap):
     assert 0 <= x1 < x2 <= 200 and 0 <= y1 < y2 <= 120
     seen = max(0, min(x2, 100) - max(x1, 60)) * max(0, min(y2, 80) - max(y1, 30)) / 2000
     assert seen >= overlap - 1e-9
+    assert 0.5 <= (x2 - x1) / (y2 - y1) <= 2
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_crop_shows_one_face_of_several(seed):
+    """No window of half the sides holds both."""
+    boxes = np.array([[40.0, 30, 60, 50], [140, 70, 160, 90]])
+    window = g.crop_window(200, 120, boxes, np.random.default_rng(seed), (0.3, 0.5), 0.9, tries=1000)
+    assert window[2] - window[0] <= 100 and window[3] - window[1] <= 60
+
+
+def test_crops_of_a_photo_without_faces():
+    windows = [
+        g.crop_window(200, 120, np.zeros((0, 4)), np.random.default_rng(seed), (0.3, 1.0), 0.9)
+        for seed in range(20)
+    ]
+    assert len({tuple(window) for window in windows}) == 20
+    assert min(window[2] - window[0] for window in windows) < 120
 
 
 def test_an_impossible_crop_is_the_whole_photo():
@@ -207,3 +227,14 @@ def test_an_impossible_crop_is_the_whole_photo():
 def test_an_expansion_holds_the_photo(seed):
     x1, y1, x2, y2 = g.expand_window(200, 120, np.random.default_rng(seed), 3)
     assert x1 <= 0 and y1 <= 0 and x2 >= 200 and y2 >= 120 and x2 - x1 <= 600 and y2 - y1 <= 360
+    assert (x2 - x1) / 200 == pytest.approx((y2 - y1) / 120)
+
+
+def test_expansions_reach_all_sizes_and_places():
+    windows = np.array([g.expand_window(200, 120, np.random.default_rng(seed), 3) for seed in range(200)])
+    ratios = (windows[:, 2] - windows[:, 0]) / 200
+    assert ratios.min() < 1.1 and ratios.max() > 2.9
+    # Where the photo lies in the room that is left, from 0 (left, top) to 1.
+    for side, length in ((0, 200), (1, 120)):
+        places = -windows[:, side] / (length * (ratios - 1))
+        assert places.min() < 0.1 and places.max() > 0.9
