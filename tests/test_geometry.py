@@ -96,6 +96,13 @@ def test_letterbox_pads_right_or_bottom(height, width, scale, inner):
     assert not canvas[inner[0] :].any() and not canvas[:, inner[1] :].any()
 
 
+def test_letterbox_averages_what_it_reduces():
+    """Two white pixels of every five, in stripes: a mean of 102, where taking single pixels gives stripes."""
+    image = np.zeros((1500, 1500, 3), np.uint8)
+    image[::5] = image[2::5] = 255
+    assert np.all(geometry.letterbox(image, 300)[0] == 102)
+
+
 @pytest.mark.parametrize('height, width', [(480, 640), (97, 211), (1200, 431)])
 def test_points_go_where_the_letterbox_takes_them(height, width):
     """A bright square's centre of mass, in the photo and in the letterbox."""

@@ -14,7 +14,7 @@ from uniface_mx.backends import BackendError, gpu_number
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import ImageError
 from uniface_mx.manifest import ManifestError, read_manifest, write_manifest
-from uniface_mx.predictor import FACE_BUCKETS, Face, Predictor, bucket, view_boxes
+from uniface_mx.predictor import FACE_BUCKETS, Face, Predictor, bucket, merge, view_boxes
 
 
 def boxes(faces):
@@ -73,6 +73,25 @@ def test_largest_first_and_only_faces():
     assert len(predictor(min_size=60)(CROWD)) == 2
     assert len(predictor(min_size=61)(CROWD)) == 1
     assert predictor()(photo(50, 50)) == []
+
+
+def test_size_is_the_shorter_side_and_order_is_by_area():
+    """30x120 pixels are more than 50x60, and less high or wide than 40 in one direction."""
+    both = photo(300, 300, (100, 20, 150, 80), (20, 20, 50, 140))
+    assert boxes(predictor()(both)).tolist() == [[20, 20, 50, 140], [100, 20, 150, 80]]
+    assert boxes(predictor(min_size=31)(both)).tolist() == [[100, 20, 150, 80]]
+    assert boxes(predictor(max_faces=1)(both)).tolist() == [[20, 20, 50, 140]]
+
+
+@pytest.mark.parametrize('order', [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_of_two_views_of_a_face_the_better_one_stays(order):
+    def face(score, *box):
+        return Face(np.array(box, np.float32), score, np.zeros((5, 2), np.float32), np.zeros(128, np.float32))
+
+    # The first two overlap by 0.9, the third lies apart.
+    faces = [face(0.6, 0, 0, 10, 10), face(0.9, 0, 0, 10, 9), face(0.7, 20, 0, 30, 10)]
+    merged = merge([faces[number] for number in order], 0.45)
+    assert [one.score for one in merged] == [0.9, 0.7]
 
 
 def test_empty_rows_are_no_faces_even_at_threshold_0():

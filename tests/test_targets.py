@@ -131,6 +131,26 @@ def test_a_face_takes_its_best_anchor_even_from_a_nearer_face():
     assert match(faces, anchors).tolist() == [-1, -1, -1, 1, -1, 0]
 
 
+def test_match_at_other_thresholds():
+    # 7/13 with the first anchor, 2/3 with the third; and an ignored face's 1/6, 1/6, 1/2.
+    taught, ignored = boxes([3, 0, 13, 10]), boxes([7.5, 0, 12.5, 10])
+    assert match(taught, ANCHORS).tolist() == [0, -1, 0, -1, -1]
+    assert match(taught, ANCHORS, threshold=0.7).tolist() == [-1, -1, 0, -1, -1]
+    assert match(taught, ANCHORS, ignore_threshold=0.6).tolist() == [0, -1, 0, -1, -1]
+    # An ignored face keeps its own threshold, above the taught ones' or below.
+    for given, expected in ((0.1, [-2, -2, -2]), (0.3, [-1, -1, -2]), (0.6, [-1, -1, -1])):
+        assert match(ignored, ANCHORS, np.array([True]), 0.4, given)[:3].tolist() == expected
+
+
+def test_targets_take_the_thresholds():
+    label = np.stack([face([3, 0, 13, 10])])[None]
+    assert assign_targets(label, ANCHORS, 0.5).classes[0].tolist() == [1, 0, 1, 0, 0]
+    assert assign_targets(label, ANCHORS, 0.7).classes[0].tolist() == [0, 0, 1, 0, 0]
+    ignored = np.stack([face([7.5, 0, 12.5, 10], ignore=True)])[None]
+    assert assign_targets(ignored, ANCHORS, 0.5, 0.6).classes[0].tolist() == [0, 0, 0, 0, 0]
+    assert assign_targets(ignored, ANCHORS, 0.5, 0.3).classes[0].tolist() == [0, 0, -1, 0, 0]
+
+
 def test_match_leaves_its_arguments_alone():
     faces, ignore, anchors = boxes([5, 0, 15, 10], [0, 0, 10, 10]), np.array([True, False]), ANCHORS.copy()
     match(faces, anchors, ignore)
@@ -281,6 +301,19 @@ def test_the_most_confident_prediction_that_overlaps_stands_for_a_face():
     np.testing.assert_array_equal(rois.faces[0], np.concatenate([[0, 0, 0, 10, 9], (POINTS + 1).ravel()]))
     np.testing.assert_array_equal(rois.faces[1], np.concatenate([[0, 10, 0, 20, 5], (POINTS + 4).ravel()]))
     np.testing.assert_array_equal(rois.faces[2], np.concatenate([[0, 100, 100, 120, 120], POINTS.ravel()]))
+
+
+@pytest.mark.parametrize('threshold, predicted', [(0.3, True), (0.4, True), (0.41, False), (0.8, False)])
+def test_how_near_a_prediction_must_be(threshold, predicted):
+    """Its overlap is 0.4."""
+    labels = face([0, 0, 10, 10], POINTS, embedding=1)[None, None]
+    rois = select_rois(labels, predictions([(9.0, [0, 0, 10, 4], POINTS)]), 1, threshold)
+    assert rois.predicted.tolist() == [predicted]
+
+
+def test_average_landmarks_are_left_and_right_as_seen():
+    x, y = MEAN_LANDMARKS.T
+    assert x[0] < x[2] < x[1] and x[3] < x[2] < x[4] and y[:2].max() < y[2] < y[3:].min()
 
 
 def test_a_prediction_between_two_faces_belongs_to_the_nearer_one():

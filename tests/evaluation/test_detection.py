@@ -43,6 +43,13 @@ def test_match_with_an_ignored_face():
     assert matched.by.tolist() == [2]
 
 
+@pytest.mark.parametrize('left, counted', [(20, 0), (30, 0), (31, 1)])
+def test_half_of_a_detection_within_an_ignored_face_excuses_it(left, counted):
+    """It is 20 pixels wide, and the ignored face, which is eight times as large, ends at 40."""
+    box, ignored = np.array([[left, 0.0, left + 20, 10]]), np.array([[0.0, 0, 40, 40]])
+    assert len(match(box, [0.9], ignored, [True]).scores) == counted
+
+
 @pytest.mark.parametrize('boxes, faces', [(0, 0), (0, 2), (2, 0)])
 def test_match_without_faces_or_boxes(boxes, faces):
     matched = match(FACES[:boxes], np.ones(boxes), FACES[:faces], np.zeros(faces, bool))

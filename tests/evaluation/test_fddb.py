@@ -255,7 +255,7 @@ def test_the_official_program_s_curves_without_any_image(official):
     # At the same number of false positives.
     at = np.arange(10, 250)
     apart = {}
-    for kind, theirs, bound in (('discrete', discrete, 0.002), ('continuous', continuous, 0.006)):
+    for kind, theirs, bound in (('discrete', discrete, 0.0008), ('continuous', continuous, 0.0005)):
         apart[kind] = np.abs(
             fddb.rates_at(getattr(curve, kind), curve.false_positives, at)
             - fddb.rates_at(theirs[:, 0], theirs[:, 1], at)
@@ -300,6 +300,9 @@ def test_a_photo_ends_where_the_detection_of_a_cut_face_ends():
     upright = [60.0, 40.0, np.pi / 2, 100.0, 100.0]  # 60..140 by 40..160
     cut = np.array([[60, 40, 50, 120, 0.9]])
     assert fddb.estimate_size(np.array([upright]), cut) == (111, 450)
+    # The same on the other axis: 40..160 by 60..140, cut at a height of 110.
+    level = [60.0, 40.0, 0.0, 100.0, 100.0]
+    assert fddb.estimate_size(np.array([level]), np.array([[40, 60, 120, 50, 0.9]])) == (450, 111)
     whole = np.array([[60, 40, 80, 120, 0.9]])
     assert fddb.estimate_size(np.array([upright]), whole) == (450, 450)
     further = np.array([[60, 40, 50, 120, 0.9], [300, 300, 20, 20, 0.5]])

@@ -43,6 +43,24 @@ def test_by_hand(tmp_path):
     assert low == pytest.approx(0.05) and high == pytest.approx(0.15)
 
 
+def test_figures_of_unequal_errors():
+    """Means of 0.05, 0.11 and 0.30 over the points, which err by 0.5 to 1.5 times that; a fourth is not found."""
+    errors = np.outer([0.05, 0.11, 0.30], [0.5, 0.75, 1.0, 1.25, 1.5])
+    figures = landmarks.summarise(errors, 4)
+    assert figures['error'] == pytest.approx(0.46 / 3) and figures['median_error'] == pytest.approx(0.11)
+    # A failure is a mean above a tenth.
+    assert (figures['failure_rate'], figures['failure_rate_of_found']) == (0.75, pytest.approx(2 / 3))
+    assert figures['error_by_point'] == pytest.approx(
+        {
+            'left_eye': 0.23 / 3,
+            'right_eye': 0.345 / 3,
+            'nose': 0.46 / 3,
+            'left_mouth': 0.575 / 3,
+            'right_mouth': 0.69 / 3,
+        }
+    )
+
+
 def test_the_canvas_moves_the_annotation_too(tmp_path):
     def answer(image):
         assert image.shape == (200, 200, 3) and image[49].max() == 0

@@ -45,10 +45,10 @@ def test_multiply_adds_of_the_design(costs):
     assert face.multiply_adds == pytest.approx(0.22e9, rel=0.02)
 
 
-@pytest.mark.parametrize('ending', ['', '_lite'])
-def test_recognition_of_d_is_as_large_as_of_a(costs, ending):
+@pytest.mark.parametrize('ending, most', [('', 0.001), ('_lite', 0.021)])
+def test_recognition_of_d_is_as_large_as_of_a(costs, ending, most):
     a, d = (costs['uniface_{}{}'.format(letter, ending)][1].parameters for letter in 'ad')
-    assert abs(d / a - 1) < 0.05
+    assert abs(d / a - 1) < most
 
 
 def test_lite_is_small(costs, graphs):

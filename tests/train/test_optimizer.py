@@ -99,6 +99,29 @@ def test_adamw_takes_the_rate_as_its_first_step_and_decays_apart_from_it():
     np.testing.assert_allclose(parameter.data().asnumpy(), before - step - 0.001 * before, rtol=1e-4)
 
 
+def test_adamw_counts_gradients_as_often_as_it_is_told_each_time():
+    """Scales 1 and 0.1 of the gradients 1 and 1: mean 0.9 * 0.1 + 0.1 * 0.1, variance alike with squares."""
+    parameter = one_weight([1.0])
+    optimizer = Optimizer([Learned(parameter, 1.0, 0.0)], AdamW())
+    give_gradient(parameter, [1.0])
+    optimizer.update(0.01, 1.0)
+    optimizer.update(0.01, 0.1)
+    mean = (0.9 * 0.1 + 0.1 * 0.1) / (1 - 0.9**2)
+    variance = (0.999 * 0.001 + 0.001 * 0.01) / (1 - 0.999**2)
+    assert parameter.data().asscalar() == pytest.approx(1 - 0.01 - 0.01 * mean / np.sqrt(variance), rel=1e-6)
+
+
+def test_what_was_frozen_begins_at_zero():
+    first, second = (one_weight([1.0]) for _ in range(2))
+    second.name = first.name + '_thawed'
+    optimizer = Optimizer([Learned(one, 1.0, 0.0) for one in (first, second)], SGD())
+    states = {'momentum:' + first.name: mx.nd.array([5.0])}
+    optimizer.restore(states, 7)
+    found = optimizer.arrays()
+    assert (found['momentum:' + first.name].asscalar(), found['momentum:' + second.name].asscalar()) == (5, 0)
+    assert optimizer.steps == 7
+
+
 @pytest.mark.parametrize('rule', [SGD, AdamW])
 def test_states_go_through_arrays(rule):
     first, second = one_weight([1.0, 2.0]), one_weight([1.0, 2.0])
