@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from uniface_mx.errors import UnifaceError
-from uniface_mx.program import DONE, INTERRUPTED, PARTLY, TROUBLE, at_least, run
+from uniface_mx.program import DONE, INTERRUPTED, PARTLY, TROUBLE, at_least, run, within
 
 
 @pytest.mark.parametrize('answer, status', [(None, DONE), (DONE, DONE), (PARTLY, PARTLY)])
@@ -53,3 +53,7 @@ def test_numbers_of_options():
             at_least(0.5, float)(text)
     with pytest.raises(ValueError):
         at_least(1)('1.5')
+    assert [within(0, 1, float)(text) for text in ('0', '0.3', '1')] == [0, 0.3, 1]
+    for text in ('-0.1', '1.1', 'nan', 'inf'):
+        with pytest.raises(argparse.ArgumentTypeError, match='{} is not a number from 0 to 1'.format(text)):
+            within(0, 1, float)(text)

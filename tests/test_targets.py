@@ -138,8 +138,8 @@ def test_match_at_other_thresholds():
     assert match(taught, ANCHORS, threshold=0.7).tolist() == [-1, -1, 0, -1, -1]
     assert match(taught, ANCHORS, ignore_threshold=0.6).tolist() == [0, -1, 0, -1, -1]
     # An ignored face keeps its own threshold, above the taught ones' or below.
-    for given, expected in ((0.1, [-2, -2, -2]), (0.3, [-1, -1, -2]), (0.6, [-1, -1, -1])):
-        assert match(ignored, ANCHORS, np.array([True]), 0.4, given)[:3].tolist() == expected
+    for least, expected in ((0.1, [-2, -2, -2]), (0.3, [-1, -1, -2]), (0.6, [-1, -1, -1])):
+        assert match(ignored, ANCHORS, np.array([True]), 0.4, least)[:3].tolist() == expected
 
 
 def test_targets_take_the_thresholds():

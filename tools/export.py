@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from uniface_mx.program import run
+from uniface_mx.program import run, within
 
 
 def summary() -> str:
@@ -98,14 +98,6 @@ def export(arguments: argparse.Namespace) -> None:
         )
 
 
-def seed(text: str) -> int:
-    """A seed as NumPy and MXNet take it."""
-    value = int(text)
-    if not 0 <= value < 2**31:
-        raise ValueError(text)
-    return value
-
-
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--model', help='uniface_a ... uniface_d, uniface_a_lite ... uniface_d_lite')
@@ -117,7 +109,7 @@ def main(argv=None) -> int:
     weights.add_argument(
         '--exported', metavar='PREFIX', help='an exported model, or the name of one that ships, to export anew'
     )
-    weights.add_argument('--random', type=seed, metavar='SEED', help='random weights instead')
+    weights.add_argument('--random', type=within(0, 2**31 - 1), metavar='SEED', help='random weights instead')
     parser.add_argument(
         '--checkpoint', choices=('best', 'last'), default='best', help='of --run (%(default)s)'
     )

@@ -31,7 +31,7 @@ from uniface_mx.data.sources import SOURCES, open_source
 from uniface_mx.image import write_image
 from uniface_mx.models import get_model
 from uniface_mx.nn.anchors import ASPECT_RATIOS
-from uniface_mx.program import at_least, run
+from uniface_mx.program import at_least, run, within
 from uniface_mx.schema import Model
 
 # MTCNN's last threshold lies low: what it is unsure of is to be ignored, and not background.
@@ -189,16 +189,17 @@ def part_argument(text):
 
 
 # Options of `make` that are one number: name, type, default, help.
+SHARE = within(0, 1, float)
 MAKE_NUMBERS = (
-    ('--max-bad', float, 0.05, 'stop if more than this part of the photos is bad'),
-    ('--size', int, Job.size, 'longer side of stored photos'),
-    ('--quality', int, Job.quality, 'of JPEGs that must be encoded'),
-    ('--min-side', int, Job.min_side, 'photos with a shorter side are skipped'),
-    ('--max-pixels', int, Job.max_pixels, 'larger photos are skipped'),
-    ('--accept', float, Rules.accept, 'score from which a face that only the teacher sees is one'),
-    ('--agree', float, Rules.agree, 'overlap from which two boxes are one face'),
-    ('--min-face', float, Rules.min_face, 'side in pixels from which the teachers are believed'),
-    ('--interval', float, 1.0, 'seconds between updates of the bar'),
+    ('--max-bad', SHARE, 0.05, 'stop if more than this part of the photos is bad'),
+    ('--size', at_least(32), Job.size, 'longer side of stored photos'),
+    ('--quality', within(1, 100), Job.quality, 'of JPEGs that must be encoded'),
+    ('--min-side', at_least(1), Job.min_side, 'photos with a shorter side are skipped'),
+    ('--max-pixels', at_least(1), Job.max_pixels, 'larger photos are skipped'),
+    ('--accept', SHARE, Rules.accept, 'score from which a face that only the teacher sees is one'),
+    ('--agree', SHARE, Rules.agree, 'overlap from which two boxes are one face'),
+    ('--min-face', at_least(0, float), Rules.min_face, 'side in pixels from which the teachers are believed'),
+    ('--interval', at_least(0, float), 1.0, 'seconds between updates of the bar'),
 )
 
 

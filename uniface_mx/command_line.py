@@ -17,6 +17,7 @@ from uniface_mx.backends import BACKENDS
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import MAX_PIXELS, PHOTO_ENDINGS, ImageError, read_image
 from uniface_mx.predictor import Face, Predictor
+from uniface_mx.program import within
 
 MODEL = 'uniface_a_lite'
 VIDEO_ENDINGS = frozenset('.avi .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'.split())
@@ -166,13 +167,6 @@ class Video:
             self._capture.release()
 
 
-def score(text: str) -> float:
-    """An option's value that a face's score can have."""
-    if not 0 <= float(text) <= 1:
-        raise ValueError(text)
-    return float(text)
-
-
 def add_predictor_options(parser: argparse.ArgumentParser, max_faces: bool = True) -> None:
     """Model, backend, device, and which faces count."""
     parser.add_argument(
@@ -184,7 +178,7 @@ def add_predictor_options(parser: argparse.ArgumentParser, max_faces: bool = Tru
     parser.add_argument('--backend', default='mxnet', help='{} (%(default)s)'.format(', '.join(BACKENDS)))
     parser.add_argument('--device', default='cpu', help='cpu, gpu or gpu(N) (%(default)s)')
     parser.add_argument(
-        '--score', type=score, metavar='S', help="leave out faces of a lower score (the model's own)"
+        '--score', type=within(0, 1, float), metavar='S', help="leave out faces of a lower score (the model's own)"
     )
     parser.add_argument('--min-size', type=float, default=0, metavar='PIXELS', help='leave out smaller faces')
     parser.add_argument(

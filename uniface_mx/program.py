@@ -36,11 +36,17 @@ def run(program: str, work: Callable[[], Optional[int]]) -> int:
 
 def at_least(low: float, kind: Callable = int) -> Callable[[str], Any]:
     """A type of options: numbers from ``low`` on."""
+    return within(low, math.inf, kind)
+
+
+def within(low: float, high: float, kind: Callable = int) -> Callable[[str], Any]:
+    """A type of options: finite numbers from ``low`` to ``high``."""
+    wanted = 'from {} {}'.format(low, 'on' if high == math.inf else 'to {}'.format(high))
 
     def convert(text: str):
         value = kind(text)
-        if not low <= value < math.inf:
-            raise argparse.ArgumentTypeError('{} is not a number from {} on'.format(text, low))
+        if not low <= value <= high or value == math.inf:
+            raise argparse.ArgumentTypeError('{} is not a number {}'.format(text, wanted))
         return value
 
     convert.__name__ = kind.__name__

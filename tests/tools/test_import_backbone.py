@@ -1,7 +1,6 @@
 """The program, and the proof on real photos with the weights of the npm package nsfwjs."""
 
 import hashlib
-import importlib.util
 import json
 import os
 import re
@@ -10,11 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from loading import load_tool
 
-ROOT = Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location('import_backbone', str(ROOT / 'tools' / 'import_backbone.py'))
-import_backbone = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(import_backbone)
+import_backbone = load_tool('import_backbone')
 
 PACKAGE = 'nsfwjs@4.3.0'
 SHA256 = '4496790efc9bdc6f3e85a826a8e482c1fa1e9db4b3d18c095e98cc0c73cfb12f'

@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import os
 import re
@@ -6,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from loading import load_tool
 
 PREPARE = Path(__file__).parents[1] / 'data' / 'prepare'
-TOOL = Path(__file__).parents[2] / 'tools' / 'prepare_data.py'
 sys.path.insert(0, str(PREPARE))
 
 from fakes import files_of, write_photos
@@ -16,10 +15,7 @@ from fakes import files_of, write_photos
 
 @pytest.fixture
 def tool():
-    spec = importlib.util.spec_from_file_location('prepare_data', str(TOOL))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    return load_tool('prepare_data').main
 
 
 @pytest.fixture
@@ -172,6 +168,11 @@ def test_one_line_says_what_is_wrong(tool, photos, capsys, args, message):
         ['make', '--shard', 'x'],
         ['split', 'a', '--parts', 'b'],
         ['make', '--source', 's', '--out', 'o', '--dask', 'd', '--workers', '1'],
+        ['make', '--source', 's', '--out', 'o', '--size', '0'],
+        ['make', '--source', 's', '--out', 'o', '--quality', '500'],
+        ['make', '--source', 's', '--out', 'o', '--accept', 'nan'],
+        ['make', '--source', 's', '--out', 'o', '--max-bad', '-1'],
+        ['make', '--source', 's', '--out', 'o', '--limit', '0'],
     ],
 )
 def test_usage(tool, capsys, args):

@@ -1,12 +1,8 @@
-import importlib.util
-from pathlib import Path
+from loading import load_tool
 
 from uniface_mx.results import write_result
 
-ROOT = Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location('report', str(ROOT / 'tools' / 'report.py'))
-report = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(report)
+report = load_tool('report')
 
 
 def test_report(tmp_path, capsys):
