@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-import mxnet as mx
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uniface_mx.data import records
-from uniface_mx.nn.anchors import Decoder, anchor_grid, centre_to_corner
+from uniface_mx.nn.anchors import anchor_grid, centre_to_corner
 from uniface_mx.targets import (MEAN_LANDMARKS, Predictions, assign_targets, decode_boxes, decode_landmarks,
                                 decode_predictions, encode_boxes, encode_landmarks, match, select_rois)
 
@@ -190,24 +189,6 @@ def test_coder_pairs(centre, size, index, points):
     np.testing.assert_allclose(decode_boxes(encode_boxes(box, anchor), anchor), box, atol=1e-6)
     offsets = encode_landmarks(landmarks, anchor)
     np.testing.assert_allclose(decode_landmarks(offsets, anchor), landmarks, atol=1e-6)
-
-
-def test_the_graph_decodes_what_was_encoded():
-    centred = anchor_grid()
-    anchors = centre_to_corner(centred)
-    rng = np.random.RandomState(3)
-    low, size = rng.uniform(0, 200, (len(anchors), 2)), rng.uniform(10, 99, (len(anchors), 2))
-    truth = np.concatenate([low, low + size], axis=1).astype(np.float32)
-    points = rng.uniform(0, 299, (len(anchors), 5, 2)).astype(np.float32)
-    decoder = Decoder(centred, 300)
-    decoder.initialize()
-    offsets = encode_boxes(truth, anchors), encode_landmarks(points, anchors)
-    found, found_points = decoder(*[mx.nd.array(value[None]) for value in offsets])
-    np.testing.assert_allclose(found[0].asnumpy(), truth, atol=2e-3)
-    np.testing.assert_allclose(found_points[0].asnumpy(), points.reshape(-1, 10), atol=2e-3)
-    np.testing.assert_allclose(decode_boxes(offsets[0], anchors), found[0].asnumpy(), atol=1e-3)
-    ours = decode_landmarks(offsets[1], anchors).reshape(-1, 10)
-    np.testing.assert_allclose(ours, found_points[0].asnumpy(), atol=1e-3)
 
 
 def test_decoded_sizes_stay_finite():

@@ -18,7 +18,7 @@ class Model:
 
     name: str = "uniface_a"
     width: Optional[float] = within(None, low=0.05, high=2)
-    extra_channels: Optional[Tuple[int, ...]] = within(None, low=1)
+    extra_channels: Optional[Tuple[int, ...]] = within(None, low=2)
     fusion_channels: Optional[int] = within(None, low=1)
     deconv_channels: Optional[Tuple[int, ...]] = within(None, low=1)
     coarse_channels: Optional[int] = within(None, low=1)
