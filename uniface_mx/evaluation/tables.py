@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Uni
 from ..errors import UnifaceError
 from ..results import read_results
 
-LETTER = re.compile(r'^(?:uniface_|lite_|model_|ablation_)*([abcd])(?:_lite)?(?:[_-]?(?:seed)?_?\d+)?$')
+LETTER = re.compile(r'^(?:uniface_|lite_|model_|ablation_)*([abcd])(?:_lite)?(?:_end)?(?:[_-]?(?:seed)?_?\d+)?$')
 
 Result = Dict[str, Any]
 
