@@ -25,6 +25,8 @@ from uniface_mx.program import run as run_program
 from uniface_mx.runtime import cores
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
 class Run(NamedTuple):
     """Configurations of a training's parts, each going on from the one before, and its seed."""
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import sys
 from pathlib import Path
 from typing import Optional, Sequence
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from uniface_mx.files import written_aside
 from uniface_mx.program import run
+from uniface_mx.results import write_json
 
 # A module has add_arguments(parser), and run(args), which prints a table and returns what --out stores.
 SUBJECTS = {
@@ -28,8 +27,7 @@ def measure(args: argparse.Namespace) -> None:
     """Run one benchmark, and store its figures where that was asked for."""
     figures = importlib.import_module(SUBJECTS[args.subject][0]).run(args)
     if args.out:
-        with written_aside(args.out) as aside:
-            aside.write_text(json.dumps(figures, indent=1) + '\n', encoding='utf-8')
+        write_json(args.out, figures)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

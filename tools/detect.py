@@ -187,13 +187,13 @@ def detect(arguments: argparse.Namespace) -> int:
     photos = find_photos(arguments.inputs) if source is None else []
     if arguments.out:
         out = Path(arguments.out)
-        marked = marked_photos(photos, out) if source is None else {Path(str(source)): out / VIDEO}
+        marked = marked_photos(photos, out) if source is None else [(Path(str(source)), out / VIDEO)]
         refuse_overwriting(marked, out / LINES)
-    if arguments.crops and (Path(arguments.out) / 'crops').exists() and not (Path(arguments.out) / LINES).exists():
-        raise UnifaceError(
-            '{}/crops: was there before, and a crop might overwrite what is in it; choose another folder for '
-            '--out'.format(arguments.out)
-        )
+        if arguments.crops and (out / 'crops').exists() and not (out / LINES).exists():
+            raise UnifaceError(
+                '{}/crops: was there before, and a crop might overwrite what is in it; choose another folder for '
+                '--out'.format(out)
+            )
     predictor = load_predictor(arguments)
     with lines_file(Path(arguments.out) / LINES if arguments.out else None) as file:
         report = Report(arguments, file)

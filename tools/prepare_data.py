@@ -188,8 +188,8 @@ def part_argument(text):
         raise argparse.ArgumentTypeError('%r is not like train=0.9' % text) from None
 
 
-# Options of `make` that are one number: name, type, default, help.
 SHARE = within(0, 1, float)
+# Options of `make` that are one number: name, type, default, help.
 MAKE_NUMBERS = (
     ('--max-bad', SHARE, 0.05, 'stop if more than this part of the photos is bad'),
     ('--size', at_least(32), Job.size, 'longer side of stored photos'),

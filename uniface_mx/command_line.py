@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import glob
-import os
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, TextIO, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, TextIO, Tuple, Union
 
 import cv2
 import numpy as np
 
 from uniface_mx.backends import BACKENDS
 from uniface_mx.errors import UnifaceError
+from uniface_mx.files import written_aside
 from uniface_mx.image import MAX_PIXELS, PHOTO_ENDINGS, ImageError, read_image
 from uniface_mx.predictor import Face, Predictor
 from uniface_mx.program import within
@@ -95,17 +95,17 @@ def batches(
         yield batch
 
 
-def marked_photos(photos: Iterable[PhotoFile], directory: Path) -> Dict[Path, Path]:
-    """Where each photo's marked picture goes: ``DIRECTORY/NAME.jpg``."""
-    return {photo.path: directory / (photo.name + '.jpg') for photo in photos}
+def marked_photos(photos: Iterable[PhotoFile], directory: Path) -> List[Tuple[Path, Path]]:
+    """Each photo, and where its marked picture goes: ``DIRECTORY/NAME.jpg``."""
+    return [(photo.path, directory / (photo.name + '.jpg')) for photo in photos]
 
 
-def refuse_overwriting(marked: Mapping[Path, Path], lines: Path) -> None:
-    """Raise `UnifaceError` where what is marked, by its source, would take a source's place, or that of
-    anything else where there is no file `lines` of an earlier run."""
-    taken = {source.resolve() for source in marked}
+def refuse_overwriting(marked: Sequence[Tuple[Path, Path]], lines: Path) -> None:
+    """Raise `UnifaceError` where a marked picture, the second beside its source, would take a source's place, or
+    that of anything else where there is no file `lines` of an earlier run."""
+    taken = {source.resolve() for source, _ in marked}
     earlier = lines.exists()
-    for source, picture in marked.items():
+    for source, picture in marked:
         if picture.resolve() in taken or picture.exists() and not earlier:
             raise UnifaceError(
                 '{}: marked, it would overwrite {}; choose another folder for --out'.format(source, picture)
@@ -119,18 +119,14 @@ def lines_file(path: Optional[Path]) -> Iterator[Optional[TextIO]]:
         yield None
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + '.part')
-    with open(str(aside), 'w', encoding='utf-8') as file:
+    interrupt = None
+    with written_aside(path) as aside, open(str(aside), 'w', encoding='utf-8') as file:
         try:
             yield file
-        except KeyboardInterrupt:
-            file.flush()
-            os.replace(str(aside), str(path))
-            raise
-        except BaseException:
-            os.remove(str(aside))
-            raise
-    os.replace(str(aside), str(path))
+        except KeyboardInterrupt as error:
+            interrupt = error
+    if interrupt:
+        raise interrupt
 
 
 class Video:

@@ -89,17 +89,15 @@ class Gallery:
         GalleryError
             There is no such person, or no such photo of theirs; then nothing is forgotten.
         """
-        unwanted = [entry for entry in self.entries if entry.person == person]
-        if not unwanted:
+        known = {entry.photo for entry in self.entries if entry.person == person}
+        if not known:
             raise GalleryError('{!r} is not in the gallery'.format(person))
-        if photos is not None:
-            known = {entry.photo for entry in unwanted}
-            for photo in photos:
-                if photo not in known:
-                    raise GalleryError('{}: is no photo of {!r} in the gallery'.format(photo, person))
-            unwanted = [Entry(person, photo) for photo in photos]
+        unwanted = known if photos is None else set(photos)
+        missing = sorted(unwanted - known)
+        if missing:
+            raise GalleryError('{}: is no photo of {!r} in the gallery'.format(missing[0], person))
         before = len(self)
-        self._drop(unwanted.__contains__)
+        self._drop(lambda entry: entry.person == person and entry.photo in unwanted)
         return before - len(self)
 
     def _drop(self, unwanted) -> None:

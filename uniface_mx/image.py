@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.files import written_aside
 
 try:
     # Its import makes Pillow read HEIC, what phones take photos in.
@@ -27,9 +28,8 @@ FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP') + (('HEIF',) if H
 ORIENTATION = 0x0112
 
 # How the names of such files end, in lower case.
+PHOTO_ENDINGS = frozenset('.bmp .gif .heic .heif .jfif .jpeg .jpg .mpo .pbm .pgm .png .ppm .tif .tiff .webp'.split())
 HEIC_ENDINGS = ('.heic', '.heif')
-PHOTO_ENDINGS = frozenset('.bmp .gif .jfif .jpeg .jpg .mpo .pbm .pgm .png .ppm .tif .tiff .webp'.split())
-PHOTO_ENDINGS |= frozenset(HEIC_ENDINGS)
 
 
 class ImageError(UnifaceError):
@@ -128,15 +128,12 @@ def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
 def write_image(path: Union[str, os.PathLike], image: np.ndarray, quality: int = 95) -> None:
     """Write an RGB (H, W, 3) uint8 image, in the format that the file's ending names, aside and renamed."""
     path = Path(path)
-    aside = path.with_name('.' + path.stem + '.part' + path.suffix)
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     try:
-        done = cv2.imwrite(
-            str(aside), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-        )
-    except cv2.error:  # an ending that names no format
-        done = False
-    if not done:
+        _, data = cv2.imencode(path.suffix, pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        with written_aside(path) as aside:
+            aside.write_bytes(data)
+    except (cv2.error, OSError):  # OpenCV's of an ending that names no format
         raise ImageError(
             '{}: cannot be written; name a folder that exists and an ending such as .jpg'.format(path)
-        )
-    os.replace(aside, path)
+        ) from None

@@ -124,6 +124,16 @@ def test_only_an_earlier_run_is_overwritten(model, photos, tmp_path, capsys):
     assert detect.main(arguments) == detect.main(arguments) == 0
 
 
+def test_a_photo_given_twice_overwrites_nothing_either(model, photos, tmp_path, capsys):
+    """Its pictures are one.jpg and one-2.jpg."""
+    out = tmp_path / 'own'
+    out.mkdir()
+    (out / 'one.jpg').write_bytes(b'mine')
+    assert detect.main(model + 2 * [str(photos / 'one.png')] + ['--out', str(out)]) == 2
+    assert 'would overwrite {}'.format(out / 'one.jpg') in capsys.readouterr().err
+    assert (out / 'one.jpg').read_bytes() == b'mine'
+
+
 def test_crops_overwrite_nothing_but_an_earlier_runs(model, photos, tmp_path, capsys):
     out = tmp_path / 'own'
     (out / 'crops').mkdir(parents=True)

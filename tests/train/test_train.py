@@ -251,15 +251,15 @@ def test_a_damaged_record_leaves_the_bank_as_the_canvases(records, tmp_path):
     name = str(tmp_path / 'faces')
     for ending in ('.rec', '.idx', '.keys', '.json'):
         shutil.copy(str(records / 'faces') + ending, name + ending)
-    whole = teacher_bank(open_canvases((RecordShare(name),), '', AugmentSettings.none(), 0, 64), 100, 0)
-    content = bytearray(Path(name + '.rec').read_bytes())
-    place = int(Path(name + '.idx').read_text().split()[3])
-    content[place + 8 : place + 200] = bytes(192)
-    Path(name + '.rec').write_bytes(content)
 
     def bank(skip_bad):
         return teacher_bank(open_canvases((RecordShare(name),), '', AugmentSettings.none(), 0, 64, skip_bad), 100, 0)
 
+    whole = bank(False)
+    content = bytearray(Path(name + '.rec').read_bytes())
+    place = int(Path(name + '.idx').read_text().split()[3])
+    content[place + 8 : place + 200] = bytes(192)
+    Path(name + '.rec').write_bytes(content)
     assert 0 < len(bank(True)) < len(whole)
     with pytest.raises(RecordError, match='faces'):
         bank(False)

@@ -299,7 +299,7 @@ def _facts(config: Config, canvases: Canvases) -> Dict[str, Any]:
         'teachers': taught[0].teachers if taught else {},
         'mean_embedding': mean_embedding(metas).tolist() if taught else [],
         'records': {
-            share.path: {
+            portable([share.path])[0]: {
                 'sha256': reader.meta.files['.rec']['sha256'],
                 'records': reader.meta.records,
                 'faces': reader.meta.faces,
