@@ -69,3 +69,4 @@ def test_bad_photos(program, exported_model, tmp_path, content):
         (tmp_path / 'photo.jpg').write_bytes(content)
     done = run(program, exported_model, tmp_path / 'photo.jpg')
     assert done.returncode == 1 and done.stderr.startswith('faces: ') and not done.stdout
+    assert done.stderr.count('\n') == 1

@@ -27,7 +27,9 @@
 
 static void check(int failed) {
   if (failed) {
-    fprintf(stderr, "faces: %s\n", MXGetLastError());
+    /* What follows its first line is the library's stack trace. */
+    const char *message = MXGetLastError();
+    fprintf(stderr, "faces: %.*s\n", (int)strcspn(message, "\n"), message);
     exit(1);
   }
 }
