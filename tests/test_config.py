@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from uniface_mx.config import Config, ConfigError, as_dict, load_config, to_yaml
 from uniface_mx.errors import UnifaceError
 from uniface_mx.models import build_uniface
+from uniface_mx.models.presets import RANGES
 from uniface_mx.paths import resource
 from uniface_mx.schema import Model, within
 
@@ -245,6 +246,13 @@ def test_the_model_section_speaks_of_arguments_that_models_have():
     assert Model().overrides() == {}
     model = Model(name="uniface_c", roi_op="align", max_faces=4)
     assert model.overrides() == {"roi_op": "align", "max_faces": 4}
+
+
+def test_the_model_section_has_the_ranges_of_the_arguments():
+    ranges = {key.name: (key.metadata['low'], key.metadata['high']) for key in dataclasses.fields(Model) if key.metadata}
+    assert ranges == {
+        name: (low, None if high == float('inf') else high) for name, (_, low, high) in RANGES.items()
+    }
 
 
 def test_what_the_augmentation_itself_refuses_is_told_with_file_and_section(load):

@@ -30,7 +30,7 @@ class Model:
     roi_op: Optional[Literal["pool", "align"]] = None
     normalization: Optional[Literal["channel", "image"]] = None
     count_include_pad: Optional[bool] = None
-    max_faces: Optional[int] = within(None, low=1)
+    max_faces: Optional[int] = within(None, low=1, high=400)
     score_threshold: Optional[float] = within(None, low=0, high=1)
     iou_threshold: Optional[float] = within(None, low=0, high=1)
 

@@ -56,7 +56,6 @@ def _check_ranges(arguments: Mapping[str, Any]) -> None:
             )
 
 
-
 def build_uniface(
     separate: bool = False,
     fused: bool = True,
