@@ -1,7 +1,7 @@
 """Fixtures of all tests: the real data where it exists, and fixed seeds."""
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import random
 import sys
@@ -17,16 +17,16 @@ from uniface_mx.paths import data_root
 sys.path.append(str(Path(__file__).resolve().parent))
 
 # No test is timed: a busy machine proves nothing.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+settings.register_profile('untimed', deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile('untimed')
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope='session')
 def real_data():
     """The folder of real data; the test is skipped where there is none."""
     root = data_root()
     if not root.is_dir():
-        pytest.skip(f"no real data at {root}: set UNIFACE_DATA")
+        pytest.skip(f'no real data at {root}: set UNIFACE_DATA')
     return root
 
 
@@ -39,14 +39,14 @@ def seeds():
     mx.random.seed(0)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope='session')
 def exported_model(tmp_path_factory):
     """Prefix of an exported uniface_a_lite with random weights, as a whole and in halves, for MXNet and ONNX."""
     from uniface_mx.export import export_model
     from uniface_mx.models import get_model
     from uniface_mx.models.weights import randomize
-    folder = tmp_path_factory.mktemp("exported")
-    net = get_model("uniface_a_lite", roi_op="align")
+    folder = tmp_path_factory.mktemp('exported')
+    net = get_model('uniface_a_lite', roi_op='align')
     randomize(net, 1)
-    export_model(net, "lite", folder, split=True, onnx=True, details={"thresholds": {"verification": 0.3}})
-    return folder / "lite"
+    export_model(net, 'lite', folder, split=True, onnx=True, details={'thresholds': {'verification': 0.3}})
+    return folder / 'lite'

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH, Record
-from uniface_mx.demo import collect_photos, compare, format_comparison, format_people, shortcomings, read_faces
+from uniface_mx.demo import collect_photos, compare, format_comparison, format_people, read_faces, shortcomings
 from uniface_mx.errors import UnifaceError
 
 POINTS = [[0.3, 0.3], [0.5, 0.3], [0.4, 0.4], [0.3, 0.5], [0.5, 0.5]]

@@ -16,41 +16,41 @@ class Machine:
     """Python with nothing installed but what a test puts there."""
 
     def __init__(self, folder: Path):
-        self.site = folder / "site"
-        self.programs = folder / "bin"
-        self.libraries = folder / "lib"
+        self.site = folder / 'site'
+        self.programs = folder / 'bin'
+        self.libraries = folder / 'lib'
         for path in (self.site, self.programs, self.libraries):
             path.mkdir()
 
     def install(self, name, version, package=None):
         info = self.site / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / 'METADATA').write_text(f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n')
         if package is not None:
-            (self.site / "mxnet").mkdir(exist_ok=True)
-            (self.site / "mxnet" / "__init__.py").write_text(package)
+            (self.site / 'mxnet').mkdir(exist_ok=True)
+            (self.site / 'mxnet' / '__init__.py').write_text(package)
 
     def library(self, soname):
-        folder = self.libraries if soname == runtime.DRIVER_LIBRARY else self.site / "nvidia" / "some" / "lib"
+        folder = self.libraries if soname == runtime.DRIVER_LIBRARY else self.site / 'nvidia' / 'some' / 'lib'
         folder.mkdir(parents=True, exist_ok=True)
-        if shutil.which("gcc") is None:
-            pytest.skip("no gcc to make a library with")
-        subprocess.run(["gcc", "-shared", "-x", "c", "-o", str(folder / soname), "/dev/null"], check=True)
+        if shutil.which('gcc') is None:
+            pytest.skip('no gcc to make a library with')
+        subprocess.run(['gcc', '-shared', '-x', 'c', '-o', str(folder / soname), '/dev/null'], check=True)
 
     def nvidia_smi(self, script):
-        program = self.programs / "nvidia-smi"
-        program.write_text(f"#!/bin/sh\n{script}\n")
+        program = self.programs / 'nvidia-smi'
+        program.write_text(f'#!/bin/sh\n{script}\n')
         program.chmod(0o755)
 
     def python(self, *arguments):
-        environment = {"PYTHONPATH": f"{self.site}{os.pathsep}{REPOSITORY}",
-                       "PATH": f"{self.programs}:/usr/bin:/bin",
-                       "LD_LIBRARY_PATH": str(self.libraries)}
-        return subprocess.run([sys.executable, "-S", *arguments], env=environment, universal_newlines=True,
+        environment = {'PYTHONPATH': f'{self.site}{os.pathsep}{REPOSITORY}',
+                       'PATH': f'{self.programs}:/usr/bin:/bin',
+                       'LD_LIBRARY_PATH': str(self.libraries)}
+        return subprocess.run([sys.executable, '-S', *arguments], env=environment, universal_newlines=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
 
     def doctor(self):
-        return self.python("-m", "uniface_mx.doctor")
+        return self.python('-m', 'uniface_mx.doctor')
 
 
 @pytest.fixture
@@ -59,63 +59,63 @@ def machine(tmp_path):
 
 
 def both(machine):
-    machine.install("mxnet", "1.9.1", package="")
-    machine.install("mxnet-cu112", "1.9.1")
-    machine.install("numpy", "1.23.5")
+    machine.install('mxnet', '1.9.1', package='')
+    machine.install('mxnet-cu112', '1.9.1')
+    machine.install('numpy', '1.23.5')
 
 
 def neither(machine):
-    machine.install("numpy", "1.23.5")
+    machine.install('numpy', '1.23.5')
 
 
 def lost_files(machine):
-    machine.install("mxnet", "1.9.1")
-    machine.install("numpy", "1.23.5")
+    machine.install('mxnet', '1.9.1')
+    machine.install('numpy', '1.23.5')
 
 
 def new_numpy(machine):
-    machine.install("mxnet", "1.9.1", package="")
-    machine.install("numpy", "1.24.0")
+    machine.install('mxnet', '1.9.1', package='')
+    machine.install('numpy', '1.24.0')
 
 
 def no_numpy(machine):
-    machine.install("mxnet", "1.9.1", package="")
+    machine.install('mxnet', '1.9.1', package='')
 
 
 def no_cudnn(machine):
-    machine.install("mxnet-cu112", "1.9.1", package="")
-    machine.install("numpy", "1.23.5")
+    machine.install('mxnet-cu112', '1.9.1', package='')
+    machine.install('numpy', '1.23.5')
     for soname in [runtime.DRIVER_LIBRARY, *runtime.CUDA_11_LIBRARIES]:
-        if soname != "libcudnn.so.8":
+        if soname != 'libcudnn.so.8':
             machine.library(soname)
 
 
-@pytest.mark.parametrize("break_it, finding, advice", [
-    (both, "mxnet and mxnet-cu112 are installed together", "pip uninstall -y mxnet mxnet-cu112"),
-    (neither, "MXNet is not installed", "pip install mxnet==1.9.1"),
-    (lost_files, "mxnet has lost its files", "pip install --force-reinstall --no-deps mxnet==1.9.1"),
-    (new_numpy, "numpy 1.24.0 is too new", "pip install 'numpy<1.24'"),
-    (no_numpy, "NumPy is not installed", "pip install 'numpy<1.24'"),
-    (no_cudnn, "mxnet-cu112 needs libcudnn.so.8",
-     "pip install --force-reinstall nvidia-cudnn-cu11==8.9.6.50"),
+@pytest.mark.parametrize('break_it, finding, advice', [
+    (both, 'mxnet and mxnet-cu112 are installed together', 'pip uninstall -y mxnet mxnet-cu112'),
+    (neither, 'MXNet is not installed', 'pip install mxnet==1.9.1'),
+    (lost_files, 'mxnet has lost its files', 'pip install --force-reinstall --no-deps mxnet==1.9.1'),
+    (new_numpy, 'numpy 1.24.0 is too new', "pip install 'numpy<1.24'"),
+    (no_numpy, 'NumPy is not installed', "pip install 'numpy<1.24'"),
+    (no_cudnn, 'mxnet-cu112 needs libcudnn.so.8',
+     'pip install --force-reinstall nvidia-cudnn-cu11==8.9.6.50'),
 ])
 def test_a_broken_machine_is_named_by_doctor_and_import_alike(machine, break_it, finding, advice):
     break_it(machine)
     report = machine.doctor()
-    problems = [line for line in report.stdout.splitlines() if line.startswith("PROBLEM")]
-    assert report.returncode == 1 and report.stderr == ""
+    problems = [line for line in report.stdout.splitlines() if line.startswith('PROBLEM')]
+    assert report.returncode == 1 and report.stderr == ''
     assert len(problems) == 1
-    assert finding in problems[0] and f"`{advice}`" in problems[0]
-    broken = machine.python("-c", "import uniface_mx")
+    assert finding in problems[0] and f'`{advice}`' in problems[0]
+    broken = machine.python('-c', 'import uniface_mx')
     assert broken.returncode == 1
-    assert broken.stderr.splitlines()[-1] == "ImportError: " + problems[0].split(maxsplit=1)[1]
+    assert broken.stderr.splitlines()[-1] == 'ImportError: ' + problems[0].split(maxsplit=1)[1]
 
 
 def test_a_missing_driver_is_named(machine):
-    machine.install("mxnet-cu112", "1.9.1", package="")
-    machine.install("numpy", "1.23.5")
+    machine.install('mxnet-cu112', '1.9.1', package='')
+    machine.install('numpy', '1.23.5')
     report = machine.doctor()
-    if "libcuda.so.1: MISSING" not in report.stdout:
+    if 'libcuda.so.1: MISSING' not in report.stdout:
         pytest.skip("this machine has NVIDIA's driver")
     assert report.returncode == 1
     assert "mxnet-cu112 needs libcuda.so.1, which comes with NVIDIA's driver" in report.stdout
@@ -123,60 +123,60 @@ def test_a_missing_driver_is_named(machine):
 
 def test_every_problem_is_reported_at_once(machine):
     both(machine)
-    (machine.site / "numpy-1.23.5.dist-info" / "METADATA").write_text("Name: numpy\nVersion: 2.1.0\n")
+    (machine.site / 'numpy-1.23.5.dist-info' / 'METADATA').write_text('Name: numpy\nVersion: 2.1.0\n')
     report = machine.doctor()
-    assert [line.split()[0] for line in report.stdout.splitlines()].count("PROBLEM") == 2
+    assert [line.split()[0] for line in report.stdout.splitlines()].count('PROBLEM') == 2
 
 
 def test_a_sound_machine(machine):
-    machine.install("mxnet", "1.9.1", package="")
-    machine.install("numpy", "1.23.5")
-    machine.install("mxnet-model-server", "1.0.0")
+    machine.install('mxnet', '1.9.1', package='')
+    machine.install('numpy', '1.23.5')
+    machine.install('mxnet-model-server', '1.0.0')
     report = machine.doctor()
     assert report.returncode == 0, report.stdout
-    assert "CPU only" in report.stdout and "PROBLEM" not in report.stdout
-    assert machine.python("-c", "import uniface_mx").returncode == 0
+    assert 'CPU only' in report.stdout and 'PROBLEM' not in report.stdout
+    assert machine.python('-c', 'import uniface_mx').returncode == 0
 
 
 def test_what_mxnet_says_itself_is_reported(machine):
-    machine.install("mxnet", "1.9.1", package="raise OSError('libgomp.so.1: cannot open')")
-    machine.install("numpy", "1.23.5")
+    machine.install('mxnet', '1.9.1', package="raise OSError('libgomp.so.1: cannot open')")
+    machine.install('numpy', '1.23.5')
     report = machine.doctor()
     assert report.returncode == 1
-    assert "MXNet cannot be imported (OSError: libgomp.so.1: cannot open)" in report.stdout
+    assert 'MXNet cannot be imported (OSError: libgomp.so.1: cannot open)' in report.stdout
 
 
 def with_gpu(machine, script):
     no_cudnn(machine)
-    machine.library("libcudnn.so.8")
+    machine.library('libcudnn.so.8')
     machine.nvidia_smi(script)
 
 
 def test_libraries_are_loaded_before_mxnet(machine):
-    with_gpu(machine, "exit 9")
-    (machine.site / "mxnet" / "__init__.py").write_text(
+    with_gpu(machine, 'exit 9')
+    (machine.site / 'mxnet' / '__init__.py').write_text(
         "maps = open('/proc/self/maps').read()\n"
         f"assert all(name in maps for name in {list(runtime.CUDA_11_LIBRARIES)})\n")
-    result = machine.python("-c", "import uniface_mx, mxnet")
+    result = machine.python('-c', 'import uniface_mx, mxnet')
     assert result.returncode == 0, result.stderr
 
 
 def test_a_hopper_gpu_is_a_problem_for_the_doctor_and_not_for_the_import(machine):
     with_gpu(machine, "echo 'NVIDIA GeForce RTX 4090, 8.9'; echo 'NVIDIA H100 PCIe, 9.0'")
     report = machine.doctor()
-    problems = [line for line in report.stdout.splitlines() if line.startswith("PROBLEM")]
+    problems = [line for line in report.stdout.splitlines() if line.startswith('PROBLEM')]
     assert report.returncode == 1
-    assert "5.0, 6.0, 7.0, 8.0, 8.6; no Hopper" in report.stdout
+    assert '5.0, 6.0, 7.0, 8.0, 8.6; no Hopper' in report.stdout
     assert len(problems) == 1
-    assert "mxnet-cu112 holds no machine code for NVIDIA H100 PCIe (compute capability 9.0)" in problems[0]
-    assert machine.python("-c", "import uniface_mx").returncode == 0
+    assert 'mxnet-cu112 holds no machine code for NVIDIA H100 PCIe (compute capability 9.0)' in problems[0]
+    assert machine.python('-c', 'import uniface_mx').returncode == 0
 
 
 def test_a_gpu_that_can_be_used(machine):
     with_gpu(machine, "echo 'NVIDIA TITAN X (Pascal), 6.1'")
     report = machine.doctor()
     assert report.returncode == 0, report.stdout
-    assert "NVIDIA TITAN X (Pascal), compute capability 6.1" in report.stdout
+    assert 'NVIDIA TITAN X (Pascal), compute capability 6.1' in report.stdout
 
 
 def test_what_nvidia_smi_complains_about_is_shown(machine):
@@ -184,18 +184,18 @@ def test_what_nvidia_smi_complains_about_is_shown(machine):
     assert "nvidia-smi says: couldn't communicate with the driver" in machine.doctor().stdout
 
 
-@pytest.mark.parametrize("capability, usable", [
+@pytest.mark.parametrize('capability, usable', [
     ((3, 5), False), ((5, 0), True), ((5, 2), True), ((6, 1), True), ((7, 5), True), ((8, 0), True),
     ((8, 9), True), ((9, 0), False), ((10, 0), False), ((12, 0), False)])
 def test_machine_code_runs_within_its_major_version(capability, usable):
-    assert doctor.runs_on(capability, doctor.COMPILED_FOR["112"]) is usable
+    assert doctor.runs_on(capability, doctor.COMPILED_FOR['112']) is usable
 
 
 def test_machine_code_does_not_run_on_an_older_minor_version():
     assert not doctor.runs_on((8, 0), [(8, 6)])
 
 
-@pytest.mark.parametrize("name, cuda", [("mxnet", None), ("mxnet-native", None), ("mxnet-cu112", "112"),
-                                        ("mxnet-cu102mkl", "102")])
+@pytest.mark.parametrize('name, cuda', [('mxnet', None), ('mxnet-native', None), ('mxnet-cu112', '112'),
+                                        ('mxnet-cu102mkl', '102')])
 def test_cuda_version_of_a_distribution(name, cuda):
     assert runtime.cuda_version(name) == cuda

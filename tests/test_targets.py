@@ -9,8 +9,18 @@ from hypothesis import strategies as st
 
 from uniface_mx.data import records
 from uniface_mx.nn.anchors import anchor_grid, centre_to_corner
-from uniface_mx.targets import (MEAN_LANDMARKS, Predictions, assign_targets, decode_boxes, decode_landmarks,
-                                decode_predictions, encode_boxes, encode_landmarks, match, select_rois)
+from uniface_mx.targets import (
+    MEAN_LANDMARKS,
+    Predictions,
+    assign_targets,
+    decode_boxes,
+    decode_landmarks,
+    decode_predictions,
+    encode_boxes,
+    encode_landmarks,
+    match,
+    select_rois,
+)
 
 # Five anchors of 10x10: two beside each other, one between them, one apart, one beyond the border.
 ANCHORS = np.array([[0, 0, 10, 10], [10, 0, 20, 10], [5, 0, 15, 10], [50, 50, 60, 60], [-10, -10, 0, 0]],

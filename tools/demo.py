@@ -17,7 +17,7 @@ def run_photos(arguments: argparse.Namespace) -> int:
 
 def run_compare(arguments: argparse.Namespace) -> int:
     from uniface_mx.data.records import RecordReader
-    from uniface_mx.demo import compare, format_comparison, shortcomings, read_faces
+    from uniface_mx.demo import compare, format_comparison, read_faces, shortcomings
 
     records = [record for name in arguments.records for record in RecordReader(name)]
     comparison = compare(sorted(records, key=lambda record: record.key), read_faces(arguments.faces))
@@ -42,7 +42,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog='demo', description=__doc__)
     commands = parser.add_subparsers(dest='command', metavar='COMMAND')
     commands.required = True
-    command = commands.add_parser('photos', help='collect photos: the real data\'s, or portraits in the public domain')
+    command = commands.add_parser('photos', help="collect photos: the real data's, or portraits in the public domain")
     command.add_argument('--out', required=True, metavar='DIR')
     command.set_defaults(run=run_photos)
     command = commands.add_parser('compare', help='table of found and labelled faces; status 1 where one was missed, or seen where there is none')

@@ -114,7 +114,7 @@ def main(argv=None) -> int:
         '--checkpoint', choices=('best', 'last'), default='best', help='of --run (%(default)s)'
     )
     parser.add_argument('--out', help='folder to write into')
-    parser.add_argument('--name', help='name of the files; by default the model\'s')
+    parser.add_argument('--name', help="name of the files; by default the model's")
     parser.add_argument(
         '--split', action='store_true', help='also write the two halves, NAME-trunk and NAME-faces'
     )

@@ -58,7 +58,7 @@ def main(argv=None) -> int:
     parser.add_argument(
         '--scaling',
         choices=('imagenet', 'symmetric', 'unit'),
-        help='of the pixels in training, where it is not the usual one of its kind: ImageNet\'s means and '
+        help="of the pixels in training, where it is not the usual one of its kind: ImageNet's means and "
         'deviations (gluon), x / 127.5 - 1 (torchvision, Keras), x / 255 (nsfwjs)',
     )
     parser.add_argument(
@@ -66,7 +66,7 @@ def main(argv=None) -> int:
         nargs='+',
         default=(),
         metavar='PHOTO',
-        help='then classify photos with the trunk written and the source\'s own classifier',
+        help="then classify photos with the trunk written and the source's own classifier",
     )
     arguments = parser.parse_args(argv)
     return run('import_backbone', lambda: import_trunk(arguments))

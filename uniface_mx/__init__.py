@@ -2,26 +2,26 @@
 import os
 import sys
 
-from . import runtime
+from uniface_mx import runtime
 
-__version__ = "0.1.0"
+__version__ = '0.1.0'
 
 # MXNet takes half of what it takes for hyper-threads, even where each is a core.
-os.environ.setdefault("OMP_NUM_THREADS", str(runtime.cores()))
+os.environ.setdefault('OMP_NUM_THREADS', str(runtime.cores()))
 
 # MXNet says on standard error whenever it fuses a graph.
-os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
+os.environ.setdefault('MXNET_SUBGRAPH_VERBOSE', '0')
 
 _problems = runtime.problems()
 if _problems:
-    if sys.argv[:1] == ["-m"]:
+    if sys.argv[:1] == ['-m']:
         # Python still looks for the module that `python -m uniface_mx.NAME` names: only the doctor could run.
-        from . import doctor
+        from uniface_mx import doctor
         sys.exit(doctor.main([]))
     raise ImportError(_problems[0], name=__name__)
 
 
 def get_model(name, **overrides):
     """Build one of the paper's models by name; see :func:`uniface_mx.models.get_model`."""
-    from .models import get_model as build
+    from uniface_mx.models import get_model as build
     return build(name, **overrides)

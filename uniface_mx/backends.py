@@ -178,7 +178,7 @@ class OnnxBackend:
             import onnxruntime
         except ImportError:
             raise BackendError(
-                "the backend onnx needs ONNX Runtime: pip install onnxruntime"
+                'the backend onnx needs ONNX Runtime: pip install onnxruntime'
             ) from None
         self._runtime = onnxruntime
         self._prefix, self._files, self._gpu = Path(prefix), files, gpu_number(device)

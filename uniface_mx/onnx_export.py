@@ -70,7 +70,7 @@ def export_onnx(
     try:
         import onnx
     except ImportError:
-        raise UnifaceError("ONNX export needs the package onnx: pip install onnx==1.16.2") from None
+        raise UnifaceError('ONNX export needs the package onnx: pip install onnx==1.16.2') from None
     parameters = {name.split(':', 1)[1]: array for name, array in arrays.items()}
     shapes = list(inputs.values())
     with _mended_converter() as converter:
@@ -104,7 +104,7 @@ def run_onnx(path: Union[str, os.PathLike], inputs: Dict[str, np.ndarray]) -> Se
     try:
         import onnxruntime
     except ImportError:
-        raise UnifaceError("ONNX Runtime is needed: pip install onnxruntime") from None
+        raise UnifaceError('ONNX Runtime is needed: pip install onnxruntime') from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])

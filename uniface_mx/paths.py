@@ -12,7 +12,7 @@ def data_root() -> Path:
 
     It need not exist.
     """
-    return Path(os.environ.get("UNIFACE_DATA") or PACKAGE.parent.parent / "shared" / "data").expanduser()
+    return Path(os.environ.get('UNIFACE_DATA') or PACKAGE.parent.parent / 'shared' / 'data').expanduser()
 
 
 def resource(name: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import difflib
 from typing import Callable, Dict, Iterable, Iterator, Optional
 
-from .errors import UnifaceError
+from uniface_mx.errors import UnifaceError
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> Optional[str]:
@@ -15,7 +15,7 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> Optional[st
 def suggestion(word: str, known: Iterable[str]) -> str:
     """``", did you mean 'x'?"`` for the nearest known word, or an empty string."""
     near = nearest(word, known)
-    return f", did you mean {near!r}?" if near else ""
+    return f', did you mean {near!r}?' if near else ''
 
 
 class Registry:
@@ -34,7 +34,7 @@ class Registry:
     def register(self, name: str) -> Callable:
         """Decorator that enters a builder under `name`."""
         if name in self._builders:
-            raise ValueError(f"{self.kind} {name!r} is registered twice")
+            raise ValueError(f'{self.kind} {name!r} is registered twice')
 
         def enter(builder: Callable) -> Callable:
             self._builders[name] = builder

@@ -26,8 +26,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
-from .errors import UnifaceError
-from .files import written_aside
+from uniface_mx.errors import UnifaceError
+from uniface_mx.files import written_aside
 
 FORMAT = 1
 # What runs and reports write into the source tree.

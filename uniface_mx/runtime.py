@@ -13,61 +13,61 @@ from importlib import metadata
 from pathlib import Path
 from typing import List, Optional, Tuple
 
-MXNET_DISTRIBUTION = re.compile(r"mxnet(-native|-mkl|-cu(?P<cuda>\d+)(mkl)?)?$")
+MXNET_DISTRIBUTION = re.compile(r'mxnet(-native|-mkl|-cu(?P<cuda>\d+)(mkl)?)?$')
 NUMPY_BELOW = (1, 24)
 PYTHON_BELOW = (3, 12)
 
 # What libmxnet.so of mxnet-cu112 asks the loader for, in the order in which they need each other, and the
 # wheel that brings it. CUDA 11.8's libraries carry the sonames of 11.2, and know GPUs from Maxwell to Ada.
 CUDA_11_LIBRARIES = {
-    "libcudart.so.11.0": "nvidia-cuda-runtime-cu11==11.8.89",
-    "libnvToolsExt.so.1": "nvidia-nvtx-cu11==11.8.86",
-    "libnvrtc.so.11.2": "nvidia-cuda-nvrtc-cu11==11.8.89",
-    "libcublas.so.11": "nvidia-cublas-cu11==11.11.3.6",
-    "libcusolver.so.11": "nvidia-cusolver-cu11==11.4.1.48",
-    "libcurand.so.10": "nvidia-curand-cu11==10.3.0.86",
-    "libcufft.so.10": "nvidia-cufft-cu11==10.9.0.58",
-    "libnccl.so.2": "nvidia-nccl-cu11==2.21.5",
-    "libcudnn.so.8": "nvidia-cudnn-cu11==8.9.6.50",
+    'libcudart.so.11.0': 'nvidia-cuda-runtime-cu11==11.8.89',
+    'libnvToolsExt.so.1': 'nvidia-nvtx-cu11==11.8.86',
+    'libnvrtc.so.11.2': 'nvidia-cuda-nvrtc-cu11==11.8.89',
+    'libcublas.so.11': 'nvidia-cublas-cu11==11.11.3.6',
+    'libcusolver.so.11': 'nvidia-cusolver-cu11==11.4.1.48',
+    'libcurand.so.10': 'nvidia-curand-cu11==10.3.0.86',
+    'libcufft.so.10': 'nvidia-cufft-cu11==10.9.0.58',
+    'libnccl.so.2': 'nvidia-nccl-cu11==2.21.5',
+    'libcudnn.so.8': 'nvidia-cudnn-cu11==8.9.6.50',
 }
-DRIVER_LIBRARY = "libcuda.so.1"
+DRIVER_LIBRARY = 'libcuda.so.1'
 
 # Whether somebody chose the number of threads before this package did.
-THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ
-SIBLINGS = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
-QUOTA = "sys/fs/cgroup/cpu.max"
+THREADS_CHOSEN = 'OMP_NUM_THREADS' in os.environ
+SIBLINGS = 'sys/devices/system/cpu/cpu{}/topology/thread_siblings_list'
+QUOTA = 'sys/fs/cgroup/cpu.max'
 
 
-def cores(root: Path = Path("/")) -> int:
+def cores(root: Path = Path('/')) -> int:
     """Physical cores that this process may use, a container's quota considered; `root` is the file system's."""
     def read(path: str) -> str:
         try:
             return (root / path).read_text().strip()
         except OSError:
-            return ""
+            return ''
 
     found = len({read(SIBLINGS.format(number)) or number for number in os.sched_getaffinity(0)})
-    quota, _, period = read(QUOTA).partition(" ")
+    quota, _, period = read(QUOTA).partition(' ')
     return max(1, min(found, int(quota) // int(period)) if quota.isdigit() else found)
 
 
 def mxnet_distributions() -> List[str]:
     """Names of the installed distributions that carry the import package ``mxnet``, sorted."""
-    names = {(dist.metadata["Name"] or "").lower().replace("_", "-") for dist in metadata.distributions()}
+    names = {(dist.metadata['Name'] or '').lower().replace('_', '-') for dist in metadata.distributions()}
     return sorted(name for name in names if MXNET_DISTRIBUTION.match(name))
 
 
 def cuda_version(distribution: str) -> Optional[str]:
     """CUDA version in the name of an MXNet distribution: ``mxnet-cu112`` has ``'112'``, ``mxnet`` None."""
-    return MXNET_DISTRIBUTION.match(distribution).group("cuda")
+    return MXNET_DISTRIBUTION.match(distribution).group('cuda')
 
 
 def python_problem() -> Optional[str]:
     """What is wrong with this Python, and what to do, or None."""
     if sys.version_info[:2] < PYTHON_BELOW:
         return None
-    return ("MXNet 1.9.1 does not run on Python {}.{}, which lacks distutils: ".format(*sys.version_info) +
-            "make the environment with Python 3.8 to 3.11, e.g. type `python3.11 -m venv .venv`.")
+    return ('MXNet 1.9.1 does not run on Python {}.{}, which lacks distutils: '.format(*sys.version_info) +
+            'make the environment with Python 3.8 to 3.11, e.g. type `python3.11 -m venv .venv`.')
 
 
 def mxnet_problem() -> Optional[str]:
@@ -77,22 +77,22 @@ def mxnet_problem() -> Optional[str]:
         return (f"{' and '.join(names)} are installed together and overwrite each other: type "
                 f"`pip uninstall -y {' '.join(names)}`, then `pip install mxnet==1.9.1` for a CPU "
                 "or `pip install mxnet-cu112==1.9.1` for a GPU.")
-    if importlib.util.find_spec("mxnet") is not None:
+    if importlib.util.find_spec('mxnet') is not None:
         return None
     if names:
-        return (f"{names[0]} has lost its files: type "
-                f"`pip install --force-reinstall --no-deps {names[0]}==1.9.1`.")
-    return ("MXNet is not installed: type `pip install mxnet==1.9.1` for a CPU or "
-            "`pip install mxnet-cu112==1.9.1` for a GPU.")
+        return (f'{names[0]} has lost its files: type '
+                f'`pip install --force-reinstall --no-deps {names[0]}==1.9.1`.')
+    return ('MXNet is not installed: type `pip install mxnet==1.9.1` for a CPU or '
+            '`pip install mxnet-cu112==1.9.1` for a GPU.')
 
 
 def numpy_problem() -> Optional[str]:
     """What is wrong with the installed NumPy, and what to do, or None."""
     try:
-        version = metadata.version("numpy")
+        version = metadata.version('numpy')
     except metadata.PackageNotFoundError:
         return "NumPy is not installed: type `pip install 'numpy<1.24'`."
-    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < NUMPY_BELOW:
+    if tuple(int(part) for part in re.findall(r'\d+', version)[:2]) < NUMPY_BELOW:
         return None
     return (f"numpy {version} is too new for MXNet 1.9.1, which needs a version below 1.24: "
             "type `pip install 'numpy<1.24'`.")
@@ -100,9 +100,9 @@ def numpy_problem() -> Optional[str]:
 
 def wheel_library(soname: str) -> Optional[Path]:
     """Path of a shared library in an installed ``nvidia-*`` wheel, or None."""
-    spec = importlib.util.find_spec("nvidia")
+    spec = importlib.util.find_spec('nvidia')
     for folder in (spec.submodule_search_locations or ()) if spec else ():
-        for path in sorted(Path(folder).glob(f"*/lib/{soname}")):
+        for path in sorted(Path(folder).glob(f'*/lib/{soname}')):
             return path
     return None
 
@@ -120,13 +120,13 @@ def load_library(soname: str) -> Tuple[Optional[str], str]:
         ctypes.CDLL(where, mode=ctypes.RTLD_GLOBAL)
     except OSError as error:
         return None, str(error)
-    return where, ""
+    return where, ''
 
 
 def required_libraries() -> Tuple[str, ...]:
     """NVIDIA's libraries to load before the installed MXNet, in order; empty for a build without CUDA."""
     names = mxnet_distributions()
-    if len(names) == 1 and (cuda_version(names[0]) or "").startswith("11"):
+    if len(names) == 1 and (cuda_version(names[0]) or '').startswith('11'):
         return (DRIVER_LIBRARY, *CUDA_11_LIBRARIES)
     return ()
 
@@ -143,8 +143,8 @@ def library_problem() -> Optional[str]:
             if soname == DRIVER_LIBRARY:
                 return (f"{name} needs {soname}, which comes with NVIDIA's driver (450.80 or newer): install "
                         f"it, or for a CPU type `pip uninstall -y {name} && pip install mxnet==1.9.1`.")
-            return (f"{name} needs {soname}, which cannot be loaded ({error}): "
-                    f"type `pip install --force-reinstall {CUDA_11_LIBRARIES[soname]}`.")
+            return (f'{name} needs {soname}, which cannot be loaded ({error}): '
+                    f'type `pip install --force-reinstall {CUDA_11_LIBRARIES[soname]}`.')
     return None
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, Literal, Optional, Tuple
 
-from .data.transforms import AugmentSettings, RecordShare
+from uniface_mx.data.transforms import AugmentSettings, RecordShare
 
 
 def within(default, low=None, high=None):
     """A field whose number, or each of whose numbers, lies in [low, high]."""
-    return field(default=default, metadata={"low": low, "high": high})
+    return field(default=default, metadata={'low': low, 'high': high})
 
 
 @dataclass(frozen=True)
 class Model:
     """A preset, and the arguments of :func:`uniface_mx.models.build_uniface` that differ from it."""
 
-    name: str = "uniface_a"
+    name: str = 'uniface_a'
     width: Optional[float] = within(None, low=0.05, high=2)
     extra_channels: Optional[Tuple[int, ...]] = within(None, low=2)
     fusion_channels: Optional[int] = within(None, low=1)
@@ -27,8 +27,8 @@ class Model:
     anchor_heights: Optional[Tuple[float, ...]] = within(None, low=1)
     aspect_ratios: Optional[Tuple[float, ...]] = within(None, low=0.1, high=10)
     scales_per_level: Optional[int] = within(None, low=1, high=2)
-    roi_op: Optional[Literal["pool", "align"]] = None
-    normalization: Optional[Literal["channel", "image"]] = None
+    roi_op: Optional[Literal['pool', 'align']] = None
+    normalization: Optional[Literal['channel', 'image']] = None
     count_include_pad: Optional[bool] = None
     max_faces: Optional[int] = within(None, low=1, high=400)
     score_threshold: Optional[float] = within(None, low=0, high=1)
@@ -36,14 +36,14 @@ class Model:
 
     def overrides(self) -> Dict[str, Any]:
         """What ``get_model(name, **overrides)`` is given."""
-        return {key: value for key, value in vars(self).items() if key != "name" and value is not None}
+        return {key: value for key, value in vars(self).items() if key != 'name' and value is not None}
 
 
 @dataclass(frozen=True)
 class Data:
     """Record sets, and how canvases are made of them."""
 
-    root: str = "records"                            # folder that the sets' paths are relative to
+    root: str = 'records'                            # folder that the sets' paths are relative to
     train: Tuple[RecordShare, ...] = ()
     validation: Tuple[RecordShare, ...] = ()
     workers: int = within(2, low=0)                  # threads; 0 makes each batch when it is asked for
@@ -65,7 +65,7 @@ class Losses:
     ignore_threshold: float = within(0.3, low=0, high=1)  # ... such an overlap of an ignored face is left out
     negative_ratio: float = within(3.0, low=0)            # hardest negatives for each matched anchor
     faceless: int = within(4, low=0)                      # matched anchors that a faceless image stands for
-    roi_source: Literal["predicted", "ground_truth"] = "predicted"
+    roi_source: Literal['predicted', 'ground_truth'] = 'predicted'
     roi_threshold: float = within(0.5, low=0, high=1)     # a prediction with such an overlap is the face's
     roi_warmup: int = within(0, low=0)                    # first iterations, with the ground truth instead
     roi_bucket: int = within(8, low=1)                    # the number of ROIs is a multiple of it
@@ -78,7 +78,7 @@ class Losses:
 class Optimizer:
     """The rule by which weights change, and how far."""
 
-    name: Literal["sgd", "adamw"] = "sgd"
+    name: Literal['sgd', 'adamw'] = 'sgd'
     learning_rate: float = within(0.1, low=0)
     momentum: float = within(0.9, low=0, high=1)
     beta2: float = within(0.999, low=0, high=1)      # adamw only, whose beta1 is the momentum
@@ -92,7 +92,7 @@ class Optimizer:
 class Schedule:
     """Learning rate over iterations; `plateau` is the paper's "when the loss goes steady"."""
 
-    name: Literal["plateau", "milestones", "cosine", "cooldown", "constant"] = "plateau"
+    name: Literal['plateau', 'milestones', 'cosine', 'cooldown', 'constant'] = 'plateau'
     warmup: int = within(0, low=0)
     factor: float = within(0.1, low=0, high=1)
     milestones: Tuple[int, ...] = within((60000, 90000, 110000), low=0)
@@ -112,12 +112,12 @@ class Training:
     iterations: int = within(120000, low=1)
     batch_size: int = within(32, low=1)              # of one step over all devices of a worker
     accumulate: int = within(1, low=1)               # parts in which a batch is computed
-    devices: Tuple[str, ...] = ("cpu",)              # cpu, gpu, cpu(1), gpu(0), ...
-    kvstore: Literal["local", "device", "dist_sync"] = "local"
-    precision: Literal["float32", "float16", "bfloat16"] = "float32"
+    devices: Tuple[str, ...] = ('cpu',)              # cpu, gpu, cpu(1), gpu(0), ...
+    kvstore: Literal['local', 'device', 'dist_sync'] = 'local'
+    precision: Literal['float32', 'float16', 'bfloat16'] = 'float32'
     freeze_batch_norm: bool = False
     seed: int = within(0, low=0)
-    on_nan: Literal["stop", "skip"] = "stop"
+    on_nan: Literal['stop', 'skip'] = 'stop'
     nan_limit: int = within(20, low=0)               # skipped steps after which the run gives up
     log_every: int = within(20, low=1)
     checkpoint_every: int = within(1000, low=1)
@@ -134,7 +134,7 @@ class Validation:
     images: Optional[int] = within(None, low=1)      # so many, evenly spread; none means all
     max_faces: int = within(128, low=1)              # of one photo
     score_threshold: float = within(0.5, low=0, high=1)  # of the recall
-    best: Literal["loss", "average_precision", "recall", "landmark_error", "cosine"] = "loss"  # makes a checkpoint the best
+    best: Literal['loss', 'average_precision', 'recall', 'landmark_error', 'cosine'] = 'loss'  # makes a checkpoint the best
 
 
 @dataclass(frozen=True)

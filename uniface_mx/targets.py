@@ -11,8 +11,7 @@ from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from uniface_mx.data.records import (BOX, CLASS, EMBEDDING, EMBEDDING_DIM, HAS_EMBEDDING, HAS_LANDMARKS,
-                                     IGNORE, LANDMARKS)
+from uniface_mx.data.records import BOX, CLASS, EMBEDDING, EMBEDDING_DIM, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS
 from uniface_mx.geometry import iou
 from uniface_mx.nn.anchors import CENTRE_VARIANCE, MAX_LOG_SIZE, SIZE_VARIANCE
 

@@ -7,7 +7,8 @@ import mxnet as mx
 import numpy as np
 import pytest
 from gluoncv.data import RecordFileDetection
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from uniface_mx.data import records
 from uniface_mx.data.records import (
@@ -66,7 +67,7 @@ def name(tmp_path):
                 face(embedding=0.25), face((0.6, 0.1, 1, 0.9), ignore=True), person='s/ann', picture=2**64 - 3
             )
         )
-        writer.add(record(face((0, 0, 0.25, 1), embedding=0.75), source='t', key='ü\'.jpg', size=(40, 100)))
+        writer.add(record(face((0, 0, 0.25, 1), embedding=0.75), source='t', key="ü'.jpg", size=(40, 100)))
         writer.add(record(face(), person='s/ann', key='last.jpg'))
     return str(tmp_path / 'set')
 
@@ -98,7 +99,7 @@ def test_written_is_read(name):
     assert (first.source, first.key, first.person, first.picture) == ('s', 'a/b.jpg', 's/ann', 2**64 - 3)
     assert (second.source, second.key, second.person, second.width, second.height) == (
         't',
-        'ü\'.jpg',
+        "ü'.jpg",
         None,
         40,
         100,

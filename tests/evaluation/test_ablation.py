@@ -62,7 +62,7 @@ def test_models_compared_on_the_same_folds(tmp_path):
         '0.18',
         'neither',
     ]
-    assert 'Order by accuracy: ours C, A, B, D, the paper\'s A, B, C, D.' in text
+    assert "Order by accuracy: ours C, A, B, D, the paper's A, B, C, D." in text
 
 
 def test_a_longer_training_is_not_compared(tmp_path):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from scripted import Scripted, face
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scripted import Scripted, face
 
 from uniface_mx.evaluation import lfw
 from uniface_mx.evaluation.lfw import LfwError, choose_face, perturb, read_pairs

@@ -38,18 +38,18 @@ def test_no_face_gives_no_vector():
 
 
 def test_the_hash_is_over_all_files_in_order(tmp_path):
-    (tmp_path / "a").write_bytes(b"one")
-    (tmp_path / "b").write_bytes(b"two")
-    assert hash_files([tmp_path / "a", tmp_path / "b"]) == hashlib.sha256(b"onetwo").hexdigest()
-    with pytest.raises(TeacherError, match="c: No such file"):
-        hash_files([tmp_path / "c"])
+    (tmp_path / 'a').write_bytes(b'one')
+    (tmp_path / 'b').write_bytes(b'two')
+    assert hash_files([tmp_path / 'a', tmp_path / 'b']) == hashlib.sha256(b'onetwo').hexdigest()
+    with pytest.raises(TeacherError, match='c: No such file'):
+        hash_files([tmp_path / 'c'])
 
 
 def test_an_unknown_teacher_lists_those_that_there_are():
-    with pytest.raises(TeacherError, match="choose from dlib, dlib_library, mtcnn, mtcnn_pypi, onnx"):
-        create_teacher("mtcn")
+    with pytest.raises(TeacherError, match='choose from dlib, dlib_library, mtcnn, mtcnn_pypi, onnx'):
+        create_teacher('mtcn')
 
 
 def test_an_unknown_option_lists_those_that_there_are():
     with pytest.raises(TeacherError, match="no option 'minface': its options are directory, min_face"):
-        create_teacher("mtcnn_pypi", minface=3)
+        create_teacher('mtcnn_pypi', minface=3)

@@ -7,7 +7,8 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from uniface_mx import geometry
 from uniface_mx.teachers import TeacherError, create_teacher
@@ -236,7 +237,7 @@ class TestReadNetwork:
 
     def test_every_truncation_is_refused(self):
         data = network_file(Small().layers())
-        for end in list(range(0, 400)) + list(range(400, len(data), 37)) + [len(data) - 1]:
+        for end in list(range(400)) + list(range(400, len(data), 37)) + [len(data) - 1]:
             with pytest.raises(DlibFormatError):
                 read_network(data[:end])
 

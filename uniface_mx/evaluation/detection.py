@@ -9,13 +9,13 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 import numpy as np
 from tqdm import tqdm
 
-from ..data.records import BOX, CLASS, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, Record
-from ..errors import UnifaceError
-from ..geometry import INPUT_SIZE, intersection, iou
-from .intervals import mean_with_interval, wilson
-from .landmarks import point_errors
-from .photos import batches
-from .subject import FoundFace, Subject, similarities
+from uniface_mx.data.records import BOX, CLASS, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, Record
+from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation.intervals import mean_with_interval, wilson
+from uniface_mx.evaluation.landmarks import point_errors
+from uniface_mx.evaluation.photos import batches
+from uniface_mx.evaluation.subject import FoundFace, Subject, similarities
+from uniface_mx.geometry import INPUT_SIZE, intersection, iou
 
 MATCH = 0.5
 # Face heights at the network's input.

@@ -17,14 +17,14 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from tqdm import tqdm
 
-from ..data.sources.base import image_size
-from ..errors import UnifaceError
-from ..files import written_aside
-from ..geometry import ellipse_to_box, iou, xywh_to_xyxy, xyxy_to_xywh
-from ..image import read_image
-from .photos import batches
-from .regions import ellipse_region, overlaps, rectangle_region
-from .subject import Subject
+from uniface_mx.data.sources.base import image_size
+from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation.photos import batches
+from uniface_mx.evaluation.regions import ellipse_region, overlaps, rectangle_region
+from uniface_mx.evaluation.subject import Subject
+from uniface_mx.files import written_aside
+from uniface_mx.geometry import ellipse_to_box, iou, xywh_to_xyxy, xyxy_to_xywh
+from uniface_mx.image import read_image
 
 FOLDS = 10
 MATCH = 0.5

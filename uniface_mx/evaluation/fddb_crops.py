@@ -11,8 +11,8 @@ from typing import Dict, NamedTuple, Tuple, Union
 
 import numpy as np
 
-from . import fddb
-from .subject import Subject
+from uniface_mx.evaluation import fddb
+from uniface_mx.evaluation.subject import Subject
 
 VISIBLE = 0.5
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..files import written_aside
+from uniface_mx.files import written_aside
 
 Curves = Dict[str, Tuple[Sequence[float], Sequence[float]]]
 

@@ -18,14 +18,14 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import UnifaceError
-from ..geometry import iou
-from .detection import MATCH
-from .intervals import mean_with_interval, wilson
-from .landmarks import point_errors
-from .lfw import choose_face
-from .photos import batches, face_at, pad, readable
-from .subject import FoundFace, Subject, similarities
+from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation.detection import MATCH
+from uniface_mx.evaluation.intervals import mean_with_interval, wilson
+from uniface_mx.evaluation.landmarks import point_errors
+from uniface_mx.evaluation.lfw import choose_face
+from uniface_mx.evaluation.photos import batches, face_at, pad, readable
+from uniface_mx.evaluation.subject import FoundFace, Subject, similarities
+from uniface_mx.geometry import iou
 
 AGES = ((0, 5), (6, 12), (13, 19), (20, 39), (40, 59), (60, None))
 UTKFACE_ORIGINS = ('white', 'black', 'asian', 'indian', 'other')

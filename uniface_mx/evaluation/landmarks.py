@@ -6,10 +6,10 @@ from typing import Any, Dict, Iterable, List
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import UnifaceError
-from .intervals import bootstrap_mean, wilson
-from .photos import batches, face_at, pad, readable
-from .subject import Subject
+from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation.intervals import bootstrap_mean, wilson
+from uniface_mx.evaluation.photos import batches, face_at, pad, readable
+from uniface_mx.evaluation.subject import Subject
 
 POINTS = ('left_eye', 'right_eye', 'nose', 'left_mouth', 'right_mouth')
 FAILURE = 0.1

@@ -19,15 +19,15 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import UnifaceError
-from ..files import written_aside
-from ..image import read_image
-from ..manifest import file_hash
-from ..paths import PACKAGE
-from ..results import versions
-from . import verification
-from .photos import batches
-from .subject import FoundFace, Subject, similarities
+from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation import verification
+from uniface_mx.evaluation.photos import batches
+from uniface_mx.evaluation.subject import FoundFace, Subject, similarities
+from uniface_mx.files import written_aside
+from uniface_mx.image import read_image
+from uniface_mx.manifest import file_hash
+from uniface_mx.paths import PACKAGE
+from uniface_mx.results import versions
 
 BATCH = 32
 SHARD = 512

@@ -12,12 +12,12 @@ from typing import Any, Dict, Iterator, List, Mapping, Sequence
 import numpy as np
 from tqdm import tqdm
 
-from ..command_line import PhotoFile, batches, find_photos, read_photos
-from ..errors import UnifaceError
-from ..predictor import Predictor
-from ..program import at_least
-from ..results import machine, write_result
-from .subject import hash_model
+from uniface_mx.command_line import PhotoFile, batches, find_photos, read_photos
+from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation.subject import hash_model
+from uniface_mx.predictor import Predictor
+from uniface_mx.program import at_least
+from uniface_mx.results import machine, write_result
 
 MIB = 2**20
 

@@ -11,22 +11,22 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from ..data.prepare.look import teacher_options
-from ..data.records import RecordReader, load_meta, require_teachers
-from ..data.sources import open_source
-from ..errors import UnifaceError
-from ..export import inference_graphs
-from ..manifest import find_model, read_manifest
-from ..models import get_model
-from ..paths import data_root
-from ..predictor import Predictor
-from ..program import at_least
-from ..results import portable, read_result, write_result
-from ..summary import count
-from ..teachers import create_teacher
-from . import detection, fddb, fddb_crops, groups, landmarks, lfw, speed, verification
-from .figures import draw_fddb, draw_verification
-from .subject import Enlarged, ModelSubject, TeacherSubject, hash_model
+from uniface_mx.data.prepare.look import teacher_options
+from uniface_mx.data.records import RecordReader, load_meta, require_teachers
+from uniface_mx.data.sources import open_source
+from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation import detection, fddb, fddb_crops, groups, landmarks, lfw, speed, verification
+from uniface_mx.evaluation.figures import draw_fddb, draw_verification
+from uniface_mx.evaluation.subject import Enlarged, ModelSubject, TeacherSubject, hash_model
+from uniface_mx.export import inference_graphs
+from uniface_mx.manifest import find_model, read_manifest
+from uniface_mx.models import get_model
+from uniface_mx.paths import data_root
+from uniface_mx.predictor import Predictor
+from uniface_mx.program import at_least
+from uniface_mx.results import portable, read_result, write_result
+from uniface_mx.summary import count
+from uniface_mx.teachers import create_teacher
 
 TEACHERS = ('mtcnn', 'dlib')
 ANY_SCORE = 0.01
@@ -678,7 +678,7 @@ PARTS: Dict[str, Part] = {
     'landmarks': Part(add_landmarks, run_landmarks, 'error of the five landmarks'),
     'detection': Part(add_detection, run_detection, "a record set's faces found again", ANY_SCORE),
     'cosine': Part(
-        add_cosine, run_cosine, 'embeddings beside the teacher\'s, of people held out and trained on'
+        add_cosine, run_cosine, "embeddings beside the teacher's, of people held out and trained on"
     ),
     'groups': Part(add_groups, run_groups, 'by age and origin, beside the teachers'),
     'cost': Part(add_cost, run_cost, 'parameters and multiply-adds', subjects=False),

@@ -7,8 +7,8 @@ from typing import Iterable, Iterator, List, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 
-from ..image import ImageError, read_image
-from .subject import FoundFace
+from uniface_mx.evaluation.subject import FoundFace
+from uniface_mx.image import ImageError, read_image
 
 BATCH = 32
 Item = TypeVar('Item')

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, Optional, Union
 
-from ..errors import UnifaceError
-from ..manifest import read_manifest, write_manifest
-from ..results import read_result
-from .subject import hash_model
+from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation.subject import hash_model
+from uniface_mx.manifest import read_manifest, write_manifest
+from uniface_mx.results import read_result
 
 # Of each result, by the beginning of its name, the figures that a manifest keeps.
 KEPT = {

@@ -10,13 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
-from ..errors import UnifaceError
-from . import paper
-from .ablation import ablation, losses
-from .curves import trainings
-from .fddb import read_curve
-from .figures import draw, draw_fddb, draw_verification
-from .tables import (
+from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation import paper
+from uniface_mx.evaluation.ablation import ablation, losses
+from uniface_mx.evaluation.curves import trainings
+from uniface_mx.evaluation.fddb import read_curve
+from uniface_mx.evaluation.figures import draw, draw_fddb, draw_verification
+from uniface_mx.evaluation.tables import (
     Subject,
     accuracy,
     get,

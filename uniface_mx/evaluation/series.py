@@ -7,10 +7,10 @@ from typing import Any, List, Sequence, Tuple, Union
 
 import yaml
 
-from ..errors import UnifaceError
-from ..results import ResultError, read_result
-from .parts import PARTS, recorded
-from .subject import hash_model
+from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation.parts import PARTS, recorded
+from uniface_mx.evaluation.subject import hash_model
+from uniface_mx.results import ResultError, read_result
 
 
 def read_settings(path: Union[str, Path]) -> List[Tuple[str, List[str]]]:

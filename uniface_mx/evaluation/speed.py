@@ -22,20 +22,20 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ..backends import BACKENDS, BackendError, MxnetBackend
-from ..command_line import find_photos
-from ..data.prepare.executor import open_executor
-from ..data.prepare.look import open_teachers
-from ..errors import UnifaceError
-from ..evaluation.subject import hash_model
-from ..geometry import INPUT_SIZE, letterbox_scale
-from ..image import ImageError, read_image
-from ..manifest import read_manifest
-from ..paths import data_root
-from ..predictor import Predictor
-from ..program import at_least
-from ..results import machine, write_result
-from ..teachers.base import embed_faces
+from uniface_mx.backends import BACKENDS, BackendError, MxnetBackend
+from uniface_mx.command_line import find_photos
+from uniface_mx.data.prepare.executor import open_executor
+from uniface_mx.data.prepare.look import open_teachers
+from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation.subject import hash_model
+from uniface_mx.geometry import INPUT_SIZE, letterbox_scale
+from uniface_mx.image import ImageError, read_image
+from uniface_mx.manifest import read_manifest
+from uniface_mx.paths import data_root
+from uniface_mx.predictor import Predictor
+from uniface_mx.program import at_least
+from uniface_mx.results import machine, write_result
+from uniface_mx.teachers.base import embed_faces
 
 NO_FACE = 2.0
 SIZES = ('300', 'own')

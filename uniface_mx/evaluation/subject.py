@@ -9,9 +9,9 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 import cv2
 import numpy as np
 
-from ..geometry import unit_vectors
-from ..manifest import find_model, read_manifest
-from ..teachers.base import EmbeddingTeacher, LandmarkTeacher, embed_faces
+from uniface_mx.geometry import unit_vectors
+from uniface_mx.manifest import find_model, read_manifest
+from uniface_mx.teachers.base import EmbeddingTeacher, LandmarkTeacher, embed_faces
 
 
 class FoundFace(NamedTuple):

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
 
-from ..errors import UnifaceError
-from ..results import read_results
+from uniface_mx.errors import UnifaceError
+from uniface_mx.results import read_results
 
 LETTER = re.compile(r'^(?:uniface_|lite_|model_|ablation_)*([abcd])(?:_lite)?(?:_end)?(?:[_-]?(?:seed)?_?\d+)?$')
 

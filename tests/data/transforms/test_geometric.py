@@ -1,7 +1,8 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from uniface_mx.data.records import (
     BOX,

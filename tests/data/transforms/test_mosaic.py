@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from uniface_mx.data.transforms import mosaic
 from uniface_mx.geometry import transform_points

@@ -16,6 +16,10 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 import yaml
 
+from uniface_mx.data.prepare.cache import Answers, Entry
+from uniface_mx.data.prepare.errors import PrepareError
+from uniface_mx.data.prepare.label import Faces, Rules, label_faces
+from uniface_mx.data.prepare.pictures import picture_hash, read_header, stored_jpeg
 from uniface_mx.data.records import (
     BOX,
     EMBEDDING,
@@ -26,10 +30,6 @@ from uniface_mx.data.records import (
     LANDMARKS,
     OBJECT_WIDTH,
 )
-from uniface_mx.data.prepare.cache import Answers, Entry
-from uniface_mx.data.prepare.errors import PrepareError
-from uniface_mx.data.prepare.label import Faces, Rules, label_faces
-from uniface_mx.data.prepare.pictures import picture_hash, read_header, stored_jpeg
 from uniface_mx.data.sources.base import SourceImage
 from uniface_mx.image import ImageError, read_image
 from uniface_mx.teachers import Detections, EmbeddingTeacher, LandmarkTeacher, create_teacher

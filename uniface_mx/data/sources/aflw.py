@@ -71,7 +71,7 @@ class AFLWSource(AnnotatedSource):
 
 def _read(path):
     if not path.is_file():
-        raise SourceError('%s: no such file (AFLW\'s aflw.sqlite)' % path)
+        raise SourceError("%s: no such file (AFLW's aflw.sqlite)" % path)
     try:
         connection = sqlite3.connect(path.resolve().as_uri() + '?mode=ro', uri=True)
         try:
@@ -79,4 +79,4 @@ def _read(path):
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise SourceError('%s: not AFLW\'s SQLite file (%s)' % (path, error)) from None
+        raise SourceError("%s: not AFLW's SQLite file (%s)" % (path, error)) from None

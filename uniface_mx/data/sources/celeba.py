@@ -3,8 +3,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from uniface_mx.data.sources.base import (
-    AnnotatedSource, SourceError, annotated, parse_numbers, read_lines, relative_key, require_folder)
+from uniface_mx.data.sources.base import AnnotatedSource, SourceError, annotated, parse_numbers, read_lines, relative_key, require_folder
 from uniface_mx.geometry import xywh_to_xyxy
 
 SPLITS = {'train': 0, 'val': 1, 'test': 2}

@@ -4,8 +4,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from uniface_mx.data.sources.base import (
-    AnnotatedSource, SourceError, annotated, counted_blocks, read_lines, relative_key, require_folder)
+from uniface_mx.data.sources.base import AnnotatedSource, SourceError, annotated, counted_blocks, read_lines, relative_key, require_folder
 from uniface_mx.geometry import ellipse_to_box
 
 SUFFIX = '-ellipseList.txt'

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uniface_mx.data.sources.base import (
-    AnnotatedSource, SourceError, annotated, parse_numbers, read_lines, relative_key)
+from uniface_mx.data.sources.base import AnnotatedSource, SourceError, annotated, parse_numbers, read_lines, relative_key
 
 
 class PointsSource(AnnotatedSource):

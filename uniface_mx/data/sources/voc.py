@@ -8,8 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from uniface_mx.data.sources.base import (
-    AnnotatedSource, SourceError, SourceImage, annotated, parse_numbers, relative_key, require_folder,
-    stored_size)
+    AnnotatedSource,
+    SourceError,
+    SourceImage,
+    annotated,
+    parse_numbers,
+    relative_key,
+    require_folder,
+    stored_size,
+)
 from uniface_mx.data.sources.folder import list_images
 
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uniface_mx.data.sources.base import (
-    AnnotatedSource, SourceError, annotated, counted_blocks, parse_numbers, read_lines, relative_key)
+from uniface_mx.data.sources.base import AnnotatedSource, SourceError, annotated, counted_blocks, parse_numbers, read_lines, relative_key
 from uniface_mx.geometry import xywh_to_xyxy
 
 OFFICIAL_ROW = 'x y w h blur expression illumination invalid occlusion pose'
