@@ -1,8 +1,7 @@
-"""The paper's ablation: train models A to D under equal conditions, export, evaluate, and report them; and A
-without the contrast, which the paper does not have, and A on half of the people.
+"""The paper's ablation: train models A to D under equal conditions, export, evaluate, and report them, both by Eq. (3)
+alone, as the paper does, and with the contrast beside it; and A on half of the people.
 
-The four are trained in two parts, as lite_a is, and evaluated after each. Run it again to go on where it stopped;
-what is done is passed over.
+Run it again to go on where it stopped; what is done is passed over.
 """
 
 from __future__ import annotations
@@ -15,100 +14,84 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, List, Optional, Sequence
 
 from uniface_mx.errors import UnifaceError
-from uniface_mx.manifest import manifest_path
 from uniface_mx.paths import resource
-from uniface_mx.program import at_least
-from uniface_mx.program import run as run_program
+from uniface_mx.program import at_least, run
 from uniface_mx.runtime import cores
 
 ROOT = Path(__file__).resolve().parent.parent
+# Configurations and seeds. The two models whose difference is the paper's largest come twice, so that the
+# spread between seeds stands beside the spread between models.
+SERIES = (('a', 0), ('d', 0), ('a', 1), ('d', 1), ('b', 0), ('c', 0))
+RUNS = tuple(('lite_{}{}'.format(letter, losses), seed) for losses in ('_mimic', '') for letter, seed in SERIES)
+RUNS += (('lite_a_half', 0),)
 
 
-class Run(NamedTuple):
-    """Configurations of a training's parts, each going on from the one before, and its seed."""
-
-    configs: Tuple[str, ...]
-    seed: int
-
-    @property
-    def names(self) -> List[str]:
-        """Of the model and the results after each part; the first is the run's folder's, too."""
-        return ['ablation_{}_{}'.format(config, self.seed) for config in self.configs]
+def run_name(config: str, seed: int) -> str:
+    """Of a run's folder, and of its results."""
+    return 'ablation_{}_{}'.format(config, seed)
 
 
-# The two models whose difference is the paper's largest come twice, so that the spread between seeds stands
-# beside the spread between models.
-RUNS = (
-    Run(('lite_a', 'lite_a_end'), 0),
-    Run(('lite_d', 'lite_d_end'), 0),
-    Run(('lite_a_mimic',), 0),
-    Run(('lite_a_half',), 0),
-    Run(('lite_b', 'lite_b_end'), 0),
-    Run(('lite_c', 'lite_c_end'), 0),
-    Run(('lite_a', 'lite_a_end'), 1),
-    Run(('lite_d', 'lite_d_end'), 1),
-)
-
-
-def settings(arguments: argparse.Namespace, iterations: int, seed: int) -> List[str]:
-    """What a part's configuration is changed by."""
+def settings(arguments: argparse.Namespace, seed: int) -> List[str]:
+    """What every run's configuration is changed by; they differ in the seed alone."""
     values = [
         'data.root={}'.format(arguments.records),
-        'training.iterations={}'.format(iterations),
+        'training.iterations={}'.format(arguments.iterations),
         'training.seed={}'.format(seed),
     ]
     return values + arguments.set
 
 
-def commands(arguments: argparse.Namespace, run: Run) -> Iterator[List[str]]:
-    """Train, export, evaluate, part by part: what has been done is passed over, here or by the command itself."""
-    folder = Path(arguments.out) / run.names[0]
-    for config, iterations, name in zip(run.configs, arguments.iterations, run.names):
-        model = exported(arguments, run, name)
-        if not manifest_path(model).is_file():
-            train = [str(ROOT / 'tools' / 'train.py'), '--config', config, '--out', str(folder), '--resume']
-            for value in settings(arguments, iterations, run.seed):
-                train += ['--set', value]
-            yield train
-            results = Path(arguments.results) / name
-            results.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(str(folder / 'metrics.jsonl'), str(results / 'metrics.jsonl'))
-            yield [str(ROOT / 'tools' / 'export.py'), '--run', str(folder), '--checkpoint', 'last'] + [
-                '--out', str(model.parent), '--name', name, '--split',
-            ]  # fmt: skip
-        yield evaluation(arguments, run, name, arguments.settings)
+def commands(arguments: argparse.Namespace, config: str, seed: int) -> Iterator[List[str]]:
+    """Train, export, evaluate: what has been done is passed over, here or by the command itself."""
+    name = run_name(config, seed)
+    folder, results = Path(arguments.out) / name, Path(arguments.results) / name
+    train = [str(ROOT / 'tools' / 'train.py'), '--config', config, '--out', str(folder), '--resume']
+    for value in settings(arguments, seed):
+        train += ['--set', value]
+    yield train
+    results.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(str(folder / 'metrics.jsonl'), str(results / 'metrics.jsonl'))
+    model, weights = exported(arguments, config, seed), folder / 'last.params'
+    manifest = model.with_name(model.name + '.json')
+    if not manifest.is_file() or manifest.stat().st_mtime < weights.stat().st_mtime:
+        yield [str(ROOT / 'tools' / 'export.py'), '--run', str(folder), '--checkpoint', 'last'] + [
+            '--out', str(model.parent), '--name', name, '--split',
+        ]  # fmt: skip
+    yield evaluation(arguments, config, seed, arguments.settings)
 
 
-def exported(arguments: argparse.Namespace, run: Run, name: str) -> Path:
-    """Prefix of the model after a part of a run."""
-    return Path(arguments.out) / run.names[0] / 'model' / name
+def exported(arguments: argparse.Namespace, config: str, seed: int) -> Path:
+    """Prefix of a run's exported model."""
+    name = run_name(config, seed)
+    return Path(arguments.out) / name / 'model' / name
 
 
-def evaluation(arguments: argparse.Namespace, run: Run, name: str, wanted: str) -> List[str]:
-    """The command that evaluates a model by a file of settings, but for what has a result."""
-    return [str(ROOT / 'tools' / 'evaluate.py'), 'all', '--model', str(exported(arguments, run, name))] + [
-        '--settings', wanted, '--out', str(Path(arguments.results) / name),
+def evaluation(arguments: argparse.Namespace, config: str, seed: int, wanted: str) -> List[str]:
+    """The command that evaluates a run's model by a file of settings, but for what has a result."""
+    results = Path(arguments.results) / run_name(config, seed)
+    return [str(ROOT / 'tools' / 'evaluate.py'), 'all', '--model', str(exported(arguments, config, seed))] + [
+        '--settings', wanted, '--out', str(results),
     ]  # fmt: skip
 
 
-def run_one(arguments: argparse.Namespace, run: Run, stop: Event) -> int:
+def run_one(arguments: argparse.Namespace, config: str, seed: int, stop: Event) -> int:
     """All of a run's commands, their output in a file beside its folder; the first bad status, or 0."""
-    folder = run.names[0]
-    log = Path(arguments.out) / (folder + '.log')
+    name = run_name(config, seed)
+    log = Path(arguments.out) / (name + '.log')
     log.parent.mkdir(parents=True, exist_ok=True)
     threads = dict(os.environ, OMP_NUM_THREADS=str(max(1, cores() // arguments.parallel)))
-    for command in commands(arguments, run):
+    for command in commands(arguments, config, seed):
         if stop.is_set():
             return 1
-        print('{}: {} (output in {})'.format(folder, ' '.join(command), log), flush=True)
+        print('{}: {} (output in {})'.format(name, ' '.join(command), log), flush=True)
         with open(str(log), 'a') as output:
             status = subprocess.call([sys.executable] + command, stdout=output, stderr=output, env=threads)
         if status:
             stop.set()
-            print('{}: stopped with status {}; see {}'.format(folder, status, log), file=sys.stderr)
+            print('{}: stopped with status {}; see {}'.format(name, status, log), file=sys.stderr)
             return status
     return 0
 
@@ -121,7 +104,7 @@ def run_series(arguments: argparse.Namespace) -> int:
             raise UnifaceError('{}: no such file of evaluations'.format(wanted))
     stop = Event()
     with ThreadPoolExecutor(arguments.parallel) as pool:
-        running = [pool.submit(run_one, arguments, run, stop) for run in RUNS]
+        running = [pool.submit(run_one, arguments, *one, stop) for one in RUNS]
         try:
             statuses = [future.result() for future in running]
         except KeyboardInterrupt:
@@ -129,7 +112,7 @@ def run_series(arguments: argparse.Namespace) -> int:
             raise
     if any(statuses):
         return next(filter(None, statuses))
-    last = [evaluation(arguments, run, run.names[-1], arguments.speed) for run in RUNS]
+    last = [evaluation(arguments, *one, arguments.speed) for one in RUNS]
     last.append(
         [str(ROOT / 'tools' / 'report.py'), '--results', arguments.results, '--out', arguments.report]
     )
@@ -149,14 +132,13 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument(
         '--speed', default=str(evaluations / 'speed.yaml'), metavar='FILE', help='after all runs (%(default)s)'
     )
-    text = 'to which iterations the two parts are trained (3600 10800)'
-    parser.add_argument('--iterations', type=at_least(1), nargs=2, default=(3600, 10800), metavar='N', help=text)
+    parser.add_argument('--iterations', type=at_least(1), default=3600, help='of each run (%(default)s)')
     parser.add_argument(
         '--parallel', type=at_least(1), default=1, metavar='N', help='runs side by side, which share the cores (%(default)s)'
     )
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='for all runs alike')
     arguments = parser.parse_args(argv)
-    return run_program('ablation', lambda: run_series(arguments))
+    return run('ablation', lambda: run_series(arguments))
 
 
 if __name__ == '__main__':

@@ -69,6 +69,7 @@ def test_a_longer_training_is_not_compared(tmp_path):
     series(tmp_path / 'results')
     differences = page(tmp_path).split('compared on the same ten folds')[1].split('## ')[0]
     assert 'first_training' not in differences and len(cells(differences, '| ')) == 2 + 6 + 2
+    assert '12,000 of 12,500 iterations, contrast 0:' in differences
 
 
 def test_the_contrast_and_the_records_are_compared_by_themselves(tmp_path):
@@ -104,21 +105,22 @@ def test_the_contrast_and_the_records_are_compared_by_themselves(tmp_path):
 def test_seeds_stand_side_by_side(tmp_path):
     series(tmp_path / 'results')
     text = page(tmp_path)
-    assert cells(text, '| D | LFW, %')[0] == [
+    assert cells(text, '| D | contrast 0 | LFW, %')[0] == [
         'D',
+        'contrast 0',
         'LFW, %',
         'lite_d 80.67, lite_d_seed1 82.00',
         '81.33',
         '1.33',
     ]
-    assert cells(text, '| D | LFW perturbed, %')[0][2:] == [
+    assert cells(text, '| D | contrast 0 | LFW perturbed, %')[0][3:] == [
         'lite_d 79.67, lite_d_seed1 81.00',
         '80.33',
         '1.33',
     ]
     # No measure that only one of the two has.
-    assert not cells(text, '| D | cosine')
-    assert not cells(text, '| B | LFW')
+    assert not cells(text, '| D | contrast 0 | cosine')
+    assert not cells(text, '| B | contrast 0 | LFW')
 
 
 def test_the_training_of_each_row(tmp_path):
@@ -131,21 +133,31 @@ def test_the_training_of_each_row(tmp_path):
     assert row[-5:] == ['12,000 of 12,500', '1', '', '312,345', 'faces-train (10 faces), points (10 faces)']
 
 
-def losses(path, last, slope):
+def losses(path, last, slope, contrast=0.0):
     path.mkdir(parents=True)
-    rows = [{'kind': 'train', 'iteration': i, 'mimic': 0.36 - slope * i} for i in range(50, last + 1, 50)]
+    rows = [
+        {'kind': 'train', 'iteration': i, 'mimic': 0.36 - slope * i, 'contrast': contrast}
+        for i in range(50, last + 1, 50)
+    ]
     (path / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, rows)))
 
 
 def test_fig_5_is_of_the_runs_that_are_equally_long(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(ablation, 'draw', lambda path, curves, *axes: drawn.append(sorted(curves)))
+    monkeypatch.setattr(ablation, 'draw_panels', lambda path, panels, x: drawn.append(panels))
+    for letter in 'abcd':
+        losses(tmp_path / 'results' / 'ablation_lite_{}_mimic_0'.format(letter), 200, 0.001)
     for name in ('lite_a', 'lite_b', 'lite_c', 'lite_d', 'lite_a_seed1'):
-        losses(tmp_path / 'results' / name, 200, 0.001)
+        losses(tmp_path / 'results' / name, 200, 0.001, contrast=1.5)
     losses(tmp_path / 'results' / 'first_training', 1000, 0.0001)
     losses(tmp_path / 'results' / 'trial', 1000, 0.0001)
     text = page(tmp_path)
-    assert drawn == [['lite_a', 'lite_a_seed1', 'lite_b', 'lite_c', 'lite_d']]
+    assert [{title: sorted(curves) for title, curves in panels.items()} for panels in drawn] == [
+        {
+            'Eq. (3), trained by it alone': ['ablation_lite_{}_mimic_0'.format(letter) for letter in 'abcd'],
+            'Eq. (3), trained with the contrast': ['lite_a', 'lite_a_seed1', 'lite_b', 'lite_c', 'lite_d'],
+        }
+    ]
     assert cells(text, '| first_training | 1000')[0] == ['first_training', '1000', '0.3550', '0.2600']
     assert cells(text, '| lite_d | 200')[0] == ['lite_d', '200', '0.3100', '0.1600']
 

@@ -17,6 +17,8 @@ from uniface_mx.evaluation.tables import Subject, face_views, letter_of, read_ro
         ('lite_a_seed1', 'A'),
         ('ablation_d_seed2', 'D'),
         ('ablation_lite_d_1', 'D'),
+        ('ablation_lite_d_mimic_1', 'D'),
+        ('ablation_lite_a_half_0', None),
         ('lite_b2', 'B'),
         ('UniFace_A', 'A'),
         ('teachers', None),

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from uniface_mx.evaluation import paper
-from uniface_mx.evaluation.figures import draw
+from uniface_mx.evaluation.figures import Curves, draw_panels
 from uniface_mx.evaluation.tables import (
     Subject,
     accuracy,
@@ -149,6 +149,7 @@ def seeds(subjects: Sequence[Subject]) -> List[str]:
                     rows.append(
                         (
                             letter,
+                            contrast_weight(runs[0]),
                             title,
                             ', '.join('{} {}'.format(run.name, form(one)) for run, one in zip(runs, values)),
                             form(np.mean(values)),
@@ -158,7 +159,7 @@ def seeds(subjects: Sequence[Subject]) -> List[str]:
     if not rows:
         return []
     return ['Seeds of one model side by side:', ''] + table(
-        ('model', 'figure', 'runs', 'mean', 'largest minus smallest'), rows
+        ('model', 'trained with', 'figure', 'runs', 'mean', 'largest minus smallest'), rows
     )
 
 
@@ -169,6 +170,8 @@ def differences(subjects: Sequence[Subject]) -> List[str]:
     """
     lines: List[str] = []
     for group in equal_runs(subjects):
+        one = next(iter(group.values()))[0]
+        lines += ['{} iterations, {}:'.format(iterations(one) or 'Unknown', contrast_weight(one)), '']
         sides = [
             ('{} ({})'.format(letter, ', '.join(run.name for run in runs)), runs)
             for letter, runs in group.items()
@@ -268,7 +271,7 @@ def losses(root: Path, figures: Path) -> List[str]:
     """Fig. 5: Eq. (3) of each run in training, from its ``metrics.jsonl``.
 
     Drawn are the runs of the paper's models that are equally long; of several such lengths the one that most of
-    these models have.
+    these models have. Those trained by Eq. (3) alone, as in the paper, have a panel of their own.
     """
     lines = ['## Fig. 5: identification loss', '']
     curves = {path.parent.name: read_losses(path) for path in sorted(root.glob('*/metrics.jsonl'))}
@@ -283,12 +286,12 @@ def losses(root: Path, figures: Path) -> List[str]:
 
     chosen = max(set(lengths.values()), key=worth)
     equal = {name: curve for name, curve in curves.items() if lengths[name] == chosen}
-    draw(
-        figures / 'fig5_identification_loss.png',
-        {name: curve for name, curve in equal.items() if letter_of(name)} or equal,
-        'iteration',
-        'Eq. (3), mean over faces',
-    )
+    drawn = {name: curve for name, curve in equal.items() if letter_of(name)} or equal
+    panels: Dict[str, Curves] = {}
+    for name, curve in drawn.items():
+        title = 'Eq. (3), trained {}'.format('with the contrast' if has_contrast(root / name) else 'by it alone')
+        panels.setdefault(title, {})[name] = curve
+    draw_panels(figures / 'fig5_identification_loss.png', panels, 'iteration')
     lines += ['![Identification loss]({}/fig5_identification_loss.png)'.format(figures.name), '']
     return lines + table(
         ('run', 'iterations', 'Eq. (3), first', 'last'),
@@ -302,6 +305,11 @@ def losses(root: Path, figures: Path) -> List[str]:
 def last_iteration(path: Path) -> int:
     """The last iteration that a ``metrics.jsonl`` tells of."""
     return max(int(row['iteration']) for row in read_rows(path))
+
+
+def has_contrast(folder: Path) -> bool:
+    """Whether a run's ``metrics.jsonl`` tells of the contrast beside Eq. (3)."""
+    return any(row.get('contrast') for row in read_rows(folder / 'metrics.jsonl'))
 
 
 def mimic_weight(folder: Path) -> float:

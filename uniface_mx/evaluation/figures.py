@@ -50,10 +50,12 @@ def draw(
 
 
 def draw_panels(path: Union[str, Path], panels: Dict[str, Curves], x: str) -> None:
-    """Draw curves into a PNG of two columns of panels, title -> curves, over a common x axis."""
-    figure = Figure(figsize=(11, 3.4 * ((len(panels) + 1) // 2)), dpi=100)
+    """Draw curves into a PNG of panels, title -> curves, two side by side, over a common x axis."""
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(5.5 * columns, 3.4 * rows), dpi=100)
     for number, (title, curves) in enumerate(panels.items(), 1):
-        axes = figure.add_subplot((len(panels) + 1) // 2, 2, number)
+        axes = figure.add_subplot(rows, columns, number)
         plot(axes, curves)
         axes.set(xlabel=x, title=title)
     save(figure, path)

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Uni
 from uniface_mx.errors import UnifaceError
 from uniface_mx.results import read_results
 
-LETTER = re.compile(r'^(?:uniface_|lite_|model_|ablation_)*([abcd])(?:_lite)?(?:_end)?(?:[_-]?(?:seed)?_?\d+)?$')
+LETTER = re.compile(r'^(?:uniface_|lite_|model_|ablation_)*([abcd])(?:_lite)?(?:_mimic)?(?:[_-]?(?:seed)?_?\d+)?$')
 
 Result = Dict[str, Any]
 
