@@ -177,7 +177,7 @@ def differences(subjects: Sequence[Subject]) -> List[str]:
             for letter, runs in group.items()
         ]
         pairs = list(itertools.combinations(sides, 2))
-        for _letter, runs in group.items():
+        for runs in group.values():
             pairs += itertools.combinations([(run.name, [run]) for run in runs], 2)
         rows = [compared(*pair) for pair in pairs]
         lines += table(COMPARED, rows)
