@@ -3,7 +3,7 @@ import json
 from reporting import add, cells, lfw, page
 
 from uniface_mx.evaluation import ablation
-from uniface_mx.evaluation.ablation import read_losses
+from uniface_mx.evaluation.ablation import identification, mimic_weight
 
 
 def run(root, name, letter, folds, seed=0, iterations=12500, records=('faces-train', 'points'), **told):
@@ -168,23 +168,27 @@ def test_no_training_no_figure(tmp_path):
     assert 'fig5' not in page(tmp_path)
 
 
-def test_read_losses(tmp_path):
-    path = tmp_path / 'metrics.jsonl'
-    rows = [{'kind': 'train', 'iteration': i, 'mimic': float(i)} for i in range(10)] + [
-        {'kind': 'train', 'iteration': 9, 'mimic': 19.0},
-        {'kind': 'validation', 'iteration': 9, 'mimic': 100.0},
-        {'kind': 'train', 'iteration': 10, 'mimic': None},
-    ]
-    path.write_text('\n'.join(map(json.dumps, rows)))
-    x, y = read_losses(path, points=5)
+def test_identification():
+    rows = [{'iteration': i, 'mimic': float(i)} for i in range(10)]
+    rows += [{'iteration': 9, 'mimic': 19.0}, {'iteration': 10, 'mimic': None}]
+    x, y = identification(rows, points=5)
     assert x.tolist() == [0.5, 2.5, 4.5, 6.5, 8.5]
     assert y.tolist() == [0.5, 2.5, 4.5, 6.5, 13.5]
-    path.write_text('')
-    assert [len(part) for part in read_losses(path)] == [0, 0]
+    assert identification(rows, weight=2.0, points=5)[1].tolist() == [0.25, 1.25, 2.25, 3.25, 6.75]
+    assert [len(part) for part in identification([])] == [0, 0]
 
 
-def test_losses_without_their_weight(tmp_path):
-    (tmp_path / 'metrics.jsonl').write_text('{"kind": "train", "iteration": 10, "mimic": 0.6}\n')
-    assert read_losses(tmp_path / 'metrics.jsonl')[1].tolist() == [0.6]
+def test_fig_5_is_of_training_and_without_the_weight(tmp_path):
+    folder = tmp_path / 'results' / 'lite_a'
+    losses(folder, 100, 0.001)
+    with open(str(folder / 'metrics.jsonl'), 'a') as file:
+        file.write('\n' + json.dumps({'kind': 'validation', 'iteration': 100, 'mimic': 100.0}))
+    assert cells(page(tmp_path), '| lite_a | 100')[0] == ['lite_a', '100', '0.3100', '0.2600']
+    (folder / 'config.yaml').write_text('losses: {mimic: 2.0}\n')
+    assert cells(page(tmp_path), '| lite_a | 100')[0] == ['lite_a', '100', '0.1550', '0.1300']
+
+
+def test_the_weight_of_eq_3(tmp_path):
+    assert mimic_weight(tmp_path) == 1.0
     (tmp_path / 'config.yaml').write_text('losses: {mimic: 2.0}\n')
-    assert read_losses(tmp_path / 'metrics.jsonl')[1].tolist() == [0.3]
+    assert mimic_weight(tmp_path) == 2.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import yaml
@@ -274,11 +274,12 @@ def losses(root: Path, figures: Path) -> List[str]:
     these models have. Those trained by Eq. (3) alone, as in the paper, have a panel of their own.
     """
     lines = ['## Fig. 5: identification loss', '']
-    curves = {path.parent.name: read_losses(path) for path in sorted(root.glob('*/metrics.jsonl'))}
+    rows = {path.parent.name: read_rows(path) for path in sorted(root.glob('*/metrics.jsonl'))}
+    curves = {name: identification(part, mimic_weight(root / name)) for name, part in rows.items()}
     curves = {name: curve for name, curve in curves.items() if len(curve[0])}
     if not curves:
         return lines
-    lengths = {name: last_iteration(root / name / 'metrics.jsonl') for name in curves}
+    lengths = {name: max(int(row['iteration']) for row in rows[name]) for name in curves}
 
     def worth(length: int) -> Tuple[int, int, int]:
         names = [name for name in curves if lengths[name] == length]
@@ -289,7 +290,8 @@ def losses(root: Path, figures: Path) -> List[str]:
     drawn = {name: curve for name, curve in equal.items() if letter_of(name)} or equal
     panels: Dict[str, Curves] = {}
     for name, curve in drawn.items():
-        title = 'Eq. (3), trained {}'.format('with the contrast' if has_contrast(root / name) else 'by it alone')
+        contrast = any(row.get('contrast') for row in rows[name])
+        title = 'Eq. (3), trained {}'.format('with the contrast' if contrast else 'by it alone')
         panels.setdefault(title, {})[name] = curve
     draw_panels(figures / 'fig5_identification_loss.png', panels, 'iteration')
     lines += ['![Identification loss]({}/fig5_identification_loss.png)'.format(figures.name), '']
@@ -302,16 +304,6 @@ def losses(root: Path, figures: Path) -> List[str]:
     )
 
 
-def last_iteration(path: Path) -> int:
-    """The last iteration that a ``metrics.jsonl`` tells of."""
-    return max(int(row['iteration']) for row in read_rows(path))
-
-
-def has_contrast(folder: Path) -> bool:
-    """Whether a run's ``metrics.jsonl`` tells of the contrast beside Eq. (3)."""
-    return any(row.get('contrast') for row in read_rows(folder / 'metrics.jsonl'))
-
-
 def mimic_weight(folder: Path) -> float:
     """The weight of Eq. (3) in a run's ``config.yaml``; the paper's 1 where there is none."""
     path = folder / 'config.yaml'
@@ -320,17 +312,17 @@ def mimic_weight(folder: Path) -> float:
     return float(get(yaml.safe_load(path.read_text(encoding='utf-8')), 'losses', 'mimic') or 1.0)
 
 
-def read_losses(path: Path, points: int = 200) -> Tuple[np.ndarray, np.ndarray]:
-    """Iterations and mimic losses of a run's ``metrics.jsonl``, averaged over at most ``points`` stretches.
+def identification(
+    rows: Sequence[Mapping[str, Any]], weight: float = 1.0, points: int = 200
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Iterations and values of Eq. (3) in a run's rows, averaged over at most ``points`` stretches.
 
-    They are written as they enter Eq. (2): where the run's ``config.yaml`` lies beside them, its weight is taken
-    out. Rows without a mimic loss are passed over; of an iteration that stands there twice the later row counts.
+    The rows tell it as it enters Eq. (2), times ``weight``. Rows without a mimic loss are passed over; of an
+    iteration that stands there twice the later row counts.
     """
-    values = {
-        int(row['iteration']): float(row['mimic']) for row in read_rows(path) if row.get('mimic') is not None
-    }
+    values = {int(row['iteration']): float(row['mimic']) for row in rows if row.get('mimic') is not None}
     iterations = np.array(sorted(values), float)
-    ordered = np.array([values[int(iteration)] for iteration in iterations], float) / mimic_weight(path.parent)
+    ordered = np.array([values[int(iteration)] for iteration in iterations], float) / weight
     if not len(iterations):
         return iterations, ordered
     stretches = np.array_split(np.arange(len(iterations)), min(points, len(iterations)))
