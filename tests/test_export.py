@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tools import export as tool
+from uniface_mx.errors import UnifaceError
 from uniface_mx.export import export_model, inference_graphs, run_symbol
 from uniface_mx.manifest import ManifestError, file_hash, read_manifest
 from uniface_mx.models import PRESETS, get_model
@@ -275,6 +276,7 @@ def test_bad_arguments(tmp_path, capsys):
         (['--model', 'uniface_z', '--random', '0'] + out, "unknown model 'uniface_z'"),
         (['--model', NAME, '--random', '0', '--max-faces', '0'] + out, 'max_faces is 0'),
         (['--model', NAME, '--random', '0', '--out', str(tmp_path / 'file')], 'file'),
+        (['--model', NAME, '--random', '0', '--name', 'a/b'] + out, "'a/b': is no name of files"),
     ):
         assert tool.main(arguments) == 2
         captured = capsys.readouterr()
@@ -293,6 +295,24 @@ def test_bad_arguments(tmp_path, capsys):
             tool.main(arguments)
         assert ended.value.code == 2
         assert 'Traceback' not in capsys.readouterr().err
+
+
+def test_a_failing_export_leaves_the_model_that_was_there(tmp_path, monkeypatch, capsys):
+    random = ['--model', NAME, '--random', '0', '--out', str(tmp_path), '--name', 'mine']
+    assert tool.main(random) == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setitem(sys.modules, 'onnx', None)
+    capsys.readouterr()
+    assert tool.main(random + ['--onnx']) == 2
+    assert capsys.readouterr().err == 'export: ONNX export needs the package onnx: pip install onnx==1.16.2\n'
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert read_manifest(tmp_path / 'mine')['name'] == 'mine'
+
+
+def test_weights_that_cannot_be_written(tmp_path):
+    path = tmp_path / 'missing' / 'a.params'
+    with pytest.raises(UnifaceError, match='a.params: cannot be written'):
+        save_arrays(path, {'a': mx.nd.zeros(1)})
 
 
 def test_the_table_in_the_docs_is_what_the_tool_counts(capsys):

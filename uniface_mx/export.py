@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, Union
 
 import mxnet as mx
 import numpy as np
 
-from uniface_mx.files import written_aside
+from uniface_mx.errors import UnifaceError
+from uniface_mx.files import files_aside, written_aside
 from uniface_mx.int8 import Calibration, quantize, without_deconvolutions
 from uniface_mx.manifest import write_manifest
 from uniface_mx.models.uniface import Uniface
@@ -139,9 +140,9 @@ def _check(net: Uniface, prefix: Path, parts, onnx: bool) -> Dict[str, float]:
     return differences
 
 
-def _export_int8(net: Uniface, prefix: Path, calibration: Calibration) -> Tuple[List[str], Dict[str, Any]]:
-    """Write both halves in int8; the files' names, and the manifest's entry: where the ranges come from, and
-    the mean cosine of embeddings with float32's on a few of the same faces.
+def _export_int8(net: Uniface, prefix: Path, calibration: Calibration) -> Dict[str, Any]:
+    """Write both halves in int8; the manifest's entry: where the ranges come from, and the mean cosine of embeddings
+    with float32's on a few of the same faces.
     """
 
     def features(canvases):
@@ -159,18 +160,15 @@ def _export_int8(net: Uniface, prefix: Path, calibration: Calibration) -> Tuple[
             ({'features': features(canvases), 'faces': faces} for canvases, faces in calibration.batches()),
         ),
     }
-    files = []
     for part, (symbol, arrays, batches) in cases.items():
         path = part_prefix(prefix, part, INT8)
         symbol, own = quantize(symbol, graph_arrays(symbol, arrays), batches)
-        weights = weights_path(prefix, part, INT8)
         write_symbol(path, symbol)
-        save_arrays(weights, own)
-        files += [path.name + '-symbol.json', weights.name]
+        save_arrays(weights_path(prefix, part, INT8), own)
     _, found_features = run_symbol(prefix, {'data': canvases}, 'trunk', INT8)
     (found,) = run_symbol(prefix, {'features': found_features, 'faces': faces}, 'faces', INT8)
     expected = net.embedder(mx.nd.array(expected_features), mx.nd.array(faces)).asnumpy()
-    return files, dict(calibration.about, cosine=float(np.sum(expected * found, axis=1).mean()))
+    return dict(calibration.about, cosine=float(np.sum(expected * found, axis=1).mean()))
 
 
 def _interface(graph: Graph) -> dict:
@@ -221,31 +219,34 @@ def export_model(
     dict
         Largest difference of each written graph from Gluon, relative to the value or to 1, whichever is
         larger.
+
+    Raises
+    ------
+    UnifaceError
+        `name` is none, a file cannot be written, or ONNX is asked for and not installed; what `out` held before
+        is as it was.
     """
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    prefix = out / name
+    if Path(name).name != name:
+        raise UnifaceError('{!r}: is no name of files; name the folder by out'.format(name))
     graphs = {part: graph for part, graph in inference_graphs(net).items() if split or not part}
     bias = net.recognition.embedding.bias
     raw_bias = bias.data().copy()
     if mean_embedding is not None:
         bias.set_data(raw_bias - mx.nd.array(mean_embedding))
-    files = []
     try:
-        arrays = named_arrays(net)
-        save_arrays(weights_path(prefix), graph_arrays(graphs[''].symbol, arrays))
-        files.append(weights_path(prefix).name)
-        for part, graph in graphs.items():
-            path = part_prefix(prefix, part)
-            own = graph_arrays(graph.symbol, arrays)
-            write_symbol(path, graph.symbol)
-            files.append(path.name + '-symbol.json')
-            if onnx:
-                export_onnx(path.with_name(path.name + '.onnx'), graph.symbol, own, graph.inputs)
-                files.append(path.name + '.onnx')
-        differences = _check(net, prefix, graphs, onnx)
-        if calibration is not None:
-            int8_files, int8 = _export_int8(net, prefix, calibration)
+        with files_aside(out) as aside:
+            prefix = aside / name
+            arrays = named_arrays(net)
+            save_arrays(weights_path(prefix), graph_arrays(graphs[''].symbol, arrays))
+            for part, graph in graphs.items():
+                path = part_prefix(prefix, part)
+                write_symbol(path, graph.symbol)
+                if onnx:
+                    own = graph_arrays(graph.symbol, arrays)
+                    export_onnx(path.with_name(path.name + '.onnx'), graph.symbol, own, graph.inputs)
+            differences = _check(net, prefix, graphs, onnx)
+            int8 = None if calibration is None else _export_int8(net, prefix, calibration)
+            files = sorted(path.name for path in aside.iterdir())
     finally:
         bias.set_data(raw_bias)
     manifest = {
@@ -277,9 +278,9 @@ def export_model(
     }
     if onnx:
         manifest['onnx_opset'] = OPSET
-    if calibration is not None:
-        manifest['int8'], manifest['files'] = int8, files + int8_files
-    write_manifest(prefix, _merged(manifest, details or {}))
+    if int8:
+        manifest['int8'] = int8
+    write_manifest(Path(out) / name, _merged(manifest, details or {}))
     return differences
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator, Union
@@ -21,3 +22,15 @@ def written_aside(path: Union[str, os.PathLike]) -> Iterator[Path]:
         with suppress(FileNotFoundError):
             aside.unlink()
         raise
+
+
+@contextmanager
+def files_aside(folder: Union[str, os.PathLike]) -> Iterator[Path]:
+    """A folder within `folder`, which is made where it is missing, to write files to. At the end of the `with` block
+    all of them take their places in `folder`; after an error they are gone, and `folder` is as it was."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(suffix='.part', dir=str(folder)) as aside:
+        yield Path(aside)
+        for path in sorted(Path(aside).iterdir()):
+            os.replace(str(path), str(folder / path.name))

@@ -28,9 +28,14 @@ def named_arrays(net: HybridBlock) -> Dict[str, mx.nd.NDArray]:
 
 
 def save_arrays(path: Union[str, os.PathLike], arrays: Dict[str, mx.nd.NDArray]) -> None:
-    """Write arrays as a ``.params`` file, aside and renamed."""
+    """Write arrays as a ``.params`` file, aside and renamed; raises `UnifaceError` where that cannot be done."""
     with written_aside(path) as aside:
-        mx.nd.save(str(aside), {name: arrays[name].as_in_context(mx.cpu()) for name in sorted(arrays)})
+        try:
+            mx.nd.save(str(aside), {name: arrays[name].as_in_context(mx.cpu()) for name in sorted(arrays)})
+        except mx.MXNetError as error:
+            raise UnifaceError(
+                '{}: cannot be written ({})'.format(path, str(error).strip().split('\n')[-1])
+            ) from None
 
 
 def load_arrays(path: Union[str, os.PathLike]) -> Dict[str, mx.nd.NDArray]:
