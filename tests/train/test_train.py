@@ -246,21 +246,26 @@ def test_training_goes_on_from_an_exported_model(configuration, tmp_path, start)
         build_trainer(configuration(setting), tmp_path / 'third')
 
 
-def test_a_damaged_record_leaves_the_bank_as_the_canvases(records, tmp_path):
-    """Left out where they leave it out, and otherwise an error."""
-    name = str(tmp_path / 'faces')
+def damaged(records, folder, number):
+    """A copy of the set `faces` with one record damaged; its name."""
+    name = str(folder / 'faces')
     for ending in ('.rec', '.idx', '.keys', '.json'):
         shutil.copy(str(records / 'faces') + ending, name + ending)
-
-    def bank(skip_bad):
-        return teacher_bank(open_canvases((RecordShare(name),), '', AugmentSettings.none(), 0, 64, skip_bad), 100, 0)
-
-    whole = bank(False)
     content = bytearray(Path(name + '.rec').read_bytes())
-    place = int(Path(name + '.idx').read_text().split()[3])
+    place = int(Path(name + '.idx').read_text().split()[2 * number + 1])
     content[place + 8 : place + 200] = bytes(192)
     Path(name + '.rec').write_bytes(content)
-    assert 0 < len(bank(True)) < len(whole)
+    return name
+
+
+def test_a_damaged_record_leaves_the_bank_as_the_canvases(records, tmp_path):
+    """Left out where they leave it out, and otherwise an error."""
+    name = damaged(records, tmp_path, 1)
+
+    def bank(skip_bad, name=name):
+        return teacher_bank(open_canvases((RecordShare(name),), '', AugmentSettings.none(), 0, 64, skip_bad), 100, 0)
+
+    assert 0 < len(bank(True)) < len(bank(False, str(records / 'faces')))
     with pytest.raises(RecordError, match='faces'):
         bank(False)
 
@@ -289,6 +294,35 @@ def test_a_validation_does_not_depend_on_its_batches(configuration, tmp_path):
     assert figures[0]['loss'] > 0 and figures[0]['photos'] == 12
     for other in figures[1:]:
         assert other == pytest.approx(figures[0], rel=1e-4)
+
+
+def test_a_damaged_record_counts_for_nothing_in_a_validation(configuration, records, tmp_path, capsys):
+    """The first of twelve photos is damaged: the figures are those of the other eleven."""
+    damaged(records, tmp_path, 0)
+    write_records(tmp_path / 'first', [1])
+
+    def figures(size, path):
+        given = ('data.validation=[{path: %s}]' % path, 'validation.batch_size=%d' % size)
+        trainer = build_trainer(configuration(*given), tmp_path / 'run')
+        trainer.log.close()
+        return trainer.validate()
+
+    whole, first = figures(1, records / 'faces'), figures(1, tmp_path / 'first')
+    one, five = figures(1, tmp_path / 'faces'), figures(5, tmp_path / 'faces')
+    assert (whole['photos'], whole['bad_records']) == (12, 0)
+    assert (one['photos'], one['bad_records']) == (11, 1) and one['faces'] == whole['faces'] - first['faces']
+    assert five == pytest.approx(one, rel=1e-4)
+    assert re.search(r'validation leaves out: .*faces\.rec, record 0', capsys.readouterr().err)
+
+
+def test_a_validation_of_damaged_records_alone(configuration, tmp_path):
+    (tmp_path / 'whole').mkdir()
+    write_records(tmp_path / 'whole' / 'faces', [1])
+    damaged(tmp_path / 'whole', tmp_path, 0)
+    trainer = build_trainer(configuration('data.validation=[{path: %s}]' % (tmp_path / 'faces')), tmp_path / 'run')
+    trainer.log.close()
+    with pytest.raises(TrainError, match='all of its records are damaged'):
+        trainer.validate()
 
 
 def test_the_embeddings_begin_at_their_mean(configuration, tmp_path, records):

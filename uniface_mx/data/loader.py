@@ -34,7 +34,7 @@ class Batch(NamedTuple):
     label : (N, G, 146) float32, rows in canvas pixels, -1 rows where there is no face.
     count : how many canvases are real (the last batch of an unshuffled pass is filled up with empty ones).
     keys : for each canvas, the names of the records it shows.
-    bad : messages of damaged records that were left out.
+    bad : for each canvas, messages of damaged records that it should have shown.
     overflow : how many faces found no row.
     """
 
@@ -42,7 +42,7 @@ class Batch(NamedTuple):
     label: np.ndarray
     count: int
     keys: List[List[str]]
-    bad: List[str]
+    bad: List[List[str]]
     overflow: int
 
 
@@ -212,7 +212,7 @@ class Canvases:
         data = np.zeros((size, self.size, self.size, 3), np.uint8)
         label = np.full((size, max_faces, OBJECT_WIDTH), -1, np.float32)
         keys: List[List[str]] = []
-        bad: List[str] = []
+        bad: List[List[str]] = []
         overflow = 0
         for row, index in enumerate(indices):
             data[row], objects, names, messages = self.canvas(index)
@@ -222,7 +222,7 @@ class Canvases:
                 overflow += len(objects) - max_faces
             label[row, : min(len(objects), max_faces)] = objects[:max_faces]
             keys.append(names)
-            bad += messages
+            bad.append(messages)
         return Batch(data, label, len(keys), keys, bad, overflow)
 
     def close(self) -> None:

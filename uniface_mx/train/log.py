@@ -96,13 +96,13 @@ class Log:
         Where it ends.
     tensorboard : bool
     active : bool
-        Whether to write at all: only one worker does.
+        Whether to write files and show progress: only one worker does.
     """
 
     def __init__(self, run, iteration: int, iterations: int, tensorboard: bool = True, active: bool = True):
         self.path = Path(run) / METRICS
         self._file = self._board = None
-        self._active, self._terminal = active, active and sys.stderr.isatty()
+        self._terminal = active and sys.stderr.isatty()
         if active:
             self._rewind(iteration)
             self._file = open(self.path, 'a', encoding='utf-8')
@@ -154,9 +154,8 @@ class Log:
             self.say(text)
 
     def say(self, text: str) -> None:
-        """A line on the console."""
-        if self._active:
-            tqdm.write(text, file=sys.stderr)
+        """A line on the console, from every worker that has something to say."""
+        tqdm.write(text, file=sys.stderr)
 
     def close(self) -> None:
         """Close the files."""

@@ -140,13 +140,14 @@ class Trainer:
                 self._learn(batch, time.perf_counter() - began)
                 if self.group.total('stop', [interrupt.name is not None])[0]:
                     self._save()
-                    self.log.say(
-                        '{}: saved at iteration {} in {}; go on with --resume'.format(
-                            interrupt.name or 'stopped by another worker',
-                            self.iteration,
-                            self.checkpoints.run,
+                    if self.group.rank == 0:
+                        self.log.say(
+                            '{}: saved at iteration {} in {}; go on with --resume'.format(
+                                interrupt.name or 'stopped by another worker',
+                                self.iteration,
+                                self.checkpoints.run,
+                            )
                         )
-                    )
                     break
         stream.close()
         return self.iteration == self.iterations
@@ -158,20 +159,17 @@ class Trainer:
         warm = self.roi_warmup is None or self.iteration < self.roi_warmup
         outcome = self.step(batch, rate, predicted=not warm)
         self.iteration += 1
+        bad = sum(batch.bad, [])
+        left_out, overflow = self.group.total('left out', [len(bad), batch.overflow])
         self.meter.add(
-            outcome,
-            batch.count * self.group.workers,
-            outcome.counts.mimic,
-            len(batch.bad),
-            batch.overflow,
-            waited,
+            outcome, batch.count * self.group.workers, outcome.counts.mimic, int(left_out), int(overflow), waited
         )
         if outcome.finite:
             self.schedule.update(outcome.loss)
         if not (outcome.updated or outcome.rescaled):
             self._not_finite(outcome, batch)
-        if batch.bad:
-            self.log.say('left out: ' + '; '.join(batch.bad[:3]))
+        if bad:
+            self.log.say('left out: ' + '; '.join(bad[:3]))
         if self.group.rank == 0:
             self._report(rate)
         self.group.wait()

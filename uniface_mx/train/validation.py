@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, Iterator, List, Optional, Tuple
 
 import mxnet as mx
 import numpy as np
+from tqdm import tqdm
 
 from uniface_mx.data.iterators import to_ndarrays
 from uniface_mx.data.loader import Batch, Canvases
@@ -17,6 +19,7 @@ from uniface_mx.geometry import unit_vectors
 from uniface_mx.losses import Terms
 from uniface_mx.nn.detection import Suppression
 from uniface_mx.targets import real_faces
+from uniface_mx.train.errors import TrainError
 from uniface_mx.train.step import Criteria, Graphs
 
 MAX_FACES = 100
@@ -89,14 +92,24 @@ class Validation:
         dict
             ``loss`` and its terms; ``average_precision`` and ``recall`` at IoU 0.5; ``landmark_error`` of the
             faces found, over the distance of the eyes; ``cosine``, centred, between the embeddings and the
-            teacher's. Without the last two where nothing can be compared.
+            teacher's, these two only where something can be compared; ``photos``, ``bad_records`` (damaged, which
+            count for nothing and are told) and ``faces``.
+
+        Raises
+        ------
+        TrainError
+            All records are damaged.
         """
         sums, counts = np.zeros(len(Terms._fields)), np.zeros(len(Terms._fields))
         found: List[Tuple] = []
+        photos = 0
         errors: List[float] = []
         cosines: List[float] = []
-        for batch in self._batches():
-            # The last batch is filled up with canvases that count for nothing.
+        for batch in map(_whole, self._batches()):
+            if not batch.count:
+                continue
+            photos += batch.count
+            # What a batch is filled up with counts for nothing.
             label = batch.label[: batch.count]
             targets = criteria.targets(label)
             data, _ = to_ndarrays(batch._replace(label=batch.label[:, :0]), device)
@@ -119,6 +132,8 @@ class Validation:
                 outcome = self._photo(rows[rows[:, 0] >= 0], faces[real_faces(faces)])
                 found.append(outcome[:3])
                 errors += outcome[3]
+        if not found:
+            raise TrainError('data.validation: all of its records are damaged; prepare the sets again')
         terms = criteria.values(Terms(*sums), Terms(*counts))
         scores, hits, scored = (np.concatenate(arrays) for arrays in zip(*found))
         figures = {
@@ -130,7 +145,7 @@ class Validation:
         for name, values in (('landmark_error', errors), ('cosine', cosines)):
             if values:
                 figures[name] = float(np.mean(values))
-        return dict(figures, photos=len(self.indices), faces=len(scored))
+        return dict(figures, photos=photos, bad_records=len(self.indices) - photos, faces=len(scored))
 
     def _batches(self) -> Iterator[Batch]:
         shares = [
@@ -160,6 +175,16 @@ class Validation:
         predicted = rows[outcome.by[hit][taught], 5:].reshape(-1, 5, 2)
         errors = point_errors(predicted, pointed[taught, LANDMARKS].reshape(-1, 5, 2)).mean(axis=1)
         return outcome.scores, outcome.hits, outcome.found, errors.tolist()
+
+
+def _whole(batch: Batch) -> Batch:
+    """A batch that counts no canvas whose record is damaged, but tells of it."""
+    messages = sum(batch.bad, [])
+    if messages:
+        tqdm.write('validation leaves out: ' + '; '.join(messages[:3]), file=sys.stderr)
+    bad = np.array([bool(messages) for messages in batch.bad] + [True] * (len(batch.data) - batch.count))
+    order = np.argsort(bad, kind='stable')
+    return batch._replace(data=batch.data[order], label=batch.label[order], count=int((~bad).sum()))
 
 
 def _centred_cosines(vectors: np.ndarray, teacher: np.ndarray, mean: np.ndarray) -> np.ndarray:
