@@ -74,6 +74,15 @@ def test_a_labelled_photo_that_nobody_looked_at():
         compare([record('a.jpg')], {})
 
 
+def test_faces_without_embeddings_cannot_be_compared():
+    face = found(0, 0)
+    del face['embedding']
+    for compared in (lambda: compare([record('a.jpg', label(0, 0, 0))], {'a.jpg': photo(face)}),
+                     lambda: format_people({'a.jpg': photo(face)}, 0.5)):
+        with pytest.raises(UnifaceError, match='detect --embeddings'):
+            compared()
+
+
 def test_faces_of_detect(tmp_path):
     path = tmp_path / 'faces.jsonl'
     lines = [dict(photo(found(0, 0)), photo='x/a.jpg'), {'photo': 'x/b.jpg', 'error': 'no image'}]

@@ -5,10 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from pathlib import Path
 from typing import Optional, Sequence
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from uniface_mx.program import run
 from uniface_mx.results import write_json

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Dict, Optional, Sequence
@@ -30,6 +30,7 @@ from uniface_mx.command_line import (
 )
 from uniface_mx.drawing import draw_faces, face_crop
 from uniface_mx.errors import UnifaceError
+from uniface_mx.files import files_aside
 from uniface_mx.image import write_image
 from uniface_mx.program import DONE, PARTLY, STATUS, at_least, run
 
@@ -150,27 +151,26 @@ def detect_video(arguments: argparse.Namespace, source, predictor, report: Repor
     video, drawn = Video(source), None
     frames = (((number, seconds), image) for number, seconds, image in islice(iter(video), arguments.frames))
     together = 1 if isinstance(source, int) else arguments.batch
-    aside = Path(arguments.out) / ('part-' + VIDEO) if arguments.out else None
-    try:
-        for batch in batches(tqdm(frames, unit='frame', disable=None), together):
-            for ((number, seconds), image), faces in zip(batch, predictor([image for _, image in batch])):
-                report.add(
-                    {'photo': str(source), 'frame': number, 'seconds': round(seconds, 3)},
-                    'frame-{:06d}'.format(number),
-                    image,
-                    faces,
-                )
-                if arguments.out:
-                    drawn = drawn or video_writer(aside, video.rate, image)
-                    drawn.write(cv2.cvtColor(draw_faces(image, faces), cv2.COLOR_RGB2BGR))
-    except KeyboardInterrupt:
-        if not isinstance(source, int):
-            raise
+    with files_aside(arguments.out) if arguments.out else nullcontext() as aside:
+        try:
+            for batch in batches(tqdm(frames, unit='frame', disable=None), together):
+                for ((number, seconds), image), faces in zip(batch, predictor([image for _, image in batch])):
+                    report.add(
+                        {'photo': str(source), 'frame': number, 'seconds': round(seconds, 3)},
+                        'frame-{:06d}'.format(number),
+                        image,
+                        faces,
+                    )
+                    if aside:
+                        drawn = drawn or video_writer(aside / VIDEO, video.rate, image)
+                        drawn.write(cv2.cvtColor(draw_faces(image, faces), cv2.COLOR_RGB2BGR))
+        except KeyboardInterrupt:
+            if not isinstance(source, int):
+                raise
+        if drawn:
+            drawn.release()
     if not report.seen:
         raise UnifaceError('{}: holds no picture that can be read'.format(source))
-    if drawn:
-        drawn.release()
-        os.replace(str(aside), str(Path(arguments.out) / VIDEO))
     print('{} frames, {} faces'.format(report.seen, report.faces), file=sys.stderr)
     return DONE
 

@@ -108,9 +108,12 @@ def identify(arguments: argparse.Namespace) -> int:
                 path = out / (photo.name + '.jpg')
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_image(path, draw_faces(image, faces, names))
-    for path, reason in skipped.items():
-        if arguments.json:
-            print(json.dumps({'photo': path, 'error': reason}))
+        for path, reason in skipped.items():
+            line = json.dumps({'photo': path, 'error': reason})
+            if arguments.json:
+                print(line)
+            if out:
+                print(line, file=file)
     report_skipped(skipped)
     return DONE if known and not skipped else PARTLY
 

@@ -138,6 +138,7 @@ def compare(records: Sequence[Record], photos_found: Dict[str, dict]) -> Compari
     A photo that no record shows has no labelled face. A found face that lies on one to be ignored counts neither as found nor as extra. Two faces are the same person where the
     teacher's vectors are closer than 0.6. Records may hold smaller copies of the photos. Landmark errors are means over the five points, over the distance of the eyes.
     """
+    _require_embeddings(photos_found)
     photos, teacher, own = [], [], []
     for record in records:
         name = Path(record.key).name
@@ -204,13 +205,17 @@ def shortcomings(comparison: Comparison) -> Optional[str]:
     return '; '.join(found) or None
 
 
+def _require_embeddings(photos_found: Dict[str, dict]) -> None:
+    if any('embedding' not in face for photo in photos_found.values() for face in photo['faces']):
+        raise UnifaceError('the faces have no embeddings: find them with detect --embeddings')
+
+
 def format_people(photos_found: Dict[str, dict], threshold: float) -> str:
     """Who is who: the largest faces of the photos against each other, as a Markdown table of similarities, and the
     faces of different photos that are one person: at least as similar as `threshold`, nobody twice in a photo, the
     most similar first.
     """
-    if any('embedding' not in face for photo in photos_found.values() for face in photo['faces']):
-        raise UnifaceError('the faces have no embeddings: find them with detect --embeddings')
+    _require_embeddings(photos_found)
     faces = [('{} {}'.format(Path(name).stem, number) if number > 1 else Path(name).stem, name, face)
              for name, photo in sorted(photos_found.items()) for number, face in enumerate(photo['faces'], 1)]
     vectors = np.array([face['embedding'] for _, _, face in faces]).reshape(-1, 128)

@@ -250,7 +250,7 @@ class Gallery:
             raise
         except FileNotFoundError:
             raise GalleryError('{}: no such gallery; enroll somebody'.format(path)) from None
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
             raise GalleryError(
                 '{}: not a gallery, or damaged ({})'.format(path, error or type(error).__name__)
             ) from None

@@ -80,8 +80,8 @@ class Optimizer:
 
     name: Literal['sgd', 'adamw'] = 'sgd'
     learning_rate: float = within(0.1, low=0)
-    momentum: float = within(0.9, low=0, high=1)
-    beta2: float = within(0.999, low=0, high=1)      # adamw only, whose beta1 is the momentum
+    momentum: float = within(0.9, low=0, high=0.9999)
+    beta2: float = within(0.999, low=0, high=0.9999)  # adamw only, whose beta1 is the momentum
     weight_decay: float = within(5e-4, low=0)        # of weights; biases and batch norms have none
     clip_gradient: Optional[float] = within(None, low=0)  # norm over all parameters
     trunk_rate: float = within(1.0, low=0)           # factor on the pretrained trunk's learning rate

@@ -176,6 +176,20 @@ def test_a_writer_that_fails_leaves_the_old_set_and_nothing_else(tmp_path, name)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize('when', ['write_idx', 'close'])
+def test_a_set_that_cannot_be_written(tmp_path, name, when, monkeypatch):
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(*arguments):
+        raise mx.MXNetError('no room')
+
+    with pytest.raises(RecordError, match=r'set\.rec: cannot be written \(no room\)'):
+        with RecordWriter(name, SOURCES, TEACHERS) as writer:
+            monkeypatch.setattr(writer._file, when, full)
+            writer.add(record(face()))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_an_empty_set_is_a_set(tmp_path):
     with RecordWriter(tmp_path / 'none', SOURCES, {}):
         pass

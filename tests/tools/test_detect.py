@@ -225,6 +225,25 @@ def test_a_video_overwrites_nothing_but_an_earlier_runs(model, tmp_path, capsys,
     assert detect.main(arguments) == detect.main(arguments) == 0
 
 
+@pytest.mark.parametrize('error, status', [(KeyboardInterrupt, 130), (OSError, 2)])
+def test_a_video_that_is_not_finished_leaves_none(model, tmp_path, monkeypatch, error, status):
+    writer = cv2.VideoWriter(str(tmp_path / 'v.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 10, (64, 48))
+    for _ in range(3):
+        writer.write(photo(64, 48))
+    writer.release()
+    drawn = []
+
+    def draw(image, faces):
+        drawn.append(faces)
+        if len(drawn) == 2:
+            raise error
+        return image
+
+    monkeypatch.setattr(detect, 'draw_faces', draw)
+    assert detect.main(model + [str(tmp_path / 'v.mp4'), '--out', str(tmp_path / 'out')]) == status
+    assert len(drawn) == 2 and {path.name for path in (tmp_path / 'out').iterdir()} <= {'faces.jsonl'}
+
+
 @pytest.mark.parametrize('frames', ['0', '-1', 'many'])
 def test_frames_that_no_video_has(model, tmp_path, capsys, frames):
     with pytest.raises(SystemExit) as left:

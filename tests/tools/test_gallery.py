@@ -120,6 +120,14 @@ def test_own_pictures_are_not_overwritten(run, capsys, tmp_path):
     assert len((tmp_path / 'named' / 'people.jsonl').read_text().splitlines()) == 1
 
 
+def test_a_photo_that_cannot_be_read_has_its_line(run, capsys, tmp_path):
+    run('enroll', 'people')
+    (tmp_path / 'bad.png').write_bytes(b'no picture')
+    assert run('identify', 'party.png', 'bad.png', '--out', 'named') == 1
+    lines = [json.loads(line) for line in (tmp_path / 'named' / 'people.jsonl').read_text().splitlines()]
+    assert [line['photo'] for line in lines] == ['party.png', 'bad.png'] and 'error' in lines[1]
+
+
 def test_trouble(run, capsys, tmp_path):
     assert run('list') == 2
     assert run('identify', 'party.png') == 2

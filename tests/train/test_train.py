@@ -18,11 +18,13 @@ from uniface_mx.config import load_config
 from uniface_mx.data.records import EMBEDDING, RecordError
 from uniface_mx.data.transforms import AugmentSettings, RecordShare
 from uniface_mx.errors import UnifaceError
+from uniface_mx.train import overfit
 from uniface_mx.train import step as step_module
 from uniface_mx.train.build import build_trainer, open_canvases, teacher_bank
 from uniface_mx.train.errors import TrainError
 from uniface_mx.train.group import parse_devices
 from uniface_mx.train.log import Log
+from uniface_mx.train.result import load_run
 
 
 def call(configuration, run, *arguments):
@@ -114,6 +116,7 @@ def test_going_on_does_what_was_left(configuration, tmp_path, capsys):
         (['data.train=[]'], 'names no record set'),
         (['data.train=[{path: no_such_set}]'], 'no_such_set'),
         (['optimizer.frozen=[trunc_*]'], 'fits no parameter'),
+        (['optimizer.name=adamw', 'optimizer.momentum=1'], 'optimizer.momentum must be 0 to 0.9999'),
         (['model.name=uniface_e'], 'unknown model'),
         (['training.init=no_such_weights'], 'no_such_weights.json: no such manifest'),
         (['training.backbone=no_such_file.params'], 'no_such_file'),
@@ -323,6 +326,61 @@ def test_a_validation_of_damaged_records_alone(configuration, tmp_path):
     trainer.log.close()
     with pytest.raises(TrainError, match='all of its records are damaged'):
         trainer.validate()
+
+
+def test_a_validation_by_another_teacher_is_refused(configuration, tmp_path):
+    other = {'embeddings': dict(TEACHERS['embeddings'], version='2')}
+    write_records(tmp_path / 'other', [1], teachers=other)
+    with pytest.raises(RecordError, match='other.*cannot be mixed'):
+        build_trainer(configuration('data.validation=[{path: %s}]' % (tmp_path / 'other')), tmp_path / 'run')
+
+
+@pytest.mark.parametrize('figure, values, chosen', [('cosine', (0.3, 0.5, 0.4), 2), ('loss', (3.0, 5.0, 2.0), 3)])
+def test_the_best_checkpoint(configuration, tmp_path, monkeypatch, figure, values, chosen):
+    def train(iterations, figure, *told):
+        given = ('data.validation=[{path: faces}]', 'validation.every=1', 'validation.best=' + figure)
+        steps = ('training.iterations=%d' % iterations, 'training.checkpoint_every=100', 'training.batch_size=1')
+        trainer = build_trainer(configuration(*given, *steps), tmp_path / 'run', resume=True)
+        told = iter(told)
+        trainer.validate = lambda: {figure: next(told)}
+        assert trainer.run()
+        trainer.log.close()
+        return trainer.best
+
+    assert train(3, figure, *values) == {'iteration': chosen, 'value': values[chosen - 1]}
+    assert load_run(tmp_path / 'run', 'best').details['training']['iteration'] == chosen
+    # Worse than the best so far, and better than nothing by another measure.
+    assert train(4, figure, {'cosine': 0.2, 'loss': 9.0}[figure])['iteration'] == chosen
+    assert train(5, 'recall', 0.1) == {'iteration': 5, 'value': 0.1}
+
+
+def test_what_overfit_says(configuration, records, tmp_path, capsys):
+    arguments = ['--records', str(records / 'faces'), '--count', '2', '--out', str(tmp_path / 'run')]
+    model = yaml.safe_load(configuration.path.read_text())['model']
+    small = settings(
+        *('model.{}={}'.format(key, value) for key, value in model.items()),
+        'training.iterations=2', 'training.batch_size=1', 'training.precision=float32',
+    )  # fmt: skip
+    assert overfit.main(arguments + small) == 1
+    shown = capsys.readouterr().out
+    assert shown.endswith('failed: the limit is 5%, and every face\n') and 'mimic loss' in shown
+    assert overfit.main(arguments + small) == 2
+    assert 'run: holds a finished run' in capsys.readouterr().err
+
+
+def test_overfit_passes_where_every_term_fell(tmp_path):
+    first = {'kind': 'train', 'iteration': 1, 'classification': 1.0, 'box': 1.0, 'landmarks': 2.0, 'mimic': 0.5}
+    last = {'kind': 'train', 'iteration': 9, 'classification': 0.04, 'box': 0.03, 'landmarks': 0.02, 'mimic': 0.01}
+
+    def passed(recall=1.0, variance=0.3, **changes):
+        rows = [first, dict(last, **changes), {'kind': 'validation', 'iteration': 9, 'recall': recall}]
+        (tmp_path / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, rows)))
+        return overfit.figures(tmp_path, variance)
+
+    found = passed()
+    assert found['passed'] and found['parts'] == {'classification': 0.04, 'box': 0.03, 'landmarks': 0.01, 'mimic': 0.02}
+    assert not passed(recall=0.99)['passed'] and not passed(box=0.06)['passed']
+    assert not passed(variance=0.1)['passed']
 
 
 def test_the_embeddings_begin_at_their_mean(configuration, tmp_path, records):

@@ -307,7 +307,11 @@ class RecordWriter:
         if record.person is not None:
             person = self._person_ids.setdefault(record.person, len(self._person_ids))
         source = self._source_ids[record.source]
-        self._file.write_idx(meta.records, pack_record(record, meta.records, source, person))
+        packed = pack_record(record, meta.records, source, person)
+        try:
+            self._file.write_idx(meta.records, packed)
+        except mx.MXNetError as failure:
+            raise self._unwritten(failure) from None
         self._keys.write('%s\t%s\n' % (record.source, record.key))
         objects = record.objects
         taught = objects[:, IGNORE] == 0
@@ -321,13 +325,23 @@ class RecordWriter:
             self._sum += row[EMBEDDING]
 
     def __exit__(self, kind, error, trace) -> None:
-        self._file.close()
-        self._keys.close()
-        if kind is not None:
+        try:
+            self._file.close()
+            self._keys.close()
+            if kind is None:
+                self._finish()
+        except mx.MXNetError as failure:
+            raise self._unwritten(failure) from None
+        finally:
             for suffix in _SUFFIXES:
                 with suppress(FileNotFoundError):
                     self._aside(suffix).unlink()
-            return
+
+    def _unwritten(self, failure: mx.MXNetError) -> RecordError:
+        reason = str(failure).strip().split('\n')[-1]
+        return RecordError('%s: cannot be written (%s)' % (record_path(self.name, '.rec'), reason))
+
+    def _finish(self) -> None:
         meta = self.meta
         meta.persons = list(self._person_ids)
         if meta.embeddings:

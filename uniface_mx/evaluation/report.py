@@ -29,6 +29,7 @@ from uniface_mx.evaluation.tables import (
     table,
     training,
 )
+from uniface_mx.files import written_aside
 
 
 def table_one(subjects: Sequence[Subject]) -> List[str]:
@@ -456,7 +457,6 @@ def write_report(root: Union[str, Path], out: Union[str, Path]) -> Path:
     lines += detection(subjects, root, pictures) + landmarks(subjects)
     lines += speed(subjects, pictures) + backends(subjects) + groups(subjects) + sources(subjects)
     out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.with_name(out.name + '.tmp')
-    aside.write_text('\n'.join(lines).rstrip() + '\n', encoding='utf-8')
-    aside.replace(out)
+    with written_aside(out) as aside:
+        aside.write_text('\n'.join(lines).rstrip() + '\n', encoding='utf-8')
     return out

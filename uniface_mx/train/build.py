@@ -26,6 +26,7 @@ from uniface_mx.data.records import (
     require_teachers,
 )
 from uniface_mx.data.transforms import AugmentSettings, RecordShare
+from uniface_mx.files import written_aside
 from uniface_mx.losses import Terms
 from uniface_mx.models import Uniface, get_model
 from uniface_mx.models.weights import load_weights, named_arrays
@@ -170,7 +171,7 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
         config.training.iterations,
         facts,
         config.training.seed,
-        _validation(config, net, graphs, criteria, group, mean),
+        _validation(config, net, graphs, criteria, group, facts['teachers'], mean),
         config.validation.best,
         config.validation.every,
         config.training.checkpoint_every,
@@ -269,7 +270,7 @@ def _optimizer(config: Config, net: Uniface, rules: Rules) -> Optimizer:
     return Optimizer(choose(parameters, settings.weight_decay, settings.trunk_rate, frozen), rule)
 
 
-def _validation(config: Config, net: Uniface, graphs: Graphs, criteria: Criteria, group: Group, mean):
+def _validation(config: Config, net: Uniface, graphs: Graphs, criteria: Criteria, group: Group, teachers, mean):
     """A function that validates, or None without records for it."""
     if not config.data.validation or group.rank:
         return None
@@ -277,6 +278,8 @@ def _validation(config: Config, net: Uniface, graphs: Graphs, criteria: Criteria
     canvases = open_canvases(
         config.data.validation, config.data.root, AugmentSettings.none(), None, net.size, config.data.skip_bad
     )
+    for reader in canvases.readers if teachers else ():
+        require_teachers(reader.meta, teachers, reader.name)
     validation = Validation(
         canvases,
         settings.batch_size,
@@ -350,7 +353,8 @@ def _describe(run: Path, config: Config, facts: Dict[str, Any], position: int) -
         file=sys.stderr,
     )
     run.mkdir(parents=True, exist_ok=True)
-    (run / 'config.yaml').write_text(to_yaml(config), encoding='utf-8')
+    with written_aside(run / 'config.yaml') as aside:
+        aside.write_text(to_yaml(config), encoding='utf-8')
     path = run / 'run.json'
     try:
         sittings = json.loads(path.read_text(encoding='utf-8'))['sittings']

@@ -20,7 +20,7 @@ import numpy as np
 from uniface_mx.config import load_config
 from uniface_mx.data.records import EMBEDDING, HAS_EMBEDDING, IGNORE, RecordReader, RecordWriter
 from uniface_mx.errors import UnifaceError
-from uniface_mx.program import at_least
+from uniface_mx.program import DONE, INTERRUPTED, PARTLY, STATUS, at_least, run
 from uniface_mx.results import write_json
 from uniface_mx.train.build import build_trainer
 
@@ -74,27 +74,20 @@ def figures(run: Path, variance: float) -> Dict[str, Any]:
     return found
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run it; 0 if everything was learned."""
-    parser = argparse.ArgumentParser(prog='overfit', description=__doc__.split('\n')[0])
-    parser.add_argument('--records', required=True, metavar='NAME', help='a record set with embeddings')
-    parser.add_argument('--count', type=at_least(1), default=32)
-    parser.add_argument('--out', type=Path, default=Path('runs/overfit'))
-    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
-    args = parser.parse_args(argv)
+def overfit(args: argparse.Namespace) -> int:
+    """Train and print what was learned; `PARTLY` if something was not, `INTERRUPTED` where a signal came before the
+    last iteration."""
+    config = load_config('overfit', ['data.root={}'.format(args.out)] + args.set)
+    variance = take(args.records, args.out / 'overfit', args.count)
+    trainer = build_trainer(config, args.out, resume=True)
     try:
-        variance = take(args.records, args.out / 'overfit', args.count)
-        config = load_config('overfit', ['data.root={}'.format(args.out)] + args.set)
-        trainer = build_trainer(config, args.out, resume=True)
-        try:
-            if not trainer.run():
-                return 3
-        finally:
-            trainer.log.close()
-        found = figures(args.out, variance)
-    except (UnifaceError, OSError) as error:
-        print('overfit: {}'.format(error), file=sys.stderr)
-        return 1
+        if trainer.iteration == trainer.iterations:
+            raise UnifaceError('{}: holds a finished run; remove it, or choose another --out'.format(args.out))
+        if not trainer.run():
+            return INTERRUPTED
+    finally:
+        trainer.log.close()
+    found = figures(args.out, variance)
     write_json(args.out / 'overfit_figures.json', found)
     for name, part in found['parts'].items():
         print(
@@ -108,7 +101,21 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         )
     )
     print('passed' if found['passed'] else 'failed: the limit is {:.0%}, and every face'.format(LIMIT))
-    return 0 if found['passed'] else 2
+    return DONE if found['passed'] else PARTLY
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog='overfit',
+        description=__doc__.split('\n')[0],
+        epilog=STATUS.format('something was not learned'),
+    )
+    parser.add_argument('--records', required=True, metavar='NAME', help='a record set with embeddings')
+    parser.add_argument('--count', type=at_least(1), default=32)
+    parser.add_argument('--out', type=Path, default=Path('runs/overfit'))
+    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
+    args = parser.parse_args(argv)
+    return run('overfit', lambda: overfit(args))
 
 
 if __name__ == '__main__':

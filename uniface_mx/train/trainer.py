@@ -6,7 +6,7 @@ import math
 import signal
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import mxnet as mx
 
@@ -116,13 +116,16 @@ class Trainer:
         self.best: Dict[str, Any] = {'iteration': None, 'value': None}
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint, whose weights the network has already."""
+        """Go on from a checkpoint, whose weights the network has already. Its best figure counts if it was measured
+        as those to come will be."""
         state = checkpoint.state
         self.schedule.restore(state['schedule'])
         self.meter.restore(state['meter'])
         self.step.optimizer.restore(checkpoint.slots, state['optimizer_steps'])
         self.step.scale.value, self.step.scale.good = state['loss_scale']
-        self.not_finite, self.best = state['not_finite'], state['best']
+        self.not_finite = state['not_finite']
+        if _measure(state['config']) == _measure(self.facts['config']):
+            self.best = state['best']
 
     def run(self) -> bool:
         """Train; True at the last iteration, False when SIGINT or SIGTERM ended it before.
@@ -262,6 +265,12 @@ class Trainer:
                 )
             )
         self.log.say('skipped: ' + text)
+
+
+def _measure(config: Dict[str, Any]) -> Tuple[Any, Dict[str, Any]]:
+    """What a configuration's validation figures depend on, apart from the network."""
+    settings = {key: value for key, value in config['validation'].items() if key not in ('every', 'batch_size')}
+    return config['data']['validation'], settings
 
 
 def _line(iteration: int, iterations: int, row: Dict[str, Any], rate: float) -> str:

@@ -57,6 +57,15 @@ def test_a_box_that_reaches_outside_is_kept_as_annotated(write_image):
     np.testing.assert_array_equal(checked.boxes, [[-20, -10, 130, 95]])
 
 
+def test_points_that_are_one_point(write_image):
+    path, points = write_image('a.png'), np.full((5, 2), 30, np.float32)
+    checked, reasons = check(annotated('a.png', path, [[0, 0, 100, 80]], points))
+    assert len(checked.boxes) == 1 and np.isnan(checked.landmarks).all()
+    assert len(reasons) == 1 and reasons[0].endswith('are one point')
+    points[2, 1] = 31
+    assert check(annotated('a.png', path, [[0, 0, 100, 80]], points))[1] == []
+
+
 @pytest.mark.parametrize('point, inside', [
     ((0, 0), True), ((100, 80), True), ((-0.5, 30), False), ((100.5, 30), False), ((30, 80.5), False),
     ((30, -1), False)])

@@ -129,7 +129,7 @@ def make(
     summary = Summary()
     with ExitStack() as stack:
         outputs = [
-            _Output(name + ending, source, job, teachers['landmarks'], stated, shards == 1, stack)
+            _Output(str(record_path(name, '')) + ending, source, job, teachers['landmarks'], stated, shards == 1, stack)
             for ending in ('', NEGATIVES)
         ]
         start = time.process_time()

@@ -184,6 +184,8 @@ def check(image: SourceImage) -> Tuple[SourceImage, List[str]]:
 
 
 def _doubt(points, box, size) -> str:
+    if np.ptp(points, axis=0).max() < 1e-3:
+        return 'are one point'
     if size and ((points < 0) | (points > size)).any():
         return 'reach outside the image of %dx%d' % size
     if box is not None:
