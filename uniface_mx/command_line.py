@@ -184,7 +184,7 @@ def add_predictor_options(parser: argparse.ArgumentParser, max_faces: bool = Tru
         help='look at larger photos also in overlapping tiles of this side: finds small faces, takes longer',
     )
     parser.add_argument(
-        '--mirror', action='store_true', help='average embeddings with those of the mirror image: better, takes longer'
+        '--mirror', action='store_true', help='average embeddings with those of the mirror image: better, takes longer (see docs/deployment.md on thresholds)'
     )
     parser.add_argument(
         '--batch', type=int, default=8, metavar='N', help='photos that are looked at together (%(default)s)'
