@@ -1,5 +1,8 @@
 """Record sets of drawn photos whose faces are squares of a colour, which says who it is."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 
 from uniface_mx.data.records import (
@@ -65,3 +68,15 @@ def write_records(path, faces, embeddings=True, seed=0, size=300, teachers=TEACH
                 rows[:, EMBEDDING] = np.repeat(colours / 255.0 - 0.5, 43, axis=1)[:, :128] * 0.2 + 0.05
             writer.add(Record(encode_jpeg(image, 90), rows, size, size, 'drawn', 'photo%d' % index))
     return str(path)
+
+
+def damaged(records, folder, number):
+    """A copy in `folder` of the set `faces` in `records`, with one record damaged; its name."""
+    name = str(folder / 'faces')
+    for ending in ('.rec', '.idx', '.keys', '.json'):
+        shutil.copy(str(records / 'faces') + ending, name + ending)
+    content = bytearray(Path(name + '.rec').read_bytes())
+    place = int(Path(name + '.idx').read_text().split()[2 * number + 1])
+    content[place + 8 : place + 200] = bytes(192)
+    Path(name + '.rec').write_bytes(content)
+    return name

@@ -1,17 +1,16 @@
 """Workers of one run, each a process, through MXNet's parameter server."""
 
-import json
 import os
+import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from drawn import STEADY, UNEVEN, write_records
+from drawn import STEADY, UNEVEN, damaged, write_records
+from processes import ROOT, finish, rows, start, wait_for_rows
 
 from uniface_mx.train import launch
 
-ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ('loss', 'classification', 'box', 'landmarks', 'mimic', 'gradient_norm')
 SETTINGS = STEADY + (
     'losses.contrast=0',
@@ -20,48 +19,15 @@ SETTINGS = STEADY + (
 )
 
 
-def run(configuration, folder, *settings, launch=()):
-    command = list(launch) + [
-        sys.executable,
-        str(ROOT / 'tools' / 'train.py'),
-        '--config',
-        str(configuration.path),
-        '--out',
-        str(folder),
-    ]
-    for setting in SETTINGS + settings:
-        command += ['--set', setting]
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=400,
-        env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'),
-    )
-
-
 LAUNCH = (sys.executable, '-m', 'uniface_mx.train.launch', '--workers', '2', '--')
-
-
-def rows(folder):
-    return [json.loads(line) for line in (folder / 'metrics.jsonl').read_text().splitlines()]
 
 
 def test_two_workers_follow_one_with_the_whole_batch(configuration, tmp_path):
     write_records(tmp_path / 'faces', UNEVEN, seed=3)
     root = 'data.root={}'.format(tmp_path)
-    one = run(configuration, tmp_path / 'one', root, 'training.batch_size=4')
-    assert one.returncode == 0, one.stderr
-    two = run(
-        configuration,
-        tmp_path / 'two',
-        root,
-        'training.batch_size=2',
-        'training.kvstore=dist_sync',
-        launch=LAUNCH,
-    )
-    assert two.returncode == 0, two.stderr
+    finish(start(configuration, tmp_path / 'one', *SETTINGS, root, 'training.batch_size=4'))
+    two = ('training.batch_size=2', 'training.kvstore=dist_sync')
+    finish(start(configuration, tmp_path / 'two', *SETTINGS, root, *two, launch=LAUNCH))
     expected, found = rows(tmp_path / 'one'), rows(tmp_path / 'two')
     assert len(expected) == len(found) == 20
     for row, other in zip(expected, found):
@@ -69,6 +35,36 @@ def test_two_workers_follow_one_with_the_whole_batch(configuration, tmp_path):
         assert [other[name] for name in FIGURES[:-1]] == pytest.approx(
             [row[name] for name in FIGURES[:-1]], rel=1e-5, abs=1e-5
         )
+
+
+def test_two_workers_are_stopped_and_go_on(configuration, records, tmp_path):
+    """Both save and leave at a signal; damaged records of both are told and counted, once each."""
+    damaged(records, tmp_path, 1)
+    given = SETTINGS + (
+        'data.root={}'.format(tmp_path),
+        'data.validation=[{path: faces}]',
+        'validation.every=5',
+        'training.batch_size=2',
+        'training.kvstore=dist_sync',
+    )
+    run = tmp_path / 'run'
+    process = start(configuration, run, *given, 'training.iterations=100000', launch=LAUNCH)
+    assert wait_for_rows(process, run, 8)
+    process.send_signal(signal.SIGTERM)
+    told = finish(process, 3)
+    (line,) = [line for line in told.splitlines() if 'saved at iteration' in line]
+    iteration = int(line.split('iteration ')[1].split()[0])
+    last = 'training.iterations={}'.format(iteration + 4)
+    told += finish(start(configuration, run, *given, last, resume=True, launch=LAUNCH))
+    found = rows(run)
+    train = [row for row in found if row['kind'] == 'train']
+    assert [row['iteration'] for row in train] == list(range(1, iteration + 5))
+    # Of twelve records one is damaged, and four are shown an iteration.
+    assert train[-1]['canvases'] == 4 * (iteration + 4)
+    assert abs(train[-1]['bad_records'] - (iteration + 4) / 3) < 2
+    assert told.count(', record 1: ') - told.count('validation leaves out') == train[-1]['bad_records']
+    checked = [row for row in found if row['kind'] == 'validation']
+    assert len(checked) >= 2 and all((row['photos'], row['bad_records']) == (11, 1) for row in checked)
 
 
 def test_a_worker_that_fails_ends_the_run_with_its_status(tmp_path):
@@ -101,7 +97,5 @@ def test_a_command_that_cannot_be_started_leaves_no_helper(monkeypatch, capsys):
 
 def test_a_distributed_run_without_launcher_says_how(configuration, tmp_path):
     write_records(tmp_path / 'faces', [1])
-    done = run(configuration, tmp_path / 'run', 'data.root={}'.format(tmp_path), 'training.kvstore=dist_sync')
-    assert (
-        done.returncode == 2 and 'uniface_mx.train.launch' in done.stderr and 'Traceback' not in done.stderr
-    )
+    told = finish(start(configuration, tmp_path / 'run', 'data.root={}'.format(tmp_path), 'training.kvstore=dist_sync'), 2)
+    assert 'uniface_mx.train.launch' in told and 'Traceback' not in told

@@ -1,62 +1,11 @@
 """Runs that are killed, stopped, or not finite, as processes of their own."""
 
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-# Everything of a row but the clock.
-TIMED = {'canvases_per_second', 'faces_per_second', 'waiting'}
-
-
-def start(configuration, run, *settings, resume=False):
-    command = [
-        sys.executable,
-        str(ROOT / 'tools' / 'train.py'),
-        '--config',
-        str(configuration.path),
-        '--out',
-        str(run),
-    ]
-    command += ['--resume'] * resume
-    for setting in settings:
-        command += ['--set', setting]
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'),
-    )
-
-
-def finish(process, code=0):
-    _, told = process.communicate(timeout=400)
-    assert process.returncode == code, told
-    return told
-
-
-def rows(run):
-    found = [json.loads(line) for line in (run / 'metrics.jsonl').read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key not in TIMED} for row in found]
-
-
-def wait_for_rows(process, run, count):
-    """Until the process has written so many rows; False if it ended before."""
-    path = run / 'metrics.jsonl'
-    while process.poll() is None:
-        if path.exists() and path.read_text().count('\n') >= count:
-            return True
-        time.sleep(0.01)
-    return False
-
+from processes import finish, rows, start, wait_for_rows
 
 SETTINGS = (
     'training.iterations=28',

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 import yaml
-from drawn import TEACHERS, write_records
+from drawn import TEACHERS, damaged, write_records
 
 from tools import export
 from tools.train import main
@@ -247,18 +246,6 @@ def test_training_goes_on_from_an_exported_model(configuration, tmp_path, start)
     (tmp_path / 'small.json').write_text(json.dumps(manifest))
     with pytest.raises(UnifaceError, match='cannot be mixed'):
         build_trainer(configuration(setting), tmp_path / 'third')
-
-
-def damaged(records, folder, number):
-    """A copy of the set `faces` with one record damaged; its name."""
-    name = str(folder / 'faces')
-    for ending in ('.rec', '.idx', '.keys', '.json'):
-        shutil.copy(str(records / 'faces') + ending, name + ending)
-    content = bytearray(Path(name + '.rec').read_bytes())
-    place = int(Path(name + '.idx').read_text().split()[2 * number + 1])
-    content[place + 8 : place + 200] = bytes(192)
-    Path(name + '.rec').write_bytes(content)
-    return name
 
 
 def test_a_damaged_record_leaves_the_bank_as_the_canvases(records, tmp_path):
