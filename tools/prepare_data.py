@@ -6,7 +6,6 @@ import argparse
 import os
 import random
 import sys
-from pathlib import Path
 
 from tqdm import tqdm
 
