@@ -78,15 +78,7 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
     """
     run = Path(run)
     group = Group(parse_devices(config.training.devices), config.training.kvstore)
-    parts = len(group.devices) * config.training.accumulate
-    if config.training.batch_size % parts:
-        raise TrainError(
-            'training.batch_size: {} is not a multiple of {}, the devices times training.accumulate'.format(
-                config.training.batch_size, parts
-            )
-        )
-    if not config.data.train:
-        raise TrainError('data.train: names no record set')
+    _check(config, group)
     checkpoints = Checkpoints(run, config.training.keep_every)
     if checkpoints.numbers() and not resume:
         raise TrainError('{}: holds a run already; go on with --resume, or choose another --out'.format(run))
@@ -170,19 +162,32 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
         Log(run, position, config.training.iterations, config.training.tensorboard, chief),
         config.training.iterations,
         facts,
-        config.training.seed,
-        _validation(config, net, graphs, criteria, group, facts['teachers'], mean),
-        config.validation.best,
-        config.validation.every,
-        config.training.checkpoint_every,
-        config.training.log_every,
-        config.losses.roi_warmup if config.losses.roi_source == 'predicted' else None,
-        config.training.on_nan,
-        config.training.nan_limit,
+        seed=config.training.seed,
+        validate=_validation(config, net, graphs, criteria, group, facts['teachers'], mean),
+        best=config.validation.best,
+        validate_every=config.validation.every,
+        checkpoint_every=config.training.checkpoint_every,
+        log_every=config.training.log_every,
+        roi_warmup=config.losses.roi_warmup if config.losses.roi_source == 'predicted' else None,
+        on_nan=config.training.on_nan,
+        nan_limit=config.training.nan_limit,
     )
     if checkpoint:
         trainer.restore(checkpoint)
     return trainer
+
+
+def _check(config: Config, group: Group) -> None:
+    """Refuse settings that no run can have."""
+    parts = len(group.devices) * config.training.accumulate
+    if config.training.batch_size % parts:
+        raise TrainError(
+            'training.batch_size: {} is not a multiple of {}, the devices times training.accumulate'.format(
+                config.training.batch_size, parts
+            )
+        )
+    if not config.data.train:
+        raise TrainError('data.train: names no record set')
 
 
 def open_canvases(
