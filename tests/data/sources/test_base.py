@@ -121,7 +121,8 @@ def test_an_image_without_a_readable_header_is_handed_on(tmp_path, content):
         path.write_bytes(content)
     assert stored_size(path) is None and image_size(path) is None
     boxes = [[900, 900, 950, 950], [5, 5, 5, 9]]
-    checked, reasons = check(annotated('a.jpg', path, boxes, [[900, 920] * 5, FACE]))
+    points = [905, 915, 940, 915, 922, 925, 908, 940, 938, 940]
+    checked, reasons = check(annotated('a.jpg', path, boxes, [points, FACE]))
     np.testing.assert_array_equal(checked.boxes, [[900, 900, 950, 950]])
     assert np.isfinite(checked.landmarks).all() and len(reasons) == 1
 
