@@ -17,6 +17,7 @@ from threading import Event
 from typing import Iterator, List, Optional, Sequence
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.manifest import manifest_path
 from uniface_mx.paths import resource
 from uniface_mx.program import at_least, run
 from uniface_mx.runtime import cores
@@ -55,7 +56,7 @@ def commands(arguments: argparse.Namespace, config: str, seed: int) -> Iterator[
     results.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(str(folder / 'metrics.jsonl'), str(results / 'metrics.jsonl'))
     model, weights = exported(arguments, config, seed), folder / 'last.params'
-    manifest = model.with_name(model.name + '.json')
+    manifest = manifest_path(model)
     if not manifest.is_file() or manifest.stat().st_mtime < weights.stat().st_mtime:
         yield [str(ROOT / 'tools' / 'export.py'), '--run', str(folder), '--checkpoint', 'last'] + [
             '--out', str(model.parent), '--name', name, '--split',

@@ -16,7 +16,7 @@ from typing import Collection, Dict, Iterator, List, Mapping, Optional, Union
 import mxnet as mx
 import numpy as np
 
-from uniface_mx.errors import UnifaceError
+from uniface_mx.errors import UnifaceError, last_line
 from uniface_mx.export import INT8, load_graph, part_prefix, weights_path
 from uniface_mx.registry import Registry
 
@@ -59,7 +59,7 @@ def _mxnet_context(gpu: Optional[int]) -> mx.Context:
             return mx.gpu(gpu)
         reason = 'MXNet sees {} GPUs'.format(present)
     except mx.MXNetError as error:
-        reason = str(error).strip().split('\n')[-1]
+        reason = last_line(error)
     raise BackendError(
         'gpu({}) cannot be used: {}; `python -m uniface_mx.doctor` says what is missing, and the device '
         'cpu needs none'.format(gpu, reason)
@@ -110,7 +110,7 @@ class MxnetBackend:
             except (mx.MXNetError, ValueError, OSError) as error:
                 raise BackendError(
                     '{}: MXNet cannot load this graph ({})'.format(
-                        self._path(part), str(error).strip().split('\n')[-1]
+                        self._path(part), last_line(error)
                     )
                 ) from None
             arrays = [
@@ -214,7 +214,7 @@ class OnnxBackend:
             except Exception as error:  # ONNX Runtime has an exception of its own for each of its codes
                 raise BackendError(
                     '{}: ONNX Runtime cannot load this graph on {} ({})'.format(
-                        self._path(part), self.device, str(error).strip().split('\n')[-1]
+                        self._path(part), self.device, last_line(error)
                     )
                 ) from None
             # It goes on without a provider that fails.

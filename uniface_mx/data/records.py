@@ -27,7 +27,7 @@ import cv2
 import mxnet as mx
 import numpy as np
 
-from uniface_mx.errors import UnifaceError
+from uniface_mx.errors import UnifaceError, last_line
 from uniface_mx.manifest import file_hash
 
 SCHEMA_VERSION = 1
@@ -338,7 +338,7 @@ class RecordWriter:
                     self._aside(suffix).unlink()
 
     def _unwritten(self, failure: mx.MXNetError) -> RecordError:
-        reason = str(failure).strip().split('\n')[-1]
+        reason = last_line(failure)
         return RecordError('%s: cannot be written (%s)' % (record_path(self.name, '.rec'), reason))
 
     def _finish(self) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from mxnet.gluon import HybridBlock
 from mxnet.gluon.parameter import Constant
 
-from uniface_mx.errors import UnifaceError
+from uniface_mx.errors import UnifaceError, last_line
 from uniface_mx.files import written_aside
 
 # Offsets of order one would move the largest anchors by 30 pixels, and rounding errors with them.
@@ -34,7 +34,7 @@ def save_arrays(path: Union[str, os.PathLike], arrays: Dict[str, mx.nd.NDArray])
             mx.nd.save(str(aside), {name: arrays[name].as_in_context(mx.cpu()) for name in sorted(arrays)})
         except mx.MXNetError as error:
             raise UnifaceError(
-                '{}: cannot be written ({})'.format(path, str(error).strip().split('\n')[-1])
+                '{}: cannot be written ({})'.format(path, last_line(error))
             ) from None
 
 
@@ -47,7 +47,7 @@ def load_arrays(path: Union[str, os.PathLike]) -> Dict[str, mx.nd.NDArray]:
         arrays = mx.nd.load(str(path))
     except (mx.MXNetError, ValueError) as error:
         raise UnifaceError(
-            '{}: cannot be read as weights ({})'.format(path, str(error).strip().split('\n')[-1])
+            '{}: cannot be read as weights ({})'.format(path, last_line(error))
         ) from None
     if not isinstance(arrays, dict):
         raise UnifaceError('{}: holds arrays without names'.format(path))

@@ -77,18 +77,19 @@ def figures(run: Path, variance: float) -> Dict[str, Any]:
 def overfit(args: argparse.Namespace) -> int:
     """Train and print what was learned; `PARTLY` if something was not, `INTERRUPTED` where a signal came before the
     last iteration."""
+    learned = args.out / 'overfit_figures.json'
+    if learned.exists():
+        raise UnifaceError('{}: holds a finished run; remove it, or choose another --out'.format(args.out))
     config = load_config('overfit', ['data.root={}'.format(args.out)] + args.set)
     variance = take(args.records, args.out / 'overfit', args.count)
     trainer = build_trainer(config, args.out, resume=True)
     try:
-        if trainer.iteration == trainer.iterations:
-            raise UnifaceError('{}: holds a finished run; remove it, or choose another --out'.format(args.out))
         if not trainer.run():
             return INTERRUPTED
     finally:
         trainer.log.close()
     found = figures(args.out, variance)
-    write_json(args.out / 'overfit_figures.json', found)
+    write_json(learned, found)
     for name, part in found['parts'].items():
         print(
             '{:<16}{:.4f} -> {:.4f}  {:.1%} of its start'.format(

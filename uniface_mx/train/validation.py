@@ -180,8 +180,9 @@ class Validation:
 def _whole(batch: Batch) -> Batch:
     """A batch that counts no canvas whose record is damaged, but tells of it."""
     messages = sum(batch.bad, [])
-    if messages:
-        tqdm.write('validation leaves out: ' + '; '.join(messages[:3]), file=sys.stderr)
+    if not messages:
+        return batch
+    tqdm.write('validation leaves out: ' + '; '.join(messages[:3]), file=sys.stderr)
     bad = np.array([bool(messages) for messages in batch.bad] + [True] * (len(batch.data) - batch.count))
     order = np.argsort(bad, kind='stable')
     return batch._replace(data=batch.data[order], label=batch.label[order], count=int((~bad).sum()))
