@@ -38,3 +38,6 @@ def test_what_is_done(tmp_path):
     assert not is_done(out, tmp_path / 'lite', words)
     put('cost', sha256, words)
     assert is_done(out, tmp_path / 'lite', words + ['--cache', 'elsewhere', '--no-progress'])
+    elsewhere = ['cost', '--model', '../runs/lite', '--out', '../out']
+    assert is_done(out, tmp_path / 'lite', elsewhere)
+    assert not is_done(out, tmp_path / 'lite', elsewhere + ['--limit', '6'])

@@ -60,7 +60,7 @@ def option_words(key: str, value: Any) -> List[str]:
 
 def is_done(directory: Path, prefix: Union[str, Path], command_line: Sequence[str]) -> bool:
     """Whether a folder holds the result of a command, of a model with the very files of ``prefix``."""
-    expected = ['tools/evaluate.py', *recorded(command_line)]
+    expected = _options(['tools/evaluate.py', *recorded(command_line)])
     sha256 = hash_model(prefix)
     for path in sorted(directory.glob('*.json')):
         try:
@@ -69,6 +69,16 @@ def is_done(directory: Path, prefix: Union[str, Path], command_line: Sequence[st
             continue
         identity = result['subject'].get('identity')
         identity = identity if isinstance(identity, dict) else {}
-        if result.get('command') == expected and identity.get('sha256') == sha256:
+        if _options(result.get('command') or []) == expected and identity.get('sha256') == sha256:
             return True
     return False
+
+
+def _options(command: Sequence[str]) -> List[str]:
+    """A command but for its model and its folder, which a series started from elsewhere names in another way."""
+    kept = list(command)
+    for option in ('--model', '--out'):
+        if option in kept:
+            position = kept.index(option)
+            del kept[position : position + 2]
+    return kept
