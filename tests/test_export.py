@@ -315,6 +315,21 @@ def test_weights_that_cannot_be_written(tmp_path):
         save_arrays(path, {'a': mx.nd.zeros(1)})
 
 
+def test_weights_cut_short_are_not_kept(tmp_path, monkeypatch):
+    path, save = tmp_path / 'a.params', mx.nd.save
+    save_arrays(path, {'a': mx.nd.ones(1)})
+
+    def full(name, arrays):
+        save(name, arrays)
+        os.truncate(name, os.path.getsize(name) - 4)
+
+    monkeypatch.setattr(mx.nd, 'save', full)
+    with pytest.raises(UnifaceError, match='a.params: cannot be written'):
+        save_arrays(path, {'a': mx.nd.zeros(1000)})
+    assert [file.name for file in tmp_path.iterdir()] == ['a.params']
+    assert mx.nd.load(str(path))['a'].asscalar() == 1
+
+
 def test_the_table_in_the_docs_is_what_the_tool_counts(capsys):
     assert tool.main(['--summary']) == 0
     assert capsys.readouterr().out.strip() in (ROOT / 'docs' / 'models.md').read_text()

@@ -17,6 +17,7 @@ from threading import Event
 from typing import Iterator, List, Optional, Sequence
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.files import written_aside
 from uniface_mx.manifest import manifest_path
 from uniface_mx.paths import resource
 from uniface_mx.program import at_least, run
@@ -54,7 +55,8 @@ def commands(arguments: argparse.Namespace, config: str, seed: int) -> Iterator[
         train += ['--set', value]
     yield train
     results.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(str(folder / 'metrics.jsonl'), str(results / 'metrics.jsonl'))
+    with written_aside(results / 'metrics.jsonl') as aside:
+        shutil.copyfile(str(folder / 'metrics.jsonl'), str(aside))
     model, weights = exported(arguments, config, seed), folder / 'last.params'
     manifest = manifest_path(model)
     if not manifest.is_file() or manifest.stat().st_mtime < weights.stat().st_mtime:

@@ -6,5 +6,7 @@ class UnifaceError(Exception):
 
 
 def last_line(error: Exception) -> str:
-    """The last line of an error's text: what MXNet has to say stands below its stack."""
-    return str(error).strip().split('\n')[-1]
+    """The last line of an error's text, or its kind if it says nothing: what native libraries have to say stands
+    below their stack."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

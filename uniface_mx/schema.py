@@ -48,7 +48,7 @@ class Data:
     validation: Tuple[RecordShare, ...] = ()
     workers: int = within(2, low=0)                  # threads; 0 makes each batch when it is asked for
     ahead: int = within(4, low=1)                    # batches made ahead
-    max_faces: int = within(32, low=1)               # of one canvas
+    max_faces: int = within(128, low=1)              # of one canvas
     skip_bad: bool = True                            # leave damaged records out and report them
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 import random
 import struct
 
@@ -187,6 +188,22 @@ def test_a_set_that_cannot_be_written(tmp_path, name, when, monkeypatch):
         with RecordWriter(name, SOURCES, TEACHERS) as writer:
             monkeypatch.setattr(writer._file, when, full)
             writer.add(record(face()))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_set_whose_last_block_finds_no_room(tmp_path, name):
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(RecordError, match=r'set\.rec: cannot be written \(incomplete, is the disk full\?\)'):
+        with RecordWriter(name, SOURCES, TEACHERS) as writer:
+            writer.add(record(face()))
+            close = writer._file.close
+
+            def cut():
+                writer._file.close = close
+                close()
+                os.truncate(str(writer._aside('.rec')), writer._aside('.rec').stat().st_size - 8)
+
+            writer._file.close = cut
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

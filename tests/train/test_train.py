@@ -340,6 +340,57 @@ def test_the_best_checkpoint(configuration, tmp_path, monkeypatch, figure, value
     assert train(5, 'recall', 0.1) == {'iteration': 5, 'value': 0.1}
 
 
+@pytest.mark.parametrize(
+    'best, setting, counts',
+    [('loss', 'losses.box=0.5', False), ('cosine', 'losses.box=0.5', True), ('cosine', 'losses.roi_source=ground_truth', False)],
+)
+def test_a_best_figure_counts_as_long_as_it_means_the_same(configuration, tmp_path, best, setting, counts):
+    given = ('data.validation=[{path: faces}]', 'validation.best=' + best, 'training.iterations=1')
+    trainer = build_trainer(configuration(*given), tmp_path / 'run')
+    trainer.validate = lambda: {best: 0.5}
+    trainer.run()
+    trainer.log.close()
+    given = (*given[:2], 'training.iterations=2', setting)
+    trainer = build_trainer(configuration(*given), tmp_path / 'run', resume=True)
+    trainer.log.close()
+    assert trainer.best == ({'iteration': 1, 'value': 0.5} if counts else {'iteration': None, 'value': None})
+
+
+def test_a_run_that_is_refused_leaves_no_folder(configuration, tmp_path):
+    with pytest.raises(RecordError, match='missing'):
+        build_trainer(configuration('data.validation=[{path: missing}]'), tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_a_resumption_that_is_refused_changes_nothing(configuration, tmp_path):
+    trainer = build_trainer(configuration('training.iterations=1'), tmp_path / 'run')
+    trainer.run()
+    trainer.log.close()
+    before = {path: path.read_bytes() for path in (tmp_path / 'run').rglob('*') if path.is_file()}
+    with pytest.raises(TrainError, match='states of another optimizer'):
+        build_trainer(configuration('training.iterations=2', 'optimizer.name=adamw'), tmp_path / 'run', resume=True)
+    assert {path: path.read_bytes() for path in (tmp_path / 'run').rglob('*') if path.is_file()} == before
+
+
+def test_no_loss_at_all_is_refused(configuration, tmp_path):
+    terms = ('classification', 'box', 'landmarks', 'mimic', 'contrast')
+    with pytest.raises(TrainError, match='losses: all weights are 0'):
+        build_trainer(configuration(*('losses.%s=0' % term for term in terms)), tmp_path / 'run')
+
+
+def test_figures_that_find_no_room(configuration, tmp_path):
+    trainer = build_trainer(configuration('training.iterations=1'), tmp_path / 'run')
+
+    class Full:
+        def write(self, text):
+            raise OSError(28, 'No space left on device')
+
+    trainer.log._file.close()
+    trainer.log._file = Full()
+    with pytest.raises(TrainError, match=r'metrics\.jsonl: cannot be written \(No space left on device\); make room'):
+        trainer.log.row('train', 1, {'loss': 1.0})
+
+
 def test_what_overfit_says(configuration, records, tmp_path, capsys):
     arguments = ['--records', str(records / 'faces'), '--count', '2', '--out', str(tmp_path / 'run')]
     model = yaml.safe_load(configuration.path.read_text())['model']

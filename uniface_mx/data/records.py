@@ -310,9 +310,9 @@ class RecordWriter:
         packed = pack_record(record, meta.records, source, person)
         try:
             self._file.write_idx(meta.records, packed)
-        except mx.MXNetError as failure:
+            self._keys.write('%s\t%s\n' % (record.source, record.key))
+        except (mx.MXNetError, OSError) as failure:
             raise self._unwritten(failure) from None
-        self._keys.write('%s\t%s\n' % (record.source, record.key))
         objects = record.objects
         taught = objects[:, IGNORE] == 0
         embedded = objects[:, HAS_EMBEDDING] == 1
@@ -326,22 +326,26 @@ class RecordWriter:
 
     def __exit__(self, kind, error, trace) -> None:
         try:
+            written = self._file.tell()
             self._file.close()
             self._keys.close()
             if kind is None:
-                self._finish()
-        except mx.MXNetError as failure:
+                self._finish(written)
+        except (mx.MXNetError, OSError) as failure:
             raise self._unwritten(failure) from None
         finally:
             for suffix in _SUFFIXES:
                 with suppress(FileNotFoundError):
                     self._aside(suffix).unlink()
 
-    def _unwritten(self, failure: mx.MXNetError) -> RecordError:
+    def _unwritten(self, failure: Exception) -> RecordError:
         reason = last_line(failure)
         return RecordError('%s: cannot be written (%s)' % (record_path(self.name, '.rec'), reason))
 
-    def _finish(self) -> None:
+    def _finish(self, written: int) -> None:
+        # MXNet does not notice when the last block finds no room.
+        if self._aside('.rec').stat().st_size != written:
+            raise OSError('incomplete, is the disk full?')
         meta = self.meta
         meta.persons = list(self._person_ids)
         if meta.embeddings:

@@ -32,10 +32,11 @@ def save_arrays(path: Union[str, os.PathLike], arrays: Dict[str, mx.nd.NDArray])
     with written_aside(path) as aside:
         try:
             mx.nd.save(str(aside), {name: arrays[name].as_in_context(mx.cpu()) for name in sorted(arrays)})
-        except mx.MXNetError as error:
-            raise UnifaceError(
-                '{}: cannot be written ({})'.format(path, last_line(error))
-            ) from None
+            # MXNet does not notice when the last block finds no room: the file must be read to be believed.
+            if arrays and set(mx.nd.load(str(aside))) != set(arrays):
+                raise ValueError('incomplete, is the disk full?')
+        except (mx.MXNetError, OSError, ValueError) as error:
+            raise UnifaceError('{}: cannot be written ({})'.format(path, last_line(error))) from None
 
 
 def load_arrays(path: Union[str, os.PathLike]) -> Dict[str, mx.nd.NDArray]:

@@ -13,9 +13,10 @@ from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
+from uniface_mx.errors import last_line
 from uniface_mx.paths import data_root
 from uniface_mx.teachers.base import TeacherError, hash_files
-from uniface_mx.teachers.onnx_session import last_line, open_session
+from uniface_mx.teachers.onnx_session import open_session
 
 BATCHES = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 PNET_STEP = 16

@@ -24,9 +24,10 @@ import numpy as np
 
 from uniface_mx import geometry
 from uniface_mx.config import load_config, to_yaml
+from uniface_mx.errors import last_line
 from uniface_mx.schema import within
 from uniface_mx.teachers.base import EmbeddingTeacher, TeacherError, hash_files
-from uniface_mx.teachers.onnx_session import last_line, open_session
+from uniface_mx.teachers.onnx_session import open_session
 
 REVISION = 1
 ARCFACE = ((38.79, 52.20), (74.03, 52.00), (56.53, 72.24), (42.05, 92.87), (71.23, 92.70))

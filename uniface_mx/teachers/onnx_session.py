@@ -11,9 +11,3 @@ def open_session(path: Path):
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
-
-
-def last_line(error: Exception) -> str:
-    """What an error of a native library says, without its stack trace."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

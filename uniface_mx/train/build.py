@@ -149,6 +149,9 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
         config.optimizer.clip_gradient,
         LossScale(config.training.precision == 'float16'),
     )
+    validate = _validation(config, net, graphs, criteria, group, facts['teachers'], mean)
+    if checkpoint:
+        optimizer.restore(checkpoint.slots, checkpoint.state['optimizer_steps'])
     chief = group.rank == 0
     if chief:
         _describe(run, config, facts, position)
@@ -163,7 +166,7 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
         config.training.iterations,
         facts,
         seed=config.training.seed,
-        validate=_validation(config, net, graphs, criteria, group, facts['teachers'], mean),
+        validate=validate,
         best=config.validation.best,
         validate_every=config.validation.every,
         checkpoint_every=config.training.checkpoint_every,
@@ -173,7 +176,7 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
         nan_limit=config.training.nan_limit,
     )
     if checkpoint:
-        trainer.restore(checkpoint)
+        trainer.restore(checkpoint.state)
     return trainer
 
 
@@ -188,6 +191,8 @@ def _check(config: Config, group: Group) -> None:
         )
     if not config.data.train:
         raise TrainError('data.train: names no record set')
+    if not any(getattr(config.losses, term) for term in Terms._fields):
+        raise TrainError('losses: all weights are 0, nothing would be learned')
 
 
 def open_canvases(

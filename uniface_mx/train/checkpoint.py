@@ -19,7 +19,7 @@ import mxnet as mx
 
 from uniface_mx.errors import UnifaceError
 from uniface_mx.manifest import file_hash
-from uniface_mx.models.weights import load_arrays
+from uniface_mx.models.weights import load_arrays, save_arrays
 from uniface_mx.train.errors import TrainError
 
 FORMAT = 1
@@ -133,10 +133,7 @@ class Checkpoints:
         raise TrainError('{}: no checkpoint to go on from'.format(self.folder))
 
     def _write(self, path: Path, arrays: Dict[str, mx.nd.NDArray]) -> str:
-        mx.nd.save(str(path), {name: arrays[name].as_in_context(mx.cpu()) for name in sorted(arrays)})
-        # MXNet does not notice when the last block finds no room: the file must be read to be believed.
-        if set(load_arrays(path) if arrays else ()) != set(arrays):
-            raise OSError('{} is incomplete, is the disk full?'.format(path.name))
+        save_arrays(path, arrays)
         with open(path, 'rb') as file:
             os.fsync(file.fileno())
         return file_hash(path)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from uniface_mx.files import written_aside
 from uniface_mx.losses import Terms
+from uniface_mx.train.errors import TrainError
 from uniface_mx.train.step import Outcome
 
 METRICS = 'metrics.jsonl'
@@ -136,8 +137,13 @@ class Log:
         # What is not finite has no place in JSON.
         row = dict.fromkeys(values, None)
         row.update(numbers)
-        self._file.write(json.dumps({'kind': kind, 'iteration': iteration, **row}, allow_nan=False) + '\n')
-        self._file.flush()
+        try:
+            self._file.write(json.dumps({'kind': kind, 'iteration': iteration, **row}, allow_nan=False) + '\n')
+            self._file.flush()
+        except OSError as error:
+            raise TrainError(
+                '{}: cannot be written ({}); make room and go on with --resume'.format(self.path, error.strerror)
+            ) from None
         if self._board:
             for name, value in numbers.items():
                 self._board.add_scalar('{}/{}'.format(kind, name), value, iteration)

@@ -115,13 +115,11 @@ class Trainer:
         self.not_finite = 0
         self.best: Dict[str, Any] = {'iteration': None, 'value': None}
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint, whose weights the network has already. Its best figure counts if it was measured
-        as those to come will be."""
-        state = checkpoint.state
+    def restore(self, state: Dict[str, Any]) -> None:
+        """Go on from a checkpoint's state, whose weights the network and whose slots the optimizer has already. Its
+        best figure counts if it was measured as those to come will be."""
         self.schedule.restore(state['schedule'])
         self.meter.restore(state['meter'])
-        self.step.optimizer.restore(checkpoint.slots, state['optimizer_steps'])
         self.step.scale.value, self.step.scale.good = state['loss_scale']
         self.not_finite = state['not_finite']
         if _measure(state['config']) == _measure(self.facts['config']):
@@ -267,10 +265,11 @@ class Trainer:
         self.log.say('skipped: ' + text)
 
 
-def _measure(config: Dict[str, Any]) -> Tuple[Any, Dict[str, Any]]:
-    """What a configuration's validation figures depend on, apart from the network."""
+def _measure(config: Dict[str, Any]) -> Tuple[Any, ...]:
+    """What a configuration's best validation figure depends on, apart from the network."""
     settings = {key: value for key, value in config['validation'].items() if key not in ('every', 'batch_size')}
-    return config['data']['validation'], settings
+    losses = config['losses']
+    return config['data']['validation'], settings, losses if settings['best'] == 'loss' else losses['roi_source']
 
 
 def _line(iteration: int, iterations: int, row: Dict[str, Any], rate: float) -> str:

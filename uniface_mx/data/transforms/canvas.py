@@ -175,7 +175,7 @@ def draw(
     Parameters
     ----------
     kind : str
-        A LETTERBOX has black padding, as in inference; the others' ground varies.
+        A LETTERBOX has the padding of inference, black before changes of colour; the others' ground varies.
     tiles : sequence of Tile
         Cells do not overlap.
     background : callable or None
