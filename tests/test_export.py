@@ -277,6 +277,7 @@ def test_bad_arguments(tmp_path, capsys):
         (['--model', NAME, '--random', '0', '--max-faces', '0'] + out, 'max_faces is 0'),
         (['--model', NAME, '--random', '0', '--out', str(tmp_path / 'file')], 'file'),
         (['--model', NAME, '--random', '0', '--name', 'a/b'] + out, "'a/b': is no name of files"),
+        (['--model', NAME, '--random', '0', '--name', '..'] + out, "'..': is no name of files"),
     ):
         assert tool.main(arguments) == 2
         captured = capsys.readouterr()
@@ -290,6 +291,7 @@ def test_bad_arguments(tmp_path, capsys):
         ['--model', NAME, '--random', '0', '--calibrate', 'records'] + out,
         ['--model', NAME, '--exported', NAME] + out,
         ['--model', NAME, '--run', 'run'] + out,
+        ['--exported', NAME, '--checkpoint', 'last'] + out,
     ):
         with pytest.raises(SystemExit) as ended:
             tool.main(arguments)

@@ -23,6 +23,13 @@ def test_after_an_error_all_is_as_it_was(tmp_path, error):
     assert path.read_text() == 'before' and list(tmp_path.iterdir()) == [path]
 
 
+def test_an_error_names_the_file_that_was_wanted(tmp_path):
+    with pytest.raises(OSError) as failure:
+        with written_aside(tmp_path / 'nowhere' / 'a.txt') as aside:
+            aside.write_text('a')
+    assert failure.value.filename == str(tmp_path / 'nowhere' / 'a.txt')
+
+
 def test_a_file_that_was_never_written(tmp_path):
     with pytest.raises(FileNotFoundError):
         with written_aside(tmp_path / 'a.txt'):

@@ -107,6 +107,13 @@ def test_broken_exif_does_not_cost_the_photo(exif):
     assert read_image(encoded(Image.fromarray(quarters()), 'JPEG', exif=exif)).shape == (4, 6, 3)
 
 
+@pytest.mark.parametrize('largest', [1, 255, 65535])
+def test_floating_point_grey_is_scaled(largest):
+    values = np.array([[0, 0.25, 1]], np.float32) * largest
+    found = read_image(encoded(Image.fromarray(values), 'TIFF'))
+    assert np.abs(found[0, :, 0].astype(int) - [0, 63, 255]).max() <= 1
+
+
 def test_grey():
     grey = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
     assert np.array_equal(read_image(encoded(Image.fromarray(grey))), np.repeat(grey[..., None], 3, axis=2))

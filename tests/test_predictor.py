@@ -96,7 +96,9 @@ def test_of_two_views_of_a_face_the_better_one_stays(order):
 
 def test_empty_rows_are_no_faces_even_at_threshold_0():
     assert len(predictor(score_threshold=0)(CROWD)) == 4
-    assert len(predictor(score_threshold=-5)(CROWD)) == 4
+    for threshold in (-5, float('nan')):
+        with pytest.raises(UnifaceError, match='score_threshold is .*; it must be at least 0'):
+            predictor(score_threshold=threshold)
 
 
 def test_faces_beside_the_photo_are_left_out():

@@ -60,6 +60,8 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if arguments.crops and not arguments.out:
         parser.error('--crops needs --out')
+    if arguments.frames and video_source(arguments.inputs) is None:
+        parser.error('--frames goes with a video or a camera')
     return arguments
 
 
@@ -140,7 +142,7 @@ def detect_photos(arguments: argparse.Namespace, photos: Sequence[PhotoFile], pr
         '{} photos, {} faces, {} photos skipped'.format(report.seen, report.faces, len(skipped)),
         file=sys.stderr,
     )
-    if report.most == predictor.manifest['max_faces'] and not (arguments.tile or arguments.max_faces):
+    if report.most == predictor.limit and not (arguments.tile or arguments.max_faces):
         print(
             'the model finds {} faces in a photo at most; --tile finds more'.format(report.most), file=sys.stderr
         )
@@ -189,6 +191,8 @@ def detect(arguments: argparse.Namespace) -> int:
         out = Path(arguments.out)
         marked = marked_photos(photos, out) if source is None else [(Path(str(source)), out / VIDEO)]
         refuse_overwriting(marked, out / LINES)
+        if arguments.crops and any(photo.name.startswith('crops/') for photo in photos):
+            raise UnifaceError('--crops: the photos lie in a folder crops themselves; name the folder itself')
         if arguments.crops and (out / 'crops').exists() and not (out / LINES).exists():
             raise UnifaceError(
                 '{}/crops: was there before, and a crop might overwrite what is in it; choose another folder for '

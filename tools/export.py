@@ -54,7 +54,7 @@ def chosen_model(arguments: argparse.Namespace):
     overrides = {'roi_op': arguments.roi_op, 'max_faces': arguments.max_faces}
     overrides = {key: value for key, value in overrides.items() if value is not None}
     if arguments.run:
-        return load_run(arguments.run, arguments.checkpoint, **overrides)
+        return load_run(arguments.run, arguments.checkpoint or 'best', **overrides)
     if arguments.exported:
         return load_exported(arguments.exported, **overrides)
     net = get_model(arguments.model, **overrides)
@@ -111,7 +111,7 @@ def main(argv=None) -> int:
     )
     weights.add_argument('--random', type=within(0, 2**31 - 1), metavar='SEED', help='random weights instead')
     parser.add_argument(
-        '--checkpoint', choices=('best', 'last'), default='best', help='of --run (%(default)s)'
+        '--checkpoint', choices=('best', 'last'), help='of --run (best)'
     )
     parser.add_argument('--out', help='folder to write into')
     parser.add_argument('--name', help="name of the files; by default the model's")
@@ -145,6 +145,7 @@ def main(argv=None) -> int:
         )
     for unused, wanted in (
         (arguments.model and (arguments.run or arguments.exported), '--model goes with --params and --random'),
+        (arguments.checkpoint and not arguments.run, '--checkpoint goes with --run'),
         (arguments.calibrate and not arguments.int8, '--calibrate goes with --int8'),
     ):
         if unused:

@@ -28,7 +28,7 @@ from uniface_mx.drawing import draw_faces
 from uniface_mx.gallery import Gallery, open_gallery
 from uniface_mx.image import write_image
 from uniface_mx.predictor import Predictor
-from uniface_mx.program import DONE, PARTLY, STATUS, at_least, run
+from uniface_mx.program import COSINE, DONE, PARTLY, STATUS, at_least, run
 
 LINES = 'people.jsonl'
 
@@ -53,8 +53,9 @@ def enroll(arguments: argparse.Namespace) -> int:
             skipped[str(photo.path)] = '{}: no face found'.format(photo.path)
             continue
         several += len(faces) > 1
-        name = arguments.person or photo.path.resolve().parent.name
-        gallery.add(name, str(photo.path), faces[0])
+        path = photo.path.resolve()
+        name = path.parent.name if arguments.person is None else arguments.person
+        gallery.add(name, str(path), faces[0])
         names.add(name)
         enrolled += 1
     if enrolled:
@@ -130,7 +131,11 @@ def list_people(arguments: argparse.Namespace) -> int:
 
 def remove(arguments: argparse.Namespace) -> int:
     gallery = Gallery.load(arguments.gallery)
-    removed = {person: gallery.remove(person, arguments.photo) for person in arguments.person}
+    known = {entry.photo for entry in gallery.entries}
+    photos = arguments.photo and [
+        photo if photo in known else str(Path(photo).resolve()) for photo in arguments.photo
+    ]
+    removed = {person: gallery.remove(person, photos) for person in arguments.person}
     gallery.save(arguments.gallery)
     say(
         arguments,
@@ -179,7 +184,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     partly = 'nobody was recognised or a photo was skipped'
     command = add('identify', identify, 'who is on these photos?', partly, photos=True)
     command.add_argument(
-        '--threshold', type=float, metavar='T', help="least similarity of one person (the model's own)"
+        '--threshold', type=COSINE, metavar='T', help="least similarity of one person (the model's own)"
     )
     command.add_argument(
         '--people',
@@ -193,11 +198,11 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     command = add('remove', remove, 'forget people, or single photos of them', 'it never is')
     command.add_argument('person', nargs='+', metavar='NAME')
     command.add_argument(
-        '--photo', action='append', metavar='PHOTO', help='only this photo of theirs, as `check` names it'
+        '--photo', action='append', metavar='PHOTO', help='only this photo of theirs'
     )
     command = add('check', check, 'is the file whole, and who may be mixed up?', 'something looks wrong')
     command.add_argument(
-        '--threshold', type=float, metavar='T', help="least similarity of one person (the model's own)"
+        '--threshold', type=COSINE, metavar='T', help="least similarity of one person (the model's own)"
     )
     command.add_argument('--model', default=MODEL, metavar='PREFIX', help='that it was made with (%(default)s)')
     return parser.parse_args(argv)

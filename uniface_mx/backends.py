@@ -178,15 +178,15 @@ class OnnxBackend:
             import onnxruntime
         except ImportError:
             raise BackendError(
-                'the backend onnx needs ONNX Runtime: pip install onnxruntime'
+                "the backend onnx needs ONNX Runtime: pip install 'onnxruntime<1.21'"
             ) from None
         self._runtime = onnxruntime
         self._prefix, self._files, self._gpu = Path(prefix), files, gpu_number(device)
         self._sessions: Dict[str, object] = {}
         if self._gpu is not None and 'CUDAExecutionProvider' not in onnxruntime.get_available_providers():
             raise BackendError(
-                '{} cannot be used: this ONNX Runtime has no CUDA provider; install onnxruntime-gpu in place '
-                'of onnxruntime, or take the device cpu'.format(self.device)
+                '{} cannot be used: this ONNX Runtime has no CUDA provider; install '
+                "'onnxruntime-gpu<1.21' in place of onnxruntime, or take the device cpu".format(self.device)
             )
 
     @property

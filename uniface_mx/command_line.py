@@ -17,7 +17,7 @@ from uniface_mx.errors import UnifaceError
 from uniface_mx.files import written_aside
 from uniface_mx.image import MAX_PIXELS, PHOTO_ENDINGS, ImageError, read_image
 from uniface_mx.predictor import Face, Predictor
-from uniface_mx.program import within
+from uniface_mx.program import at_least, within
 
 MODEL = 'uniface_a_lite'
 VIDEO_ENDINGS = frozenset('.avi .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'.split())
@@ -176,7 +176,7 @@ def add_predictor_options(parser: argparse.ArgumentParser, max_faces: bool = Tru
     parser.add_argument(
         '--score', type=within(0, 1, float), metavar='S', help="leave out faces of a lower score (the model's own)"
     )
-    parser.add_argument('--min-size', type=float, default=0, metavar='PIXELS', help='leave out smaller faces')
+    parser.add_argument('--min-size', type=at_least(0, float), default=0, metavar='PIXELS', help='leave out smaller faces')
     parser.add_argument(
         '--tile',
         type=int,

@@ -226,7 +226,7 @@ def export_model(
         `name` is none, a file cannot be written, or ONNX is asked for and not installed; what `out` held before
         is as it was.
     """
-    if Path(name).name != name:
+    if Path(name).name != name or name == '..':
         raise UnifaceError('{!r}: is no name of files; name the folder by out'.format(name))
     graphs = {part: graph for part, graph in inference_graphs(net).items() if split or not part}
     bias = net.recognition.embedding.bias

@@ -18,7 +18,9 @@ def written_aside(path: Union[str, os.PathLike]) -> Iterator[Path]:
     try:
         yield aside
         os.replace(str(aside), str(path))
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename == str(aside):
+            error.filename = str(path)
         with suppress(FileNotFoundError):
             aside.unlink()
         raise

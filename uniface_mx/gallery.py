@@ -166,7 +166,7 @@ class Gallery:
         try:
             import faiss
         except ImportError:
-            raise GalleryError('searching a gallery needs FAISS: pip install faiss-cpu') from None
+            raise GalleryError('searching a gallery needs FAISS: pip install \'faiss-cpu<1.9\'') from None
         index = faiss.IndexFlatIP(self.embeddings.shape[1])
         index.add(np.ascontiguousarray(self.embeddings))
         return index
@@ -283,4 +283,6 @@ def open_gallery(path: Union[str, os.PathLike], predictor: Predictor) -> Gallery
     """The gallery in a file, or an empty one where there is none yet, for what a predictor embeds."""
     if Path(path).exists():
         return Gallery.load(path, predictor.identity)
+    if not Path(path).resolve().parent.is_dir():
+        raise GalleryError('{}: there is no such folder to keep a gallery in'.format(path))
     return Gallery(predictor.identity)

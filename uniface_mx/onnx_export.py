@@ -104,7 +104,7 @@ def run_onnx(path: Union[str, os.PathLike], inputs: Dict[str, np.ndarray]) -> Se
     try:
         import onnxruntime
     except ImportError:
-        raise UnifaceError('ONNX Runtime is needed: pip install onnxruntime') from None
+        raise UnifaceError("ONNX Runtime is needed: pip install 'onnxruntime<1.21'") from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])

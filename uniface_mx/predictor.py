@@ -103,6 +103,8 @@ class Predictor:
     ----------
     name, backend, device : str
         Of the model, of what runs it, and the device that is really used.
+    limit : int
+        How many faces the graph gives at most of one view.
     manifest : dict
     """
 
@@ -119,6 +121,7 @@ class Predictor:
         max_pixels: int = MAX_PIXELS,
     ):
         for name, value, least in (
+            ('score_threshold', score_threshold, 0),
             ('max_faces', max_faces, 1),
             ('min_size', min_size, 0),
             ('tile', tile, 16),
@@ -133,6 +136,7 @@ class Predictor:
                 manifest['thresholds']['score'] if score_threshold is None else score_threshold
             )
             self._iou = float(manifest['thresholds']['graph_iou'])
+            self.limit = int(manifest['max_faces'])
         except (KeyError, TypeError, ValueError) as error:
             raise ManifestError(
                 'the manifest of {} lacks or garbles {}; export the model anew'.format(

@@ -7,8 +7,20 @@ from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.report import write_report
 
 
-def test_nothing_was_run(tmp_path):
+def test_a_folder_without_results_makes_no_page(tmp_path):
     (tmp_path / 'results').mkdir()
+    with pytest.raises(UnifaceError, match='results: no folder in it holds results'):
+        page(tmp_path)
+
+
+def test_a_result_that_lacks_a_figure_is_named(tmp_path):
+    add(tmp_path / 'results', 'x', 'lfw', {'accuracy': 0.5})
+    with pytest.raises(UnifaceError, match="x.lfw.json: lacks 'true_accepts_at_false_accepts'; run"):
+        page(tmp_path)
+
+
+def test_nothing_was_run(tmp_path):
+    add(tmp_path / 'results', 'x', 'another', {})
     text = page(tmp_path)
     assert cells(text, '| UniFace, Model A') == [
         ['UniFace, Model A (paper)', 'No', '1', '98.98 ± 0.389', '', '', '', '', '', '1M images']

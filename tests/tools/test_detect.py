@@ -146,6 +146,13 @@ def test_crops_overwrite_nothing_but_an_earlier_runs(model, photos, tmp_path, ca
     assert detect.main(arguments) == detect.main(arguments) == 0
 
 
+def test_crops_of_photos_in_a_folder_of_that_name(model, photos, tmp_path, capsys):
+    (photos / 'sub').rename(photos / 'crops')
+    assert detect.main(model + [str(photos), '--out', str(tmp_path / 'out'), '--crops']) == 2
+    assert 'lie in a folder crops themselves' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
 @pytest.mark.parametrize('score', ['2', '-0.1', 'nan', 'high'])
 def test_a_score_that_no_face_has(model, photos, capsys, score):
     with pytest.raises(SystemExit):
@@ -242,6 +249,12 @@ def test_a_video_that_is_not_finished_leaves_none(model, tmp_path, monkeypatch, 
     monkeypatch.setattr(detect, 'draw_faces', draw)
     assert detect.main(model + [str(tmp_path / 'v.mp4'), '--out', str(tmp_path / 'out')]) == status
     assert len(drawn) == 2 and {path.name for path in (tmp_path / 'out').iterdir()} <= {'faces.jsonl'}
+
+
+def test_frames_of_a_photo(model, photos, capsys):
+    with pytest.raises(SystemExit):
+        detect.main(model + [str(photos / 'one.png'), '--frames', '1'])
+    assert '--frames goes with a video or a camera' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('frames', ['0', '-1', 'many'])

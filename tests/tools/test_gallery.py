@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from loading import load_tool
@@ -67,9 +68,37 @@ def test_json(run, capsys):
         ['ann', 'bob'],
         ['bob', 'ann'],
     ]
-    assert faces[0]['box'] == [100, 100, 200, 200] and faces[0]['people'][0]['photo'] == 'people/ann/2.png'
+    assert faces[0]['box'] == [100, 100, 200, 200]
+    assert faces[0]['people'][0]['photo'] == str(Path('people/ann/2.png').resolve())
     run('list', '--json')
     assert json.loads(capsys.readouterr().out) == {'model': 'f' * 64, 'people': {'ann': 2, 'bob': 1}}
+
+
+def test_a_photo_is_known_by_its_place_however_it_is_named(run, monkeypatch, tmp_path, capsys):
+    run('enroll', 'people/ann/2.png')
+    run('enroll', 'people/../people/ann/2.png', str(tmp_path / 'people' / 'ann' / '2.png'))
+    assert Gallery.load('g.npz').people() == {'ann': 1}
+    # Two photos of one name in two folders are two.
+    monkeypatch.chdir(tmp_path / 'people' / 'ann')
+    assert tool.main(['enroll', '../../g.npz', '1.png', '--person', 'cid', '--model', 'any']) == 0
+    monkeypatch.chdir(tmp_path / 'people' / 'bob')
+    assert tool.main(['enroll', '../../g.npz', '1.png', '--person', 'cid', '--model', 'any']) == 0
+    monkeypatch.chdir(tmp_path)
+    assert Gallery.load('g.npz').people() == {'ann': 1, 'cid': 2}
+    capsys.readouterr()
+    assert run('remove', 'cid', '--photo', 'people/bob/1.png') == 0
+    assert capsys.readouterr().out == 'cid: 1 photos removed\n'
+
+
+def test_what_no_gallery_can_be_made_of(run, tmp_path, capsys):
+    assert tool.main(['enroll', 'nowhere/g.npz', 'people', '--model', 'any']) == 2
+    assert 'nowhere/g.npz: there is no such folder' in capsys.readouterr().err
+    assert run('enroll', 'people', '--person', '') == 2
+    assert 'needs a name' in capsys.readouterr().err
+    for threshold in ('nan', 'inf', '1.5'):
+        with pytest.raises(SystemExit):
+            run('check', '--threshold', threshold)
+        assert 'is not a number from -1 to 1' in capsys.readouterr().err
 
 
 def test_one_person_and_photos_that_do_not_serve(run, capsys):
@@ -87,7 +116,7 @@ def test_mixed_up_people_are_noticed(run, capsys):
     run('enroll', 'people/ann/2.png', '--person', 'bob')
     assert run('check', '--threshold', '0.8', '--json') == 1
     doubts = json.loads(capsys.readouterr().out.splitlines()[-1])['doubts']
-    assert 'people/ann/2.png: unlike all other photos of bob' in doubts
+    assert '%s: unlike all other photos of bob' % Path('people/ann/2.png').resolve() in doubts
     assert run('remove', 'bob', '--photo', 'people/ann/2.png', '--photo', 'x.png') == 2
     assert "x.png: is no photo of 'bob'" in capsys.readouterr().err
     assert run('remove', 'bob', '--photo', 'people/ann/2.png') == 0

@@ -78,4 +78,4 @@ def test_exported_model(exported_model, real_data, capsys):
     photos = [str(real_data / 'photos' / name) for name in ('obama.jpg', 'obama2.jpg')]
     # Random weights, for which all people are one.
     assert verify.main(['--model', str(exported_model), *photos]) == 0
-    assert verify.main(['--model', str(exported_model), '--threshold', '1.01', *photos]) == 1
+    assert verify.main(['--model', str(exported_model), '--threshold', '1', *photos]) == 1

@@ -16,6 +16,7 @@ from uniface_mx.data.loader import Canvases, Loader, SharedReader
 from uniface_mx.data.records import HAS_EMBEDDING, IGNORE
 from uniface_mx.data.transforms import AugmentSettings, RecordShare, geometric, photometric
 from uniface_mx.data.transforms.canvas import decode
+from uniface_mx.errors import UnifaceError
 from uniface_mx.program import at_least
 
 # More batches than either pipeline makes ahead.
@@ -194,7 +195,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--batch', type=at_least(1), default=32, help='canvases in a batch (%(default)s)')
     parser.add_argument('--workers', type=at_least(1), default=2, help='threads (%(default)s)')
     parser.add_argument(
-        '--seconds', type=float, default=3, help='for each measurement of a pipeline (%(default)s)'
+        '--seconds', type=at_least(0.1, float), default=3, help='for each measurement of a pipeline (%(default)s)'
     )
 
 
@@ -204,6 +205,10 @@ def run(args: argparse.Namespace) -> dict:
     shares += [RecordShare(name, photo=0, tile=0, background=1) for name in args.backgrounds]
     common = dict(size=args.size, batch=args.batch, workers=args.workers, seconds=args.seconds)
     half = dict(common, seconds=args.seconds / 2)
+    for name in args.records:
+        count = len(SharedReader(name))
+        if count < args.batch:
+            raise UnifaceError('{}: has {} records, fewer than a batch; give a smaller --batch'.format(name, count))
     default = AugmentSettings()
     print(_line('%d threads, %d px, batch %d' % (args.workers, args.size, args.batch), *_COLUMNS), flush=True)
     rows: List[Row] = []

@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional, Union
 
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.subject import hash_model
-from uniface_mx.manifest import read_manifest, write_manifest
+from uniface_mx.manifest import find_model, read_manifest, write_manifest
 from uniface_mx.results import read_result
 
 # Of each result, by the beginning of its name, the figures that a manifest keeps.
@@ -49,6 +49,7 @@ def publish(
     UnifaceError
         There is no ``lfw`` result, or one is about another model.
     """
+    prefix = find_model(prefix)
     manifest, identity = read_manifest(prefix), hash_model(prefix)
     figures, thresholds = {}, {}
     for path in sorted(Path(folder).glob('*.json')):

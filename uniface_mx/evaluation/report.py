@@ -438,13 +438,15 @@ def write_report(root: Union[str, Path], out: Union[str, Path]) -> Path:
     Raises
     ------
     UnifaceError
-        If ``root`` is not there, or a result file is broken.
+        If ``root`` is not there or holds no results, or a result file is broken.
     """
     root, out = Path(root), Path(out)
     if not root.is_dir():
         raise UnifaceError('{}: no such folder of results'.format(root))
     pictures = out.parent / 'figures'
     subjects = read_subjects(root)
+    if not subjects:
+        raise UnifaceError('{}: no folder in it holds results'.format(root))
     lines = [
         '# Results',
         '',

@@ -30,7 +30,7 @@ from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.subject import hash_model
 from uniface_mx.geometry import INPUT_SIZE, letterbox_scale
 from uniface_mx.image import ImageError, read_image
-from uniface_mx.manifest import read_manifest
+from uniface_mx.manifest import find_model, read_manifest
 from uniface_mx.paths import data_root
 from uniface_mx.predictor import Predictor
 from uniface_mx.program import at_least
@@ -206,7 +206,7 @@ def open_models(
 ) -> List[Model]:
     """Every model on every backend with every batch size; without named backends, on all that there are."""
     models = []
-    for prefix in prefixes:
+    for prefix in map(find_model, prefixes):
         manifest = read_manifest(prefix)
         for name in backends or BACKENDS:
             try:
@@ -310,7 +310,7 @@ def write_results(args: argparse.Namespace, rows: Sequence[Mapping[str, Any]]) -
         systems = [' + '.join(pair.split('+')) for pair in args.teachers]
         subjects.append(('teachers', systems, {'name': 'teachers'}))
     for prefix in args.models:
-        manifest = read_manifest(prefix, verify=False)
+        manifest = read_manifest(find_model(prefix), verify=False)
         about = {key: manifest[key] for key in ('name', 'model', 'training') if key in manifest}
         subjects.append((Path(prefix).name, [manifest['name']], dict(about, sha256=hash_model(prefix))))
     for folder, systems, about in subjects:

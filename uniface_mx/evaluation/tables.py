@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 from uniface_mx.errors import UnifaceError
-from uniface_mx.results import read_results
+from uniface_mx.results import ResultError, read_results
 
 LETTER = re.compile(r'^(?:uniface_|lite_|model_|ablation_)*([abcd])(?:_lite)?(?:_mimic)?(?:[_-]?(?:seed)?_?\d+)?$')
 
@@ -67,7 +67,7 @@ def interval(part: Optional[Mapping[str, Any]], form) -> Optional[str]:
 def read_subjects(root: Union[str, Path]) -> List[Subject]:
     """Results of every folder below ``root``, by folder."""
     folders: Dict[str, Dict[str, Result]] = {}
-    for result in read_results(root):
+    for result in map(_strict, read_results(root)):
         folders.setdefault(result['path'].parent.name, {})[result['path'].stem] = result
     subjects = []
     for name, results in folders.items():
@@ -75,6 +75,21 @@ def read_subjects(root: Union[str, Path]) -> List[Subject]:
         letter = next(filter(None, map(letter_of, names)), None)
         subjects.append(Subject(name, results, letter, face_views(Path(root) / name / 'metrics.jsonl')))
     return subjects
+
+
+def _strict(result: Result) -> Result:
+    """A result whose objects name its file where they are asked for what they lack."""
+
+    class Strict(dict):
+        def __missing__(self, key):
+            raise ResultError('{}: lacks {!r}; run the evaluation anew'.format(result['path'], key))
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, dict):
+            return Strict((key, convert(item)) for key, item in value.items())
+        return [convert(item) for item in value] if isinstance(value, list) else value
+
+    return convert(result)
 
 
 def letter_of(name: Any) -> Optional[str]:

@@ -52,7 +52,7 @@ class MTCNN(LandmarkTeacher):
         if runtime not in RUNTIMES:
             raise TeacherError("unknown runtime '{}' for MTCNN: choose from {}".format(
                 runtime, ', '.join(sorted(RUNTIMES))))
-        if min_face < CELL:
+        if not min_face >= CELL:
             raise TeacherError('min_face is {}: MTCNN sees no face under {} pixels'.format(min_face, CELL))
         if len(thresholds) != 3 or not all(0 < t < 1 for t in tuple(thresholds) + (refine_threshold,)):
             raise TeacherError('MTCNN wants three thresholds, and a refine_threshold, between 0 and 1')

@@ -350,6 +350,9 @@ def test_people_that_sources_share(tmp_path, photos, job):
         (('fakes:Nobody', 'fakes:FakeEmbedding'), 'no class Nobody'),
         (('fakes:FakeFinder?seconds', 'fakes:FakeEmbedding'), 'not OPTION=VALUE'),
         (('fakes:FakeFinder?colour=1', 'fakes:FakeEmbedding'), "no option 'colour'"),
+        (('fakes:FakeFinder?seconds=[1', 'fakes:FakeEmbedding'), "is no value for 'seconds'"),
+        (('mtcnn_pypi?min_face=abc', 'fakes:FakeEmbedding'), "teacher 'mtcnn_pypi.min_face=abc': "),
+        (('mtcnn_pypi?thresholds=0.6', 'fakes:FakeEmbedding'), "teacher 'mtcnn_pypi.thresholds=0.6': "),
     ],
 )
 def test_wrong_teachers(tmp_path, photos, job, teachers, message):

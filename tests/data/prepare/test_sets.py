@@ -96,7 +96,7 @@ def test_shares_are_kept_where_nobody_is_named(tmp_path, photos, job):
     assert metas['c'].records == pytest.approx(0.1 * total, abs=0.1 * total)
 
 
-@pytest.mark.parametrize('parts', [{'a': 1.0}, {'a': 0.5, 'b': 0.4}, {'a': 1.2, 'b': -0.2}])
+@pytest.mark.parametrize('parts', [{'a': 1.0}, {'a': 0.5, 'b': 0.4}, {'a': 1.2, 'b': -0.2}, {'a': float('nan'), 'b': 0.5}])
 def test_shares_that_make_no_whole(prepared, parts):
     with pytest.raises(PrepareError, match='add up to 1'):
         split(prepared, parts)

@@ -4,7 +4,7 @@ import os
 import pytest
 from PIL import Image
 
-from uniface_mx.data.sources.base import EXIF_ORIENTATION
+from uniface_mx.image import ORIENTATION
 from uniface_mx.paths import data_root
 
 
@@ -16,7 +16,7 @@ def write_image(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         exif = Image.Exif()
         if orientation:
-            exif[EXIF_ORIENTATION] = orientation
+            exif[ORIENTATION] = orientation
         Image.new('RGB', (width, height), (90, 120, 150)).save(path, exif=exif)
         return path
     return write

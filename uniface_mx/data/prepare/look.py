@@ -104,7 +104,10 @@ def teacher_options(spec: str) -> Tuple[str, Dict[str, Any]]:
         option, equals, value = part.partition('=')
         if not equals:
             raise PrepareError("teacher '%s': '%s' is not OPTION=VALUE" % (spec, part))
-        options[option] = yaml.safe_load(value)
+        try:
+            options[option] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise PrepareError("teacher '%s': %s is no value for '%s'" % (spec, value, option)) from None
     return name, options
 
 
@@ -114,7 +117,10 @@ def open_teachers(specs: Tuple[str, ...]) -> Tuple[LandmarkTeacher, EmbeddingTea
     teachers = []
     for spec in specs:
         name, options = teacher_options(spec)
-        teachers.append(create_teacher(name, **options))
+        try:
+            teachers.append(create_teacher(name, **options))
+        except (TypeError, ValueError) as error:
+            raise PrepareError("teacher '%s': %s" % (spec, error)) from None
     landmarks = [teacher for teacher in teachers if isinstance(teacher, LandmarkTeacher)]
     embeddings = [teacher for teacher in teachers if isinstance(teacher, EmbeddingTeacher)]
     if len(landmarks) != 1 or len(embeddings) != 1:

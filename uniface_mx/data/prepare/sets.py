@@ -104,7 +104,7 @@ def split(
     progress : callable
         Wraps the sequence of records.
     """
-    if len(parts) < 2 or abs(sum(parts.values()) - 1) > 1e-6 or min(parts.values()) <= 0:
+    if len(parts) < 2 or not abs(sum(parts.values()) - 1) <= 1e-6 or min(parts.values()) <= 0:
         raise PrepareError(
             'parts %s: two or more are needed, whose shares add up to 1'
             % ' '.join('%s=%g' % part for part in parts.items())

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.image import ORIENTATION
 
-EXIF_ORIENTATION = 0x0112
 TIFF_SIZE = (0x0100, 0x0101)
 
 
@@ -215,7 +215,7 @@ def stored_size(path) -> Optional[Tuple[int, int, int]]:
         with Image.open(path) as image:
             # Pillow gives a TIFF's size after its turn; a PNG's own getexif decodes the picture.
             size = tuple(image.tag_v2[tag] for tag in TIFF_SIZE) if image.format == 'TIFF' else image.size
-            return size + (Image.Image.getexif(image).get(EXIF_ORIENTATION, 1),)
+            return size + (Image.Image.getexif(image).get(ORIENTATION, 1),)
     except Exception:  # Pillow raises more kinds of error on broken files than it documents
         return None
 
