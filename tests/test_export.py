@@ -9,7 +9,8 @@ import pytest
 
 from tools import export as tool
 from uniface_mx.errors import UnifaceError
-from uniface_mx.export import export_model, inference_graphs, run_symbol
+from uniface_mx.export import export_model, inference_graphs
+from uniface_mx.exported import run_symbol
 from uniface_mx.manifest import ManifestError, file_hash, read_manifest
 from uniface_mx.models import PRESETS, get_model
 from uniface_mx.models.weights import load_arrays, load_weights, named_arrays, randomize, save_arrays

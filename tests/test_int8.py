@@ -9,7 +9,7 @@ from loading import load_tool
 from uniface_mx import int8
 from uniface_mx.backends import BackendError
 from uniface_mx.data.records import RecordError
-from uniface_mx.export import run_symbol
+from uniface_mx.exported import run_symbol
 from uniface_mx.int8 import CalibrationError, move_bytes, quantize, read_calibration, without_deconvolutions
 from uniface_mx.manifest import ManifestError, read_manifest
 from uniface_mx.models import get_model

@@ -10,7 +10,8 @@ import pytest
 from agreement import ROUNDING, assert_same_faces, difference
 from compiling import compile_example
 
-from uniface_mx.export import export_model, part_prefix, run_symbol
+from uniface_mx.export import export_model
+from uniface_mx.exported import part_prefix, run_symbol
 from uniface_mx.models import PRESETS, get_model
 from uniface_mx.models.weights import randomize
 from uniface_mx.onnx_export import run_onnx

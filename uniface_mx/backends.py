@@ -17,8 +17,7 @@ import mxnet as mx
 import numpy as np
 
 from uniface_mx.errors import UnifaceError, last_line
-from uniface_mx.export import INT8, load_graph, part_prefix, weights_path
-from uniface_mx.registry import Registry
+from uniface_mx.exported import INT8, load_graph, part_prefix, weights_path
 
 _DEVICE = re.compile(r'cpu|gpu(?:\((?P<paren>\d+)\)|:(?P<colon>\d+))?$')
 
@@ -235,6 +234,4 @@ class OnnxBackend:
         return output
 
 
-BACKENDS = Registry('backend')
-for _backend in (MxnetBackend, Int8Backend, OnnxBackend):
-    BACKENDS.register(_backend.name)(_backend)
+BACKENDS = {backend.name: backend for backend in (MxnetBackend, Int8Backend, OnnxBackend)}

@@ -11,11 +11,12 @@ import numpy as np
 
 from uniface_mx.backends import BACKENDS, BackendError
 from uniface_mx.errors import UnifaceError
-from uniface_mx.export import EPOCH
+from uniface_mx.exported import weights_path
 from uniface_mx.geometry import area, flip_boxes, flip_landmarks, intersection, iou, letterbox, unit_vectors
 from uniface_mx.image import MAX_PIXELS, ImageError, read_image
 from uniface_mx.manifest import ManifestError, find_model, read_manifest
 from uniface_mx.nn.attention import EMBEDDING_DIM
+from uniface_mx.registry import lookup
 
 Photo = Union[np.ndarray, str, os.PathLike, bytes]
 
@@ -185,7 +186,7 @@ class Predictor:
         ManifestError, BackendError
             A file is missing, damaged or not the one that was exported; the backend or device is not there.
         """
-        create = BACKENDS[backend]
+        create = lookup('backend', backend, BACKENDS)
         prefix = find_model(prefix)
         manifest = read_manifest(prefix)
         return cls(create(prefix, manifest['files'], device), manifest, **options)
@@ -198,7 +199,7 @@ class Predictor:
     @property
     def identity(self) -> str:
         """sha256 of the model's weights: only embeddings of one identity can be compared."""
-        return self.manifest['files']['{}-{:04d}.params'.format(self.name, EPOCH)]
+        return self.manifest['files'][weights_path(self.name).name]
 
     @property
     def verification_threshold(self) -> Optional[float]:

@@ -1,8 +1,8 @@
-"""Names for things that are built by name."""
+"""Things by name, and what was meant where there is none of a name."""
 from __future__ import annotations
 
 import difflib
-from typing import Callable, Dict, Iterable, Iterator, Optional
+from typing import Any, Iterable, Mapping, Optional
 
 from uniface_mx.errors import UnifaceError
 
@@ -18,35 +18,12 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f', did you mean {near!r}?' if near else ''
 
 
-class Registry:
-    """Builders of one kind of thing by name.
-
-    Parameters
-    ----------
-    kind : str
-        What is built, as the error calls it: ``"model"``.
-    """
-
-    def __init__(self, kind: str):
-        self.kind = kind
-        self._builders: Dict[str, Callable] = {}
-
-    def register(self, name: str) -> Callable:
-        """Decorator that enters a builder under `name`."""
-        if name in self._builders:
-            raise ValueError(f'{self.kind} {name!r} is registered twice')
-
-        def enter(builder: Callable) -> Callable:
-            self._builders[name] = builder
-            return builder
-        return enter
-
-    def __getitem__(self, name: str) -> Callable:
-        """The builder called `name`; raises :class:`UnifaceError` with the valid names."""
-        if name not in self._builders:
-            raise UnifaceError(f"unknown {self.kind} {name!r}{suggestion(name, self) or ';'} "
-                               f"valid names: {', '.join(self)}")
-        return self._builders[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._builders))
+def lookup(kind: str, name: str, known: Mapping[str, Any]) -> Any:
+    """What is known as `name`; raises `UnifaceError` with the valid names, `kind` being what is named: ``"model"``."""
+    if name not in known:
+        raise UnifaceError(
+            'unknown {} {!r}{} valid names: {}'.format(
+                kind, name, suggestion(str(name), known) or ';', ', '.join(sorted(known))
+            )
+        )
+    return known[name]

@@ -4,11 +4,11 @@ A result is one JSON file, ``DIRECTORY/NAME.json``, with these keys:
 
 ``format``    1
 ``name``      what was measured: ``lfw``, ``fddb``, ``landmarks``, ``speed``, ...
-``subject``   whom it is about: ``{"name": "uniface_a_lite", "sha256": ..., ...}``
+``subject``   whom it is about: ``{"name": "uniface_a_lite", ...}``, with the sha256 of its files
 ``data``      what it was measured on: ``{"name": "LFW", "images": 7701, ...}``
 ``metrics``   the figures; their keys belong to the evaluation that wrote them
 ``command``   the program's arguments
-``date``, ``revision``, ``versions``, ``machine``   added by :func:`write_result`
+``date``, ``revision``, ``versions``, ``machine``   as :func:`provenance` has them
 """
 from __future__ import annotations
 
@@ -119,6 +119,18 @@ def portable(command: Sequence[str]) -> List[str]:
     return [ABSOLUTE.sub('.../', str(word).replace(here, '')) for word in command]
 
 
+def provenance(command: Optional[Sequence[str]] = None) -> Dict[str, Any]:
+    """Where figures come from: the command (``sys.argv`` by default) as `portable` gives it, date, revision, versions
+    and machine."""
+    return {
+        'command': portable(sys.argv if command is None else command),
+        'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ'),
+        'revision': git_revision(),
+        'versions': versions(),
+        'machine': machine(),
+    }
+
+
 def _plain(value: Any) -> Any:
     """Turn arrays, paths and non-finite numbers into what strict JSON can hold (not finite -> null)."""
     if isinstance(value, Mapping):
@@ -173,11 +185,7 @@ def write_result(
             'subject': subject,
             'data': data,
             'metrics': metrics,
-            'command': portable(sys.argv if command is None else command),
-            'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ'),
-            'revision': git_revision(),
-            'versions': versions(),
-            'machine': machine(),
+            **provenance(command),
         },
     )
 

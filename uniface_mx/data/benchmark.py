@@ -11,9 +11,9 @@ import cv2
 import mxnet as mx
 import numpy as np
 
-from uniface_mx.data.iterators import to_ndarrays
-from uniface_mx.data.loader import Canvases, Loader, SharedReader
-from uniface_mx.data.records import HAS_EMBEDDING, IGNORE
+from uniface_mx.data.iterators import network_input
+from uniface_mx.data.loader import Canvases, Loader, read_photo
+from uniface_mx.data.records import HAS_EMBEDDING, IGNORE, RecordReader, load_meta, record_path
 from uniface_mx.data.transforms import AugmentSettings, RecordShare, geometric, photometric
 from uniface_mx.data.transforms.canvas import decode
 from uniface_mx.errors import UnifaceError
@@ -44,11 +44,11 @@ def measure(action: Callable[[int], object], seconds: float) -> Tuple[float, flo
 
 def steps(names: Sequence[str], size: int, seconds: float, seed: int = 0) -> List[Row]:
     """Each step alone, on one core: reading and decoding on the records, transforms on canvases of `size`."""
-    readers = [SharedReader(name) for name in names]
+    readers = [RecordReader(name) for name in names]
     rng = np.random.default_rng(seed)
     picks = [(reader, int(i)) for reader in readers for i in rng.integers(0, len(reader), 64)]
     rng.shuffle(picks)
-    photos = [reader.photo(i) for reader, i in picks]
+    photos = [read_photo(reader, i) for reader, i in picks]
     pick = len(picks)
     images = [decode(photo)[0] for photo in photos]
     canvas = cv2.resize(images[0], (size, size))
@@ -68,7 +68,7 @@ def steps(names: Sequence[str], size: int, seconds: float, seed: int = 0) -> Lis
         geometric.cut_objects(objects, np.array([0, 0, photo.width, photo.height]), 0.1, 0.6, 0.9)
 
     actions: Dict[str, Callable[[int], object]] = {
-        'read record': lambda i: picks[i % pick][0].photo(picks[i % pick][1]),
+        'read record': lambda i: read_photo(*picks[i % pick]),
         'decode, full size': lambda i: decode(photos[i % pick]),
         'decode, for half size': lambda i: decode(photos[i % pick], 0.5),
         'decode, for quarter size': lambda i: decode(photos[i % pick], 0.25),
@@ -108,7 +108,7 @@ def pipeline(
     def step(_):
         made = next(stream)
         if arrays:
-            to_ndarrays(made)[0].wait_to_read()
+            network_input(made.data).wait_to_read()
         faces.append(((made.label[..., IGNORE] == 0).sum(), (made.label[..., HAS_EMBEDDING] == 1).sum()))
 
     for _ in range(_WARM):
@@ -195,7 +195,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--batch', type=at_least(1), default=32, help='canvases in a batch (%(default)s)')
     parser.add_argument('--workers', type=at_least(1), default=2, help='threads (%(default)s)')
     parser.add_argument(
-        '--seconds', type=at_least(0.1, float), default=3, help='for each measurement of a pipeline (%(default)s)'
+        '--seconds', type=at_least(0.01, float), default=3, help='for each measurement of a pipeline (%(default)s)'
     )
 
 
@@ -206,7 +206,7 @@ def run(args: argparse.Namespace) -> dict:
     common = dict(size=args.size, batch=args.batch, workers=args.workers, seconds=args.seconds)
     half = dict(common, seconds=args.seconds / 2)
     for name in args.records:
-        count = len(SharedReader(name))
+        count = load_meta(name).records
         if count < args.batch:
             raise UnifaceError('{}: has {} records, fewer than a batch; give a smaller --batch'.format(name, count))
     default = AugmentSettings()
@@ -238,7 +238,7 @@ def run(args: argparse.Namespace) -> dict:
         background_probability=0,
     )
     for name in args.records:
-        path = SharedReader(name).path
+        path = record_path(name, '.rec')
         for text, settings, augment in (
             ('whole photos', plain, False),
             ('crop, expand, flip, colour', common_to_both, True),

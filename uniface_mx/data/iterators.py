@@ -7,26 +7,20 @@ from typing import Optional, Tuple
 import mxnet as mx
 import numpy as np
 
-from uniface_mx.data.loader import Batch, Canvases, Loader
+from uniface_mx.data.loader import Canvases, Loader
 from uniface_mx.data.records import OBJECT_WIDTH
 
 
-def to_ndarrays(batch: Batch, ctx: Optional[mx.Context] = None) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
-    """A batch as the network takes it.
+def network_input(data: np.ndarray, ctx: Optional[mx.Context] = None) -> mx.nd.NDArray:
+    """Canvases (N, S, S, 3) uint8 RGB as the network takes them, (N, 3, S, S) float32, 0..255.
 
     To a GPU the pixels travel as bytes, a quarter of the traffic, and become float32 there.
-
-    Returns
-    -------
-    (mxnet.nd.NDArray, mxnet.nd.NDArray)
-        data (N, 3, S, S) float32, RGB, 0..255; label (N, G, 146) float32.
     """
     ctx = ctx or mx.current_context()
-    label = mx.nd.array(batch.label, ctx=ctx, dtype=np.float32)
     if ctx.device_type == 'cpu':
-        return mx.nd.array(batch.data.transpose(0, 3, 1, 2), ctx=ctx, dtype=np.float32), label
+        return mx.nd.array(data.transpose(0, 3, 1, 2), ctx=ctx, dtype=np.float32)
     # Cast first: MXNet transposes bytes seven times more slowly than floats.
-    return mx.nd.array(batch.data, ctx=ctx, dtype=np.uint8).astype(np.float32).transpose((0, 3, 1, 2)), label
+    return mx.nd.array(data, ctx=ctx, dtype=np.uint8).astype(np.float32).transpose((0, 3, 1, 2))
 
 
 class CanvasDataset(mx.gluon.data.Dataset):
@@ -98,10 +92,9 @@ class CanvasIter(mx.io.DataIter):
             raise StopIteration
         batch = next(self._stream)
         self._done += 1
-        data, label = to_ndarrays(batch)
         return mx.io.DataBatch(
-            [data],
-            [label],
+            [network_input(batch.data)],
+            [mx.nd.array(batch.label, dtype=np.float32)],
             pad=self.batch_size - batch.count,
             index=None,
             provide_data=self.provide_data,

@@ -7,24 +7,31 @@ MXNet's engine, or cleaned up.
 
 from __future__ import annotations
 
-import os
-import struct
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from itertools import count, takewhile
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
-from uniface_mx.data import records
+from uniface_mx.data.ahead import in_order
 from uniface_mx.data.order import Proportions, RecordOrder
-from uniface_mx.data.records import BOX, IGNORE, LANDMARKS, OBJECT_WIDTH, RecordError
+from uniface_mx.data.records import (
+    BOX,
+    IGNORE,
+    LANDMARKS,
+    OBJECT_WIDTH,
+    RecordError,
+    RecordReader,
+    require_teachers,
+    unpack_label,
+)
 from uniface_mx.data.transforms import AugmentSettings, RecordShare
 from uniface_mx.data.transforms.canvas import MOSAIC, Photo, canvas_kinds, draw, plan
 from uniface_mx.data.transforms.geometric import sides
 from uniface_mx.geometry import INPUT_SIZE
 
-_MAGIC = struct.pack('<I', 0xCED7230A)
 
 
 class Batch(NamedTuple):
@@ -46,57 +53,15 @@ class Batch(NamedTuple):
     overflow: int
 
 
-class SharedReader(records.RecordReader):
-    """A record set that several threads may read at once: no read moves a file position."""
-
-    def __init__(self, name: str):
-        super().__init__(name)
-        index = str(records.record_path(name, '.idx'))
-        try:
-            self._offsets = (
-                np.loadtxt(index, np.int64, delimiter='\t', ndmin=2, usecols=1)[:, 0] if len(self) else []
-            )
-        except (ValueError, IndexError):
-            raise RecordError('%s: damaged index; prepare the set again' % index) from None
-        if len(self._offsets) != len(self):
-            raise RecordError(
-                '%s: %d lines for %d records; prepare the set again' % (index, len(self._offsets), len(self))
-            )
-        self._handle = open(str(self.path), 'rb')
-
-    def read(self, index: int) -> bytes:
-        """The stored bytes of record `index`; RecordIO splits one where its magic number occurs."""
-        parts, offset, flag = [], int(self._offsets[index]), 1
-        while flag in (1, 2):
-            head = os.pread(self._handle.fileno(), 8, offset)
-            if len(head) < 8 or head[:4] != _MAGIC:
-                raise RecordError(
-                    '%s, record %d: damaged, no record begins at byte %d; prepare the set again, or skip '
-                    'such records' % (self.path, index, offset)
-                )
-            flag, length = divmod(struct.unpack('<I', head[4:])[0], 1 << 29)
-            part = os.pread(self._handle.fileno(), length, offset + 8)
-            if len(part) < length:
-                raise RecordError(
-                    '%s, record %d: the file ends before it; prepare the set again' % (self.path, index)
-                )
-            parts.append(part)
-            offset += 8 + -(-length // 4) * 4
-        return _MAGIC.join(parts)
-
-    def photo(self, index: int) -> Photo:
-        """Record `index` with its label in pixels, its image not yet decoded."""
-        where = '%s, record %d' % (self.path, index)
-        header, objects, image, _ = records.unpack_label(self.read(index), where)
-        width, height = int(header[5]), int(header[6])
-        objects = objects.copy()
-        objects[:, BOX] *= np.array([width, height] * 2, np.float32)
-        objects[:, LANDMARKS] *= np.array([width, height] * 5, np.float32)
-        return Photo(np.frombuffer(image, np.uint8), objects, width, height, where)
-
-    def close(self) -> None:
-        """Close the file for good."""
-        self._handle.close()
+def read_photo(reader: RecordReader, index: int) -> Photo:
+    """A record with its label in pixels, its image not yet decoded."""
+    where = '%s, record %d' % (reader.path, index)
+    header, objects, image, _ = unpack_label(reader.read(index), where)
+    width, height = int(header[5]), int(header[6])
+    objects = objects.copy()
+    objects[:, BOX] *= np.array([width, height] * 2, np.float32)
+    objects[:, LANDMARKS] *= np.array([width, height] * 5, np.float32)
+    return Photo(np.frombuffer(image, np.uint8), objects, width, height, where)
 
 
 class Canvases:
@@ -128,10 +93,10 @@ class Canvases:
         size: int = INPUT_SIZE,
         skip_bad: bool = False,
     ):
-        self.readers = [SharedReader(share.path) for share in shares]
+        self.readers = [RecordReader(share.path) for share in shares]
         labelled = [reader for reader in self.readers if reader.meta.embeddings]
         for reader in labelled[1:]:
-            records.require_teachers(reader.meta, labelled[0].meta.teachers, reader.name)
+            require_teachers(reader.meta, labelled[0].meta.teachers, reader.name)
         for share, reader in zip(shares, self.readers):
             if share.background > 0 and reader.meta.faces:
                 raise RecordError('%s: has faces, and a background must have none' % reader.path)
@@ -166,7 +131,7 @@ class Canvases:
 
     def _photo(self, order: RecordOrder, position: int) -> Photo:
         file, record = order.at(position)
-        return self.readers[file].photo(record)
+        return read_photo(self.readers[file], record)
 
     def photos(self, index: int) -> Tuple[str, List[Photo], List[str]]:
         """What canvas number `index` is made of: its kind, its photos, and messages of damaged records."""
@@ -291,29 +256,16 @@ class Loader:
         return self.canvases.batch(indices, self.max_faces, self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        if not self.workers:
-            while self._more(self.position):
-                batch = self.make(self.position)
+        positions = takewhile(self._more, count(self.position))
+        with ExitStack() as stack:
+            if self.workers:
+                pool = stack.enter_context(ThreadPoolExecutor(self.workers, thread_name_prefix='loader'))
+                batches = stack.enter_context(closing(in_order(pool, self.make, zip(positions), self.ahead)))
+            else:
+                batches = map(self.make, positions)
+            for batch in batches:
                 self.position += 1
                 yield batch
-            return
-        pool = ThreadPoolExecutor(self.workers, thread_name_prefix='loader')
-        pending = deque()
-        asked = self.position
-        try:
-            while True:
-                while len(pending) < self.ahead and self._more(asked):
-                    pending.append(pool.submit(self.make, asked))
-                    asked += 1
-                if not pending:
-                    return
-                batch = pending.popleft().result()
-                self.position += 1
-                yield batch
-        finally:
-            for future in pending:
-                future.cancel()
-            pool.shutdown(wait=True)
 
     def _more(self, position: int) -> bool:
         return self.canvases.seed is not None or position < len(self)

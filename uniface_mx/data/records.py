@@ -44,6 +44,7 @@ EMBEDDING = slice(18, 146)
 OBJECT_WIDTH = 146
 
 _MX_HEADER = struct.Struct('<IfQQ')
+_MAGIC = struct.pack('<I', 0xCED7230A)
 _SUFFIXES = ('.rec', '.idx', '.keys', '.json')
 
 
@@ -362,7 +363,7 @@ class RecordWriter:
 
 
 class RecordReader:
-    """Random access to a record set. One reader a process: open it after a fork or spawn, not before.
+    """Random access to a record set, by several threads at once if need be: no read moves a file position.
 
     Parameters
     ----------
@@ -397,7 +398,8 @@ class RecordReader:
                     'again' % (path, record_path(name, '.json'))
                 )
         self.path = record_path(name, '.rec')
-        self._file = None
+        self._offsets = self._read_index()
+        self._file = open(str(self.path), 'rb')
         self._keys: Optional[List[str]] = None
 
     def __len__(self) -> int:
@@ -407,23 +409,26 @@ class RecordReader:
         return (self[i] for i in range(len(self)))
 
     def read(self, index: int) -> bytes:
-        """The stored bytes of record `index`."""
+        """The stored bytes of record `index`; RecordIO splits one where its magic number occurs."""
         if not 0 <= index < len(self):
             raise IndexError('%s has %d records, no number %d' % (self.path, len(self), index))
-        try:
-            if self._file is None:
-                self._file = mx.recordio.MXIndexedRecordIO(
-                    str(record_path(self.name, '.idx')), str(self.path), 'r'
+        parts, offset, flag = [], int(self._offsets[index]), 1
+        while flag in (1, 2):
+            head = os.pread(self._file.fileno(), 8, offset)
+            if len(head) < 8 or head[:4] != _MAGIC:
+                raise RecordError(
+                    '%s, record %d: damaged, no record begins at byte %d; prepare the set again, or skip '
+                    'such records' % (self.path, index, offset)
                 )
-            data = self._file.read_idx(index)
-        except (mx.MXNetError, KeyError, ValueError, IndexError) as error:
-            raise RecordError(
-                '%s, record %d: cannot be read (%s)'
-                % (self.path, index, (str(error).strip().splitlines() or [''])[-1])
-            ) from None
-        if data is None:
-            raise RecordError('%s, record %d: the file ends before it' % (self.path, index))
-        return data
+            flag, length = divmod(struct.unpack('<I', head[4:])[0], 1 << 29)
+            part = os.pread(self._file.fileno(), length, offset + 8)
+            if len(part) < length:
+                raise RecordError(
+                    '%s, record %d: the file ends before it; prepare the set again' % (self.path, index)
+                )
+            parts.append(part)
+            offset += 8 + -(-length // 4) * 4
+        return _MAGIC.join(parts)
 
     def __getitem__(self, index: int) -> Record:
         where = '%s, record %d' % (self.path, index)
@@ -454,11 +459,20 @@ class RecordReader:
                 )
         return self._keys[index]
 
+    def _read_index(self) -> Sequence[int]:
+        path = record_path(self.name, '.idx')
+        try:
+            lines = path.read_text(encoding='ascii').splitlines()
+            offsets = [int(line.split('\t')[1]) for line in lines]
+        except (ValueError, IndexError):
+            raise RecordError('%s: damaged index; prepare the set again' % path) from None
+        if len(offsets) != len(self):
+            raise RecordError('%s: %d lines for %d records; prepare the set again' % (path, len(offsets), len(self)))
+        return offsets
+
     def close(self) -> None:
-        """Close the file; reading opens it again."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Close the file for good."""
+        self._file.close()
 
 
 def record_problems(record: Record) -> List[str]:

@@ -11,7 +11,6 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from uniface_mx.data.prepare.look import teacher_options
 from uniface_mx.data.records import RecordReader, load_meta, require_teachers
 from uniface_mx.data.sources import open_source
 from uniface_mx.errors import UnifaceError
@@ -26,7 +25,7 @@ from uniface_mx.predictor import Predictor
 from uniface_mx.program import at_least
 from uniface_mx.results import portable, read_result, write_result
 from uniface_mx.summary import count
-from uniface_mx.teachers import create_teacher
+from uniface_mx.teachers import open_teacher
 
 TEACHERS = ('mtcnn', 'dlib')
 ANY_SCORE = 0.01
@@ -41,10 +40,10 @@ def default_cache() -> Path:
 
 def teacher(arguments: argparse.Namespace, embed: bool = True, centre=None):
     """The teachers' pipeline, as the options describe it."""
-    landmark, embedding = (teacher_options(spec) for spec in arguments.teachers)
+    landmarks, embeddings = arguments.teachers
     return TeacherSubject(
-        create_teacher(landmark[0], **landmark[1]),
-        create_teacher(embedding[0], **embedding[1]) if embed else None,
+        open_teacher(landmarks),
+        open_teacher(embeddings) if embed else None,
         mirror=arguments.mirror is not False,
         centre=centre,
     )

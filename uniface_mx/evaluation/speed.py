@@ -34,6 +34,7 @@ from uniface_mx.manifest import find_model, read_manifest
 from uniface_mx.paths import data_root
 from uniface_mx.predictor import Predictor
 from uniface_mx.program import at_least
+from uniface_mx.registry import lookup
 from uniface_mx.results import machine, write_result
 from uniface_mx.teachers.base import embed_faces
 
@@ -205,14 +206,12 @@ def open_models(
     prefixes: Sequence[str], backends: Sequence[str], device: str, batches: Sequence[int]
 ) -> List[Model]:
     """Every model on every backend with every batch size; without named backends, on all that there are."""
-    models = []
+    models, known = [], dict(BACKENDS, **{Unfused.name: Unfused})
     for prefix in map(find_model, prefixes):
         manifest = read_manifest(prefix)
         for name in backends or BACKENDS:
             try:
-                backend = (Unfused if name == Unfused.name else BACKENDS[name])(
-                    prefix, manifest['files'], device
-                )
+                backend = lookup('backend', name, known)(prefix, manifest['files'], device)
                 Predictor(backend, manifest)
             except BackendError as error:
                 if backends:

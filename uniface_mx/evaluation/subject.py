@@ -75,9 +75,9 @@ class TeacherSubject(Subject):
         self.centre = None if centre is None else np.asarray(centre, np.float32)
         self.metric = 'euclidean' if centre is None else 'cosine'
         self.name = 'teachers'
-        self.identity = {'landmarks': _teacher_identity(landmarks)}
+        self.identity = {'landmarks': landmarks.identity}
         if embeddings is not None:
-            self.identity['embeddings'] = dict(_teacher_identity(embeddings), mirror=mirror)
+            self.identity['embeddings'] = dict(embeddings.identity, mirror=mirror)
         if centre is not None:
             self.identity['centre'] = hashlib.sha256(self.centre.tobytes()).hexdigest()
 
@@ -146,10 +146,6 @@ class Enlarged(Subject):
             ]
             for faces, scale in zip(self.subject(large), scales)
         ]
-
-
-def _teacher_identity(teacher) -> Dict[str, str]:
-    return {'name': teacher.name, 'version': teacher.version, 'sha256': teacher.sha256}
 
 
 def hash_model(prefix) -> str:

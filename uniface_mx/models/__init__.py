@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.exported import weights_path
 from uniface_mx.manifest import find_model, read_manifest
 from uniface_mx.models.presets import PRESETS, build_uniface
 from uniface_mx.models.uniface import Uniface
 from uniface_mx.models.weights import load_weights
 from uniface_mx.paths import resource
-from uniface_mx.registry import suggestion
+from uniface_mx.registry import lookup, suggestion
 
 __all__ = ['PRESETS', 'Uniface', 'build_uniface', 'get_model']
 
@@ -36,23 +37,18 @@ def get_model(name: str, pretrained: bool = False, **overrides) -> Uniface:
     UnifaceError
         There is no such model or argument, no weights of it ship, or the overrides do not fit them.
     """
-    if name not in PRESETS:
-        raise UnifaceError(
-            'unknown model {!r}{}; valid names: {}'.format(
-                name, suggestion(str(name), PRESETS), ', '.join(sorted(PRESETS))
-            )
-        )
+    preset = lookup('model', name, PRESETS)
     arguments = inspect.signature(build_uniface).parameters
     for key in overrides:
         if key not in arguments:
             raise UnifaceError('a model has no argument {!r}{}'.format(key, suggestion(key, arguments)))
-    net = build_uniface(**dict(PRESETS[name], **overrides))
+    net = build_uniface(**dict(preset, **overrides))
     if pretrained:
         prefix = find_model(resource('symbols') / name)
         trained = read_manifest(prefix)['model']['overrides']
         for key in WEIGHTLESS:
-            value = trained.get(key, PRESETS[name].get(key, arguments[key].default))
+            value = trained.get(key, preset.get(key, arguments[key].default))
             if overrides.get(key, value) != value:
                 raise UnifaceError('{}: its weights were trained with {} {!r}'.format(name, key, value))
-        load_weights(net, '{}-0000.params'.format(prefix))
+        load_weights(net, weights_path(prefix))
     return net

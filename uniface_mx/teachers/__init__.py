@@ -3,11 +3,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from typing import Any, Dict, Union
+
+import yaml
 
 from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher, TeacherError, embed_faces
 
 __all__ = ['Detections', 'EmbeddingTeacher', 'LandmarkTeacher', 'TEACHERS', 'TeacherError', 'create_teacher',
-           'embed_faces']
+           'embed_faces', 'open_teacher']
 
 # Class and its preset arguments. Imported on demand: each teacher needs packages that the others do not.
 TEACHERS = {
@@ -52,3 +55,27 @@ def create_teacher(name: str, **options):
     except ImportError as error:
         raise TeacherError("teacher '{}' needs a package that is not installed: {}".format(
             name, error)) from error
+
+
+def open_teacher(spec: str) -> Union[LandmarkTeacher, EmbeddingTeacher]:
+    """The teacher that NAME?OPTION=VALUE&... describes, as ``mtcnn?min_face=30``.
+
+    Raises
+    ------
+    TeacherError
+        As `create_teacher`, or an option has no value or a senseless one.
+    """
+    name, _, query = spec.partition('?')
+    options: Dict[str, Any] = {}
+    for part in filter(None, query.split('&')):
+        option, equals, value = part.partition('=')
+        if not equals:
+            raise TeacherError("teacher '{}': '{}' is not OPTION=VALUE".format(spec, part))
+        try:
+            options[option] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise TeacherError("teacher '{}': {} is no value for '{}'".format(spec, value, option)) from None
+    try:
+        return create_teacher(name, **options)
+    except (TypeError, ValueError) as error:
+        raise TeacherError("teacher '{}': {}".format(spec, error)) from None

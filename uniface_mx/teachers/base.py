@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterable, List, NamedTuple, Sequence
+from typing import Dict, Iterable, List, NamedTuple, Sequence
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Teacher:
     Attributes
     ----------
     name : str
-        Kind of teacher, as in the registry.
+        Kind of teacher, as in `uniface_mx.teachers.TEACHERS`.
     version : str
         Changes whenever the same weights would give other labels: code revision and options.
     sha256 : str
@@ -52,6 +52,11 @@ class Teacher:
     name: str
     version: str
     sha256: str
+
+    @property
+    def identity(self) -> Dict[str, str]:
+        """Name, version and sha256, in this order."""
+        return {'name': self.name, 'version': self.version, 'sha256': self.sha256}
 
 
 class LandmarkTeacher(Teacher):

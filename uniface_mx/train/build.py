@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import sys
@@ -15,7 +14,7 @@ from mxnet.gluon import HybridBlock
 from mxnet.gluon.nn import BatchNorm
 
 from uniface_mx.config import Config, as_dict, to_yaml
-from uniface_mx.data.loader import Canvases, Loader
+from uniface_mx.data.loader import Canvases, Loader, read_photo
 from uniface_mx.data.records import (
     EMBEDDING,
     EMBEDDING_DIM,
@@ -30,7 +29,7 @@ from uniface_mx.files import written_aside
 from uniface_mx.losses import Terms
 from uniface_mx.models import Uniface, get_model
 from uniface_mx.models.weights import load_weights, named_arrays
-from uniface_mx.results import git_revision, machine, portable, versions, write_json
+from uniface_mx.results import portable, provenance, write_json
 from uniface_mx.train.checkpoint import WEIGHTS, Checkpoint, Checkpoints
 from uniface_mx.train.errors import TrainError
 from uniface_mx.train.group import Group, parse_devices
@@ -258,7 +257,7 @@ def teacher_bank(canvases: Canvases, size: int, seed: int) -> np.ndarray:
     for place in np.random.default_rng((seed, 5)).permutation(len(places)):
         reader, index = places[place]
         try:
-            objects = reader.photo(index).objects
+            objects = read_photo(reader, index).objects
         except RecordError:
             if not canvases.skip_bad:
                 raise
@@ -373,13 +372,9 @@ def _describe(run: Path, config: Config, facts: Dict[str, Any], position: int) -
     sittings.append(
         {
             'from_iteration': position,
-            'command': portable(sys.argv),
             'seed': config.training.seed,
-            'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ'),
-            'revision': git_revision(),
-            'versions': versions(),
-            'machine': machine(),
             'records': facts['records'],
+            **provenance(),
         }
     )
     write_json(path, {'sittings': sittings})

@@ -7,7 +7,7 @@ from typing import Any, Dict, NamedTuple, Optional
 
 import numpy as np
 
-from uniface_mx.export import weights_path
+from uniface_mx.exported import weights_path
 from uniface_mx.manifest import find_model, read_manifest
 from uniface_mx.models import Uniface, get_model
 from uniface_mx.models.weights import load_weights

@@ -13,6 +13,7 @@ import numpy as np
 from uniface_mx.backbones import load_trunk
 from uniface_mx.data.records import RecordMeta, require_teachers
 from uniface_mx.errors import UnifaceError
+from uniface_mx.exported import weights_path
 from uniface_mx.manifest import find_model, manifest_path, read_manifest
 from uniface_mx.models import Uniface
 from uniface_mx.models.weights import load_weights
@@ -96,7 +97,7 @@ def load_start(net: Uniface, start: str, devices: Sequence[mx.Context], teachers
     known = manifest.get('training', {}).get('teachers')
     if known and teachers:
         require_teachers(RecordMeta(teachers=teachers, embeddings=1), known, 'data.train')
-    load_weights(net, '{}-0000.params'.format(prefix), list(devices))
+    load_weights(net, weights_path(prefix), list(devices))
     if manifest.get('mean_embedding'):
         bias = net.recognition.embedding.bias
         bias.set_data(bias.data(devices[0]) + mx.nd.array(manifest['mean_embedding'], ctx=devices[0]))

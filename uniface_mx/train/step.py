@@ -10,7 +10,7 @@ import numpy as np
 from mxnet import autograd
 from mxnet.gluon import HybridBlock
 
-from uniface_mx.data.iterators import to_ndarrays
+from uniface_mx.data.iterators import network_input
 from uniface_mx.data.loader import Batch
 from uniface_mx.losses import ContrastLoss, DetectionLoss, MimicLoss, Terms, count_terms, total
 from uniface_mx.targets import Predictions, Rois, Targets, assign_targets, decode_predictions, select_rois
@@ -255,9 +255,7 @@ class Step:
         for number in range(len(devices) * self.accumulate):
             share = slice(number * size, (number + 1) * size)
             label = batch.label[share]
-            data, _ = to_ndarrays(
-                batch._replace(data=batch.data[share], label=label[:, :0]), devices[number % len(devices)]
-            )
+            data = network_input(batch.data[share], devices[number % len(devices)])
             parts.append(Part(data, label, self.criteria.targets(label)))
         return [parts[first : first + len(devices)] for first in range(0, len(parts), len(devices))]
 

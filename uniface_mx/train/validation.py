@@ -10,7 +10,8 @@ import mxnet as mx
 import numpy as np
 from tqdm import tqdm
 
-from uniface_mx.data.iterators import to_ndarrays
+from uniface_mx.data.ahead import in_order
+from uniface_mx.data.iterators import network_input
 from uniface_mx.data.loader import Batch, Canvases
 from uniface_mx.data.records import BOX, HAS_LANDMARKS, IGNORE, LANDMARKS
 from uniface_mx.evaluation.detection import average_precision, match
@@ -112,7 +113,7 @@ class Validation:
             # What a batch is filled up with counts for nothing.
             label = batch.label[: batch.count]
             targets = criteria.targets(label)
-            data, _ = to_ndarrays(batch._replace(label=batch.label[:, :0]), device)
+            data = network_input(batch.data, device)
             *outputs, features = graphs.network(data)
             outputs = [output[: batch.count] for output in outputs]
             rois = criteria.rois(label, criteria.predictions(outputs) if predicted else None)
@@ -148,20 +149,12 @@ class Validation:
         return dict(figures, photos=photos, bad_records=len(self.indices) - photos, faces=len(scored))
 
     def _batches(self) -> Iterator[Batch]:
-        shares = [
-            self.indices[first : first + self.batch_size]
+        tasks = (
+            (self.indices[first : first + self.batch_size], self.max_faces, self.batch_size)
             for first in range(0, len(self.indices), self.batch_size)
-        ]
-
-        def make(indices):
-            return self.canvases.batch(indices, self.max_faces, self.batch_size)
-
+        )
         with ThreadPoolExecutor(max(1, self.workers)) as pool:
-            waiting = [pool.submit(make, share) for share in shares[:1]]
-            for share in shares[1:] + [None]:
-                if share is not None:
-                    waiting.append(pool.submit(make, share))
-                yield waiting.pop(0).result()
+            yield from in_order(pool, self.canvases.batch, tasks, max(2, self.workers))
 
     @staticmethod
     def _photo(rows: np.ndarray, faces: np.ndarray) -> Tuple:

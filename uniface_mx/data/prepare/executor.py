@@ -6,12 +6,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections import deque
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, Callable, Iterable, Iterator, Optional, Tuple
 
+from uniface_mx.data.ahead import in_order as in_order_ahead
 from uniface_mx.data.prepare.errors import PrepareError
 
 _ONE_THREAD = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
@@ -102,20 +102,11 @@ def in_one_go(executor: Executor, function: Callable, *arguments) -> Any:
 
 
 def in_order(executor: Executor, function: Callable, tasks: Iterable[tuple], ahead: int) -> Iterator[Any]:
-    """`function(*task)` for each task, in the tasks' order, with at most `ahead` of them under way."""
-    pending: deque = deque()
+    """As `uniface_mx.data.ahead.in_order`; a worker process that was killed is a `PrepareError`."""
     try:
-        for task in tasks:
-            pending.append(executor.submit(function, *task))
-            if len(pending) >= ahead:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        yield from in_order_ahead(executor, function, tasks, ahead)
     except BrokenProcessPool:
         raise PrepareError(
             'a worker process was killed, perhaps for want of memory; run the same command '
             'again, with fewer workers if need be: it goes on where it was'
         ) from None
-    finally:
-        for future in pending:
-            future.cancel()

@@ -11,10 +11,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
-import yaml
 
 from uniface_mx.data.prepare.cache import Answers, Entry
 from uniface_mx.data.prepare.errors import PrepareError
@@ -32,7 +31,7 @@ from uniface_mx.data.records import (
 )
 from uniface_mx.data.sources.base import SourceImage
 from uniface_mx.image import ImageError, read_image
-from uniface_mx.teachers import Detections, EmbeddingTeacher, LandmarkTeacher, create_teacher
+from uniface_mx.teachers import Detections, EmbeddingTeacher, LandmarkTeacher, open_teacher
 
 _DETECTION_WIDTH = 15
 _FACT_WIDTH = 6
@@ -96,31 +95,10 @@ class Outcome:
     counts: Counter = field(default_factory=Counter)
 
 
-def teacher_options(spec: str) -> Tuple[str, Dict[str, Any]]:
-    """'mtcnn?min_face=30' as ('mtcnn', {'min_face': 30})."""
-    name, _, query = spec.partition('?')
-    options = {}
-    for part in filter(None, query.split('&')):
-        option, equals, value = part.partition('=')
-        if not equals:
-            raise PrepareError("teacher '%s': '%s' is not OPTION=VALUE" % (spec, part))
-        try:
-            options[option] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise PrepareError("teacher '%s': %s is no value for '%s'" % (spec, value, option)) from None
-    return name, options
-
-
 @lru_cache(maxsize=4)
 def open_teachers(specs: Tuple[str, ...]) -> Tuple[LandmarkTeacher, EmbeddingTeacher]:
     """The two teachers of a job, once a process: their networks take seconds to load."""
-    teachers = []
-    for spec in specs:
-        name, options = teacher_options(spec)
-        try:
-            teachers.append(create_teacher(name, **options))
-        except (TypeError, ValueError) as error:
-            raise PrepareError("teacher '%s': %s" % (spec, error)) from None
+    teachers = [open_teacher(spec) for spec in specs]
     landmarks = [teacher for teacher in teachers if isinstance(teacher, LandmarkTeacher)]
     embeddings = [teacher for teacher in teachers if isinstance(teacher, EmbeddingTeacher)]
     if len(landmarks) != 1 or len(embeddings) != 1:
@@ -138,7 +116,7 @@ def open_teachers(specs: Tuple[str, ...]) -> Tuple[LandmarkTeacher, EmbeddingTea
 def identities(specs: Tuple[str, ...]) -> Dict[str, Dict[str, str]]:
     """Name, version and weights' sha256 of a job's teachers, as record sets state them."""
     return {
-        kind: {'name': teacher.name, 'version': teacher.version, 'sha256': teacher.sha256}
+        kind: teacher.identity
         for kind, teacher in zip(('landmarks', 'embeddings'), open_teachers(specs))
     }
 
@@ -184,7 +162,7 @@ class _Clock:
 
 
 def _identity(teacher) -> str:
-    return '%s %s %s' % (teacher.name, teacher.version, teacher.sha256)
+    return ' '.join(teacher.identity.values())
 
 
 class _Look:
