@@ -5,7 +5,8 @@ import argparse
 import sys
 from typing import Optional, Sequence
 
-from uniface_mx.program import COSINE, run
+from uniface_mx.command_line import add_threshold, chosen_threshold
+from uniface_mx.program import run
 
 
 def run_photos(arguments: argparse.Namespace) -> int:
@@ -29,7 +30,6 @@ def run_compare(arguments: argparse.Namespace) -> int:
 
 
 def run_people(arguments: argparse.Namespace) -> int:
-    from uniface_mx.command_line import chosen_threshold
     from uniface_mx.demo import format_people, read_faces
     from uniface_mx.predictor import Predictor
 
@@ -52,7 +52,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     command = commands.add_parser('people', help='who is who: a table of similarities, and the pairs that are one person')
     command.add_argument('--faces', required=True, metavar='FILE', help='faces.jsonl of detect --embeddings')
     command.add_argument('--model', default='uniface_a_lite', metavar='PREFIX', help='that found them (%(default)s)')
-    command.add_argument('--threshold', type=COSINE, metavar='T', help="least similarity of one person (the model's own)")
+    add_threshold(command)
     command.set_defaults(run=run_people)
     arguments = parser.parse_args(argv)
     return run('demo', lambda: arguments.run(arguments))

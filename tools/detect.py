@@ -21,10 +21,10 @@ from uniface_mx.command_line import (
     batches,
     face_entry,
     find_photos,
+    found_faces,
     lines_file,
     load_predictor,
     marked_photos,
-    read_photos,
     refuse_overwriting,
     report_skipped,
 )
@@ -128,13 +128,10 @@ def save(path: Path, image) -> None:
 
 def detect_photos(arguments: argparse.Namespace, photos: Sequence[PhotoFile], predictor, report: Report) -> int:
     skipped: Dict[str, str] = {}
-    with tqdm(total=len(photos), unit='photo', disable=None) as bar:
-        for batch in batches(read_photos(photos, skipped, arguments.max_pixels), arguments.batch):
-            for (photo, image), faces in zip(batch, predictor([image for _, image in batch])):
-                report.add({'photo': str(photo.path)}, photo.name, image, faces)
-                if arguments.out:
-                    save(Path(arguments.out) / (photo.name + '.jpg'), draw_faces(image, faces))
-            bar.update(report.seen + len(skipped) - bar.n)
+    for photo, image, faces in found_faces(arguments, predictor, photos, skipped):
+        report.add({'photo': str(photo.path)}, photo.name, image, faces)
+        if arguments.out:
+            save(Path(arguments.out) / (photo.name + '.jpg'), draw_faces(image, faces))
     for path, reason in skipped.items():
         report.write({'photo': path, 'error': reason})
     report_skipped(skipped)

@@ -13,14 +13,14 @@ from tqdm import tqdm
 from uniface_mx.command_line import (
     MODEL,
     add_predictor_options,
-    batches,
+    add_threshold,
     chosen_threshold,
     face_entry,
     find_photos,
+    found_faces,
     lines_file,
     load_predictor,
     marked_photos,
-    read_photos,
     refuse_overwriting,
     report_skipped,
 )
@@ -28,18 +28,9 @@ from uniface_mx.drawing import draw_faces
 from uniface_mx.gallery import Gallery, open_gallery
 from uniface_mx.image import write_image
 from uniface_mx.predictor import Predictor
-from uniface_mx.program import COSINE, DONE, PARTLY, STATUS, at_least, run
+from uniface_mx.program import DONE, PARTLY, STATUS, at_least, run
 
 LINES = 'people.jsonl'
-
-
-def found_faces(arguments: argparse.Namespace, predictor, photos, skipped: Dict[str, str]):
-    """Photo, image and faces, one readable photo after the other."""
-    with tqdm(total=len(photos), unit='photo', disable=None) as bar:
-        for batch in batches(read_photos(photos, skipped, arguments.max_pixels), arguments.batch):
-            for (photo, image), faces in zip(batch, predictor([image for _, image in batch])):
-                yield photo, image, faces
-            bar.update(len(batch))
 
 
 def enroll(arguments: argparse.Namespace) -> int:
@@ -183,9 +174,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     )
     partly = 'nobody was recognised or a photo was skipped'
     command = add('identify', identify, 'who is on these photos?', partly, photos=True)
-    command.add_argument(
-        '--threshold', type=COSINE, metavar='T', help="least similarity of one person (the model's own)"
-    )
+    add_threshold(command)
     command.add_argument(
         '--people',
         type=at_least(1),
@@ -201,9 +190,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         '--photo', action='append', metavar='PHOTO', help='only this photo of theirs'
     )
     command = add('check', check, 'is the file whole, and who may be mixed up?', 'something looks wrong')
-    command.add_argument(
-        '--threshold', type=COSINE, metavar='T', help="least similarity of one person (the model's own)"
-    )
+    add_threshold(command)
     command.add_argument('--model', default=MODEL, metavar='PREFIX', help='that it was made with (%(default)s)')
     return parser.parse_args(argv)
 

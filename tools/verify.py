@@ -12,6 +12,7 @@ import numpy as np
 
 from uniface_mx.command_line import (
     add_predictor_options,
+    add_threshold,
     chosen_threshold,
     face_entry,
     load_predictor,
@@ -19,7 +20,7 @@ from uniface_mx.command_line import (
 from uniface_mx.drawing import face_crop
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import read_image, write_image
-from uniface_mx.program import COSINE, DONE, PARTLY, STATUS, run
+from uniface_mx.program import DONE, PARTLY, STATUS, run
 
 
 def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -31,9 +32,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     )
     parser.add_argument('photos', nargs=2, metavar='PHOTO')
     add_predictor_options(parser, max_faces=False)
-    parser.add_argument(
-        '--threshold', type=COSINE, metavar='T', help="least similarity of one person (the model's own)"
-    )
+    add_threshold(parser)
     parser.add_argument(
         '--any', action='store_true', help='compare all faces, and take the pair that is most alike'
     )

@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 from uniface_mx.backends import BACKENDS
 from uniface_mx.errors import UnifaceError
@@ -213,6 +214,26 @@ def load_predictor(arguments: argparse.Namespace, **options) -> Predictor:
     predictor = Predictor.load(arguments.model, arguments.backend, arguments.device, **options)
     print('{0.name} by {0.backend} on {0.device}'.format(predictor), file=sys.stderr)
     return predictor
+
+
+def add_threshold(parser: argparse.ArgumentParser) -> None:
+    """``--threshold``, for `chosen_threshold`."""
+    parser.add_argument(
+        '--threshold', type=within(-1, 1, float), metavar='T', help="least similarity of one person (the model's own)"
+    )
+
+
+def found_faces(
+    arguments: argparse.Namespace, predictor: Predictor, photos: Sequence[PhotoFile], skipped: Dict[str, str]
+) -> Iterator[Tuple[PhotoFile, np.ndarray, List[Face]]]:
+    """Photo, image and faces of one readable photo after the other, with a progress bar; see `read_photos`."""
+    seen = 0
+    with tqdm(total=len(photos), unit='photo', disable=None) as bar:
+        for batch in batches(read_photos(photos, skipped, arguments.max_pixels), arguments.batch):
+            for (photo, image), faces in zip(batch, predictor([image for _, image in batch])):
+                yield photo, image, faces
+            seen += len(batch)
+            bar.update(seen + len(skipped) - bar.n)
 
 
 def chosen_threshold(arguments: argparse.Namespace, own: Optional[float]) -> float:

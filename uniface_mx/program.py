@@ -51,6 +51,3 @@ def within(low: float, high: float, kind: Callable = int) -> Callable[[str], Any
 
     convert.__name__ = kind.__name__
     return convert
-
-
-COSINE = within(-1, 1, float)

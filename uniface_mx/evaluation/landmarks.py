@@ -79,14 +79,14 @@ def evaluate(
         for batch in batches(readable(pointed, lambda item: item.path, skipped)):
             padded = [pad(image, margin) for _, image in batch]
             for (item, _), (_, room), faces in zip(batch, padded, subject([canvas for canvas, _ in padded])):
-                for points in np.asarray(item.landmarks, np.float64):
-                    eyes = np.linalg.norm(points[0] - points[1])
-                    if not np.isfinite(points).all() or eyes == 0:
-                        continue
-                    annotated += 1
-                    face = face_at(faces, (points + room).mean(axis=0))
-                    if face is not None and np.isfinite(face.landmarks).all():
-                        errors.append(point_errors(face.landmarks, points + room))
+                known = [points + room for points in np.asarray(item.landmarks, np.float64) if _measurable(points)]
+                annotated += len(known)
+                meant = [face_at(faces, points.mean(axis=0)) for points in known]
+                errors += [
+                    point_errors(face.landmarks, points)
+                    for face, points in zip(meant, known)
+                    if face is not None and np.isfinite(face.landmarks).all()
+                ]
             bar.update(len(batch))
     if not annotated:
         raise UnifaceError('the source has no readable photo with five annotated points')
@@ -97,3 +97,7 @@ def evaluate(
         skipped=len(skipped),
         skipped_photos=skipped[:20],
     )
+
+
+def _measurable(points: np.ndarray) -> bool:
+    return bool(np.isfinite(points).all() and np.linalg.norm(points[0] - points[1]) > 0)

@@ -301,42 +301,50 @@ def add_fddb(command: argparse.ArgumentParser) -> None:
     )
 
 
+class _Measured(NamedTuple):
+    """FDDB or FDDB-crops: the result's name, the figure's title, whom and what it is about, and the curves."""
+
+    name: str
+    title: str
+    about: Dict[str, Any]
+    data: Dict[str, Any]
+    curve: fddb.Curve
+
+
+def _fddb_crops(arguments: argparse.Namespace) -> _Measured:
+    chosen = subject(arguments, embed=False)
+    curve, counts = fddb_crops.evaluate(chosen, fddb_crops.read_crops(arguments.crops), arguments.progress)
+    note = 'crops of FDDB photos, easier than FDDB; no figure on FDDB'
+    data = dict(counts, name='FDDB-crops', note=note)
+    return _Measured('fddb_crops', 'FDDB-crops (not FDDB), discrete score', whom(chosen), data, curve)
+
+
+def _fddb(arguments: argparse.Namespace) -> _Measured:
+    annotations = fddb.read_annotations(arguments.annotations)
+    photos = fddb.find_photos(arguments.images, annotations) if arguments.images else None
+    if arguments.detections:
+        detector = Path(arguments.detections).resolve().name
+        about = {'name': detector, 'identity': {'detections': detector}}
+        sizes = fddb.read_sizes(photos) if photos else None
+    else:
+        chosen = subject(arguments, embed=False)
+        about = whom(chosen)
+        found, sizes = fddb.detect(chosen, photos, arguments.progress)
+        fddb.write_detections(Path(arguments.out), fddb.fold_names(arguments.annotations), found)
+    curve = fddb.evaluate(annotations, fddb.read_detections(arguments.detections or arguments.out), sizes)
+    data = {
+        'name': 'FDDB',
+        'photos': len(annotations),
+        'faces': curve.faces,
+        'image_sizes': 'known' if sizes is not None else 'estimated from faces and detections',
+    }
+    return _Measured('fddb', 'FDDB, discrete score', about, data, curve)
+
+
 def run_fddb(arguments: argparse.Namespace) -> None:
     """FDDB, or FDDB-crops, of a model or of a detector's official output."""
     out = Path(arguments.out)
-    if arguments.crops:
-        name, title = 'fddb_crops', 'FDDB-crops (not FDDB), discrete score'
-        chosen = subject(arguments, embed=False)
-        about = whom(chosen)
-        curve, counts = fddb_crops.evaluate(
-            chosen, fddb_crops.read_crops(arguments.crops), arguments.progress
-        )
-        data = dict(
-            counts, name='FDDB-crops', note='crops of FDDB photos, easier than FDDB; no figure on FDDB'
-        )
-    else:
-        name, title = 'fddb', 'FDDB, discrete score'
-        annotations = fddb.read_annotations(arguments.annotations)
-        sizes = None
-        if arguments.images:
-            photos = fddb.find_photos(arguments.images, annotations)
-        if arguments.detections:
-            detector = Path(arguments.detections).resolve().name
-            about = {'name': detector, 'identity': {'detections': detector}}
-            if arguments.images:
-                sizes = fddb.read_sizes(photos)
-        else:
-            chosen = subject(arguments, embed=False)
-            about = whom(chosen)
-            found, sizes = fddb.detect(chosen, photos, arguments.progress)
-            fddb.write_detections(out, fddb.fold_names(arguments.annotations), found)
-        curve = fddb.evaluate(annotations, fddb.read_detections(arguments.detections or out), sizes)
-        data = {
-            'name': 'FDDB',
-            'photos': len(annotations),
-            'faces': curve.faces,
-            'image_sizes': 'known' if sizes is not None else 'estimated from faces and detections',
-        }
+    name, title, about, data, curve = (_fddb_crops if arguments.crops else _fddb)(arguments)
     figures = fddb.summary(curve)
     for at, rate in figures['discrete'].items():
         print(

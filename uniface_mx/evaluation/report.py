@@ -8,7 +8,7 @@ the folder's: ``uniface_a``, ``uniface_a_lite``, ``lite_a``, ``lite_a_seed1`` ar
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import paper
@@ -126,7 +126,12 @@ def detection(subjects: Sequence[Subject], root: Path, figures: Path) -> List[st
                     + (get(metrics(subject, name), 'last', 'false_positives'),)
                 )
     lines += table(('detector', 'on', '100', '500', '1000', '2000', 'curve ends at'), rows)
-    lines += agreement(subjects)
+    return lines + agreement(subjects) + fddb_figures(subjects, root, figures) + precision(subjects)
+
+
+def fddb_figures(subjects: Sequence[Subject], root: Path, figures: Path) -> List[str]:
+    """Fig. 4, and the same on FDDB-crops."""
+    lines: List[str] = []
     for prefix, title, file in (
         ('', 'FDDB, discrete score', 'fig4_fddb.png'),
         ('fddb_crops-', 'FDDB-crops (not FDDB), discrete score', 'fddb_crops.png'),
@@ -139,38 +144,40 @@ def detection(subjects: Sequence[Subject], root: Path, figures: Path) -> List[st
         if curves:
             draw_fddb(figures / file, curves, title, limit=2000 if not prefix else 500)
             lines += ['![{}]({}/{})'.format(title, figures.name, file), '']
-    rows = []
-    for subject in subjects:
-        for name, result in sorted(subject.results.items()):
-            if name.startswith('detection_'):
-                part = result['metrics']
-                rows.append(
-                    (
-                        subject.name,
-                        result['data']['name'],
-                        part['faces'],
-                        percent(part['average_precision']),
-                        percent(part['recall']),
-                        percent(part['precision']),
-                        *(
-                            ', '.join(
-                                '{}–{}: {}'.format(row['from'], row['below'], percent(row[figure]))
-                                for row in part.get('by_height', ())
-                                if row['faces']
-                            )
-                            for figure in ('average_precision', 'recall')
-                        ),
-                    )
-                )
-    if rows:
-        lines += [
-            'On record sets, in percent; by height of the face at the input of 300 pixels. A detection counts with '
-            'the height of the face that it found, a false one with its own.',
-            '',
-        ]
-        head = 'detector', 'on', 'faces', 'average precision', 'recall', 'precision'
-        lines += table((*head, 'average precision by height', 'recall by height'), rows)
     return lines
+
+
+def precision(subjects: Sequence[Subject]) -> List[str]:
+    """Average precision on record sets."""
+    rows = [
+        (
+            subject.name,
+            result['data']['name'],
+            result['metrics']['faces'],
+            *(percent(result['metrics'][figure]) for figure in ('average_precision', 'recall', 'precision')),
+            *(by_height(result['metrics'], figure) for figure in ('average_precision', 'recall')),
+        )
+        for subject in subjects
+        for name, result in sorted(subject.results.items())
+        if name.startswith('detection_')
+    ]
+    if not rows:
+        return []
+    head = 'detector', 'on', 'faces', 'average precision', 'recall', 'precision'
+    return [
+        'On record sets, in percent; by height of the face at the input of 300 pixels. A detection counts with '
+        'the height of the face that it found, a false one with its own.',
+        '',
+    ] + table((*head, 'average precision by height', 'recall by height'), rows)
+
+
+def by_height(part: Mapping[str, Any], figure: str) -> str:
+    """A figure in percent for each range of heights that has faces."""
+    return ', '.join(
+        '{}–{}: {}'.format(row['from'], row['below'], percent(row[figure]))
+        for row in part.get('by_height', ())
+        if row['faces']
+    )
 
 
 def agreement(subjects: Sequence[Subject]) -> List[str]:

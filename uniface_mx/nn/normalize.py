@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Tuple
-
 from mxnet.gluon import HybridBlock
 
 CHANNEL_MEAN = (123.675, 116.28, 103.53)
@@ -17,16 +15,10 @@ class ChannelNormalize(HybridBlock):
     there is no parameter that a later training could change.
     """
 
-    def __init__(
-        self, mean: Tuple[float, ...] = CHANNEL_MEAN, std: Tuple[float, ...] = CHANNEL_STD, **kwargs
-    ):
-        super().__init__(**kwargs)
-        self._mean, self._std = mean, std
-
     def hybrid_forward(self, F, data):
         channels = [
             (F.slice_axis(data, axis=1, begin=i, end=i + 1) - mean) / std
-            for i, (mean, std) in enumerate(zip(self._mean, self._std))
+            for i, (mean, std) in enumerate(zip(CHANNEL_MEAN, CHANNEL_STD))
         ]
         return F.concat(*channels, dim=1)
 

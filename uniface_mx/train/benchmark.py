@@ -84,21 +84,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--operators', type=at_least(0), default=0, help='show so many operators of a profiled step')
 
 
+def _kinds_of_canvas(cells: int) -> List[str]:
+    """Settings for the configuration's own mix (0), whole photos (1), or mosaics of so many cells."""
+    if not cells:
+        return []
+    if cells == 1:
+        return ['augmentation.letterbox=1', 'augmentation.crop=0', 'augmentation.mosaic=0']
+    return [
+        'augmentation.letterbox=0',
+        'augmentation.crop=0',
+        'augmentation.mosaic=1',
+        'augmentation.mosaic_cells=[{}]'.format(cells),
+        'augmentation.mosaic_weights=[1.0]',
+    ]
+
+
 def run(args: argparse.Namespace) -> dict:
     """Measure, print, and return it."""
-    kinds = {0: [], 1: ['augmentation.letterbox=1', 'augmentation.crop=0', 'augmentation.mosaic=0']}.get(
-        args.cells,
-        [
-            'augmentation.letterbox=0',
-            'augmentation.crop=0',
-            'augmentation.mosaic=1',
-            'augmentation.mosaic_cells=[{}]'.format(args.cells),
-            'augmentation.mosaic_weights=[1.0]',
-        ],
-    )
     config = load_config(
         args.config,
-        ['data.validation=[]', 'training.tensorboard=false', 'losses.roi_warmup=0'] + kinds + args.set,
+        ['data.validation=[]', 'training.tensorboard=false', 'losses.roi_warmup=0']
+        + _kinds_of_canvas(args.cells)
+        + args.set,
     )
     with tempfile.TemporaryDirectory() as folder:
         trainer = build_trainer(config, folder)
@@ -143,8 +150,12 @@ def run(args: argparse.Namespace) -> dict:
         if args.operators:
             found['operators'] = operators(step, args.operators)
         stream.close()
-    if group.rank:
-        return found
+    if not group.rank:
+        _print(found)
+    return found
+
+
+def _print(found: dict) -> None:
     print(
         '{config}, {precision}, {workers} x batch {batch}: {canvases_per_second:.2f} canvases/s, '
         '{faces_per_second:.1f} faces/s, {cpu_seconds_a_canvas:.3f} s of CPU a canvas, waiting {waiting:.1%}, '
@@ -152,4 +163,3 @@ def run(args: argparse.Namespace) -> dict:
     )
     for row in found.get('operators', ()):
         print('{operator:<40.40} {calls:>6} {ms:>10.1f} ms {share:>6.1%}'.format(**row))
-    return found

@@ -42,16 +42,6 @@ from uniface_mx.train.step import Bank, Criteria, Graphs, LossScale, Rules, Step
 from uniface_mx.train.trainer import Trainer
 from uniface_mx.train.validation import Validation
 
-RULES = (
-    'match_threshold',
-    'ignore_threshold',
-    'negative_ratio',
-    'faceless',
-    'roi_threshold',
-    'roi_bucket',
-    'contrast_temperature',
-    'contrast_nearest',
-)
 # What feeds the embeddings alone: it rests when no embeddings are taught.
 RECOGNITION = ('recognition_*', 'topdown_*', 'coarse_*')
 STATIC = {'static_alloc': True, 'static_shape': True}
@@ -103,16 +93,10 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
         changed = _compare(checkpoint, facts, canvases)
         if changed and group.rank == 0:
             print('going on with other settings: ' + '; '.join(changed), file=sys.stderr)
-    rules = Rules(
-        Terms(*(getattr(config.losses, term) for term in Terms._fields)),
-        **{name: getattr(config.losses, name) for name in RULES},
-    )
+        # The embeddings' origin must not move under a network that has learned it.
+        facts['mean_embedding'] = checkpoint.state['mean_embedding'] or facts['mean_embedding']
     mean = np.array(facts['mean_embedding'], np.float32) if facts['mean_embedding'] else None
-    if rules.recognition and mean is None:
-        raise TrainError(
-            'data.train: no record set has embeddings; prepare them with a teacher, or set losses.mimic and '
-            'losses.contrast to 0'
-        )
+    rules = _rules(config, mean)
     initialize(net, group.devices, config.training.seed, mean)
     if checkpoint:
         load_weights(net, checkpoints.path(checkpoint.iteration) / WEIGHTS, group.devices)
@@ -133,11 +117,9 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
         (group.rank, group.workers),
         position,
     )
-    bank = (
-        Bank(teacher_bank(canvases, config.losses.contrast_bank, config.training.seed), mean)
-        if rules.weights.contrast > 0
-        else None
-    )
+    bank = None
+    if rules.weights.contrast > 0:
+        bank = Bank(teacher_bank(canvases, config.losses.contrast_bank, config.training.seed), mean)
     criteria = Criteria(rules, net.anchors, group.devices, bank)
     step = Step(
         graphs,
@@ -192,6 +174,18 @@ def _check(config: Config, group: Group) -> None:
         raise TrainError('data.train: names no record set')
     if not any(getattr(config.losses, term) for term in Terms._fields):
         raise TrainError('losses: all weights are 0, nothing would be learned')
+
+
+def _rules(config: Config, mean: Optional[np.ndarray]) -> Rules:
+    """The rules of the losses; what teaches embeddings needs records that have some."""
+    weights = Terms(*(getattr(config.losses, term) for term in Terms._fields))
+    rules = Rules(weights, *(getattr(config.losses, name) for name in Rules._fields[1:]))
+    if rules.recognition and mean is None:
+        raise TrainError(
+            'data.train: no record set has embeddings; prepare them with a teacher, or set losses.mimic and '
+            'losses.contrast to 0'
+        )
+    return rules
 
 
 def open_canvases(
@@ -333,8 +327,6 @@ def _compare(checkpoint: Checkpoint, facts: Dict[str, Any], canvases: Canvases) 
         )
     for reader in canvases.readers:
         require_teachers(reader.meta, state['teachers'] or facts['teachers'], reader.name)
-    # The embeddings' origin must not move under a network that has learned it.
-    facts['mean_embedding'] = state['mean_embedding'] or facts['mean_embedding']
     old, new = (_flat({'config': one['config'], 'records': one['records']}) for one in (state, facts))
     return [
         '{}: {} -> {}'.format(key, old.get(key), new.get(key))

@@ -9,7 +9,6 @@ of the variance of the embeddings.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from itertools import islice
 from pathlib import Path
@@ -20,9 +19,11 @@ import numpy as np
 from uniface_mx.config import load_config
 from uniface_mx.data.records import EMBEDDING, HAS_EMBEDDING, IGNORE, RecordReader, RecordWriter
 from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation.tables import read_rows
 from uniface_mx.program import DONE, INTERRUPTED, PARTLY, STATUS, at_least, run
 from uniface_mx.results import write_json
 from uniface_mx.train.build import build_trainer
+from uniface_mx.train.log import METRICS
 
 LIMIT = 0.05
 TERMS = ('classification', 'box', 'landmarks', 'mimic')
@@ -54,9 +55,7 @@ def take(name: str, target: Path, count: int) -> float:
 
 def figures(run: Path, variance: float) -> Dict[str, Any]:
     """First and last terms of a run, and what its last validation found."""
-    rows = [json.loads(line) for line in (run / 'metrics.jsonl').read_text(encoding='utf-8').splitlines()]
-    train = [row for row in rows if row['kind'] == 'train']
-    validation = [row for row in rows if row['kind'] == 'validation'][-1]
+    train, validation = read_rows(run / METRICS), read_rows(run / METRICS, 'validation')[-1]
     first, last = train[0], train[-1]
     found = {
         'parts': {name: last[name] / first[name] for name in TERMS},
