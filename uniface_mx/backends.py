@@ -7,17 +7,17 @@ A backend has a ``name``, the ``device`` that it really runs on, how to ``export
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from pathlib import Path
-from typing import Collection, Dict, Iterator, List, Mapping, Optional, Union
+from typing import Collection, Dict, List, Mapping, Optional, Union
 
 import mxnet as mx
 import numpy as np
 
 from uniface_mx.errors import UnifaceError, last_line
 from uniface_mx.exported import INT8, load_graph, part_prefix, weights_path
+from uniface_mx.runtime import environment
 
 _DEVICE = re.compile(r'cpu|gpu(?:\((?P<paren>\d+)\)|:(?P<colon>\d+))?$')
 
@@ -32,20 +32,6 @@ def gpu_number(device: str) -> Optional[int]:
     if not found:
         raise BackendError('device {!r} is unknown; valid are cpu, gpu and gpu(N)'.format(device))
     return None if found.group() == 'cpu' else int(found.group('paren') or found.group('colon') or 0)
-
-
-@contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _mxnet_context(gpu: Optional[int]) -> mx.Context:
@@ -132,7 +118,7 @@ class MxnetBackend:
                 for name, array in inputs.items()
                 if name not in shared
             }
-            with _environment(self.environment):
+            with environment(self.environment):
                 executor = symbol.bind(
                     self._context,
                     dict(arguments, **own, **shared),

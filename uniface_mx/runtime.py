@@ -9,9 +9,10 @@ import importlib.util
 import os
 import re
 import sys
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Iterator, List, Mapping, Optional, Tuple
 
 MXNET_DISTRIBUTION = re.compile(r'mxnet(-native|-mkl|-cu(?P<cuda>\d+)(mkl)?)?$')
 NUMPY_BELOW = (1, 24)
@@ -49,6 +50,21 @@ def cores(root: Path = Path('/')) -> int:
     found = len({read(SIBLINGS.format(number)) or number for number in os.sched_getaffinity(0)})
     quota, _, period = read(QUOTA).partition(' ')
     return max(1, min(found, int(quota) // int(period)) if quota.isdigit() else found)
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables as they are to be within the `with` block, and as they were behind it."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def mxnet_distributions() -> List[str]:

@@ -13,6 +13,7 @@ from typing import Any, Callable, Iterable, Iterator, Optional, Tuple
 
 from uniface_mx.data.ahead import in_order as in_order_ahead
 from uniface_mx.data.prepare.errors import PrepareError
+from uniface_mx.runtime import environment
 
 _ONE_THREAD = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
 
@@ -55,18 +56,15 @@ def open_executor(workers: int = 1, dask: Optional[str] = None) -> Iterator[Tupl
         yield SerialExecutor(), 0
     else:
         # Not forked: MXNet's threads do not survive a fork.
-        saved = {name: os.environ.get(name) for name in _ONE_THREAD}
-        os.environ.update(_ONE_THREAD)
-        pool = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'), _depend_on_the_parent)
-        try:
-            yield pool, workers
-        except BaseException:
-            _stop(pool)
-            raise
-        finally:
-            pool.shutdown()
-            for name, value in saved.items():
-                os.environ.pop(name) if value is None else os.environ.update({name: value})
+        with environment(_ONE_THREAD):
+            pool = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'), _depend_on_the_parent)
+            try:
+                yield pool, workers
+            except BaseException:
+                _stop(pool)
+                raise
+            finally:
+                pool.shutdown()
 
 
 def _depend_on_the_parent() -> None:
