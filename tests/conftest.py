@@ -21,10 +21,20 @@ settings.register_profile('untimed', deadline=None, suppress_health_check=[Healt
 settings.load_profile('untimed')
 
 
+class RealData(type(Path())):
+    """A path below the real data; the test is skipped where it leads to nothing."""
+
+    def __truediv__(self, name):
+        path = super().__truediv__(name)
+        if not path.exists():
+            pytest.skip(f'no {path}: set UNIFACE_DATA')
+        return path
+
+
 @pytest.fixture(scope='session')
 def real_data():
-    """The folder of real data; the test is skipped where there is none."""
-    root = data_root()
+    """The folder of real data; the test is skipped where there is none, or not what it looks for."""
+    root = RealData(data_root())
     if not root.is_dir():
         pytest.skip(f'no real data at {root}: set UNIFACE_DATA')
     return root

@@ -78,3 +78,22 @@ def test_schedules_by_name(configuration, settings, kind, rates):
     )
     assert type(schedule) is kind
     assert {iteration: schedule.rate(iteration) for iteration in rates} == pytest.approx(rates, rel=0.03)
+
+
+def test_the_optimizer_and_what_is_kept(configuration, tmp_path):
+    settings = ('optimizer.momentum=0.7', 'optimizer.weight_decay=0.02', 'optimizer.trunk_rate=0.3')
+    trainer = build_trainer(
+        configuration('optimizer.name=sgd', 'training.keep_every=7', *settings), tmp_path / 'run'
+    )
+    trainer.log.close()
+    optimizer = trainer.step.optimizer
+    assert optimizer.rule._momentum == 0.7 and trainer.checkpoints.keep_every == 7
+    kernel = [one for one in optimizer.learned if one.parameter.name == 'trunk_conv_1a_conv_weight']
+    assert [(one.rate, one.decay) for one in kernel] == [(0.3, 0.02)]
+
+
+@pytest.mark.parametrize('precision, scaled', [('float32', False), ('float16', True)])
+def test_losses_are_scaled_for_float16_alone(configuration, tmp_path, precision, scaled):
+    trainer = build_trainer(configuration('training.precision=' + precision), tmp_path / 'run')
+    trainer.log.close()
+    assert trainer.step.scale.enabled == scaled

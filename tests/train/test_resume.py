@@ -4,8 +4,13 @@ import random
 import signal
 import time
 
+import numpy as np
 import pytest
+from drawn import write_records
 from processes import finish, rows, start, wait_for_rows
+
+from uniface_mx.data.records import load_meta
+from uniface_mx.train.build import build_trainer
 
 SETTINGS = (
     'training.iterations=28',
@@ -67,3 +72,32 @@ def test_a_signal_saves_and_leaves(configuration, tmp_path, number):
     assert rows(run)[-1]['iteration'] == iteration
     assert (run / 'checkpoints' / '{:08d}'.format(iteration) / 'state.json').is_file()
     assert 'Traceback' not in told
+
+
+@pytest.mark.parametrize('rule', ['sgd', 'adamw'])
+def test_two_sittings_are_one(configuration, tmp_path, rule):
+    def sit(name, iterations):
+        given = ('optimizer.name=' + rule, 'training.iterations=%d' % iterations, 'training.batch_size=1')
+        trainer = build_trainer(configuration(*given), tmp_path / name, resume=True)
+        trainer.run()
+        trainer.log.close()
+        return {key: array.asnumpy() for key, array in trainer.weights().items()}
+
+    whole = sit('whole', 4)
+    sit('halves', 2)
+    halves = sit('halves', 4)
+    assert all(np.array_equal(whole[key], halves[key]) for key in whole)
+
+
+def test_what_else_a_run_goes_on_with(configuration, tmp_path):
+    trainer = build_trainer(configuration('training.iterations=1', 'training.batch_size=1'), tmp_path / 'run')
+    trainer.not_finite, trainer.step.scale.value, trainer.step.scale.good = 3, 512.0, 7
+    trainer.run()
+    trainer.log.close()
+    write_records(tmp_path / 'faces', [1, 2], seed=9)
+    given = ('training.iterations=2', 'data.root={}'.format(tmp_path), 'data.train=[{path: faces}]')
+    other = build_trainer(configuration(*given), tmp_path / 'run', resume=True)
+    other.log.close()
+    assert (other.not_finite, other.step.scale.value, other.step.scale.good) == (3, 512.0, 7)
+    mean = trainer.facts['mean_embedding']
+    assert other.facts['mean_embedding'] == mean != load_meta(tmp_path / 'faces').mean_embedding

@@ -23,6 +23,7 @@ from uniface_mx.train.errors import TrainError
 from uniface_mx.train.group import parse_devices
 from uniface_mx.train.log import Log
 from uniface_mx.train.result import load_run
+from uniface_mx.train.step import Step
 
 
 def call(configuration, run, *arguments):
@@ -543,3 +544,44 @@ def test_a_few_photos_are_learned(configuration, tmp_path):
     for term in ('classification', 'box', 'landmarks'):
         assert found[-1][term] < 0.4 * found[0][term], term
     assert found[-1]['mimic'] < found[0]['mimic']
+
+
+@pytest.mark.parametrize(
+    'settings, expected',
+    [
+        ((), [True] * 3),
+        (('losses.roi_warmup=2',), [False, False, True]),
+        (('losses.roi_source=ground_truth', 'losses.roi_warmup=2'), [False] * 3),
+    ],
+)
+def test_whose_regions_are_taught(configuration, tmp_path, monkeypatch, settings, expected):
+    asked, call = [], Step.__call__
+
+    def noted(self, batch, rate, predicted):
+        asked.append(predicted)
+        return call(self, batch, rate, predicted)
+
+    monkeypatch.setattr(Step, '__call__', noted)
+    trainer = build_trainer(
+        configuration('training.iterations=3', 'training.batch_size=1', *settings), tmp_path / 'run'
+    )
+    trainer.run()
+    trainer.log.close()
+    assert asked == expected
+
+
+def test_predicted_regions_are_the_predictions(configuration, tmp_path):
+    """Heads of zeros predict the anchors, the largest with more confidence."""
+    terms = []
+    for predicted in (False, True):
+        settings = ('data.train=[{path: faces}]', 'losses.contrast=0')
+        trainer = build_trainer(configuration(*settings), tmp_path / str(predicted))
+        trainer.log.close()
+        for name, array in trainer.weights().items():
+            if 'heads_' in name:
+                array[:] = 0
+            if 'heads_level' in name and name.endswith('_bias') and int(name[len('arg:heads_level')]) > 1:
+                array[1::16] = 1
+        trainer.weights()['arg:recognition_embedding_weight'][:] *= 100
+        terms.append(trainer.step(trainer.loader.make(0), 0.0, predicted).terms)
+    assert terms[0].box == terms[1].box and terms[0].mimic != pytest.approx(terms[1].mimic, rel=1e-3)
