@@ -3,11 +3,20 @@ import argparse
 import cv2
 import numpy as np
 import pytest
-from rectangles import photo
+from rectangles import photo, predictor
 
-from uniface_mx.command_line import Video, batches, chosen_threshold, find_photos, read_photos
+from uniface_mx.command_line import (
+    Video,
+    add_predictor_options,
+    batches,
+    chosen_threshold,
+    find_photos,
+    load_predictor,
+    read_photos,
+)
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import write_image
+from uniface_mx.predictor import Predictor
 
 
 @pytest.fixture
@@ -90,3 +99,30 @@ def test_threshold():
     assert chosen_threshold(argparse.Namespace(threshold=0), 0.8) == 0
     with pytest.raises(UnifaceError, match='DIR/NAME: .* give --threshold'):
         chosen_threshold(argparse.Namespace(threshold=None, model='DIR/NAME'), None)
+
+
+def test_options_reach_the_predictor(monkeypatch):
+    asked = {}
+
+    def load(cls, *where, **options):
+        asked.update(options, where=where)
+        return predictor()
+
+    monkeypatch.setattr(Predictor, 'load', classmethod(load))
+    parser = argparse.ArgumentParser()
+    add_predictor_options(parser)
+    words = (
+        '--model m --backend onnx --device gpu(1) --score 0.3 --min-size 24 --tile 600 --mirror --batch 2 '
+        '--max-pixels 999 --max-faces 5'
+    )
+    load_predictor(parser.parse_args(words.split()))
+    assert asked == dict(
+        where=('m', 'onnx', 'gpu(1)'),
+        score_threshold=0.3,
+        min_size=24,
+        tile=600,
+        mirror=True,
+        batch=2,
+        max_pixels=999,
+        max_faces=5,
+    )

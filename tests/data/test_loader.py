@@ -181,7 +181,30 @@ def test_an_unshuffled_pass_shows_each_record_once_and_ends(sets):
     assert list(loader) == []
 
 
-def test_rows_beyond_the_limit_are_counted_and_the_largest_kept(sets):
+def test_of_too_many_faces_the_largest_to_learn_stay(sets, monkeypatch):
+    source = Canvases([RecordShare(sets['two'])], AugmentSettings.none(), seed=None, size=80)
+    rows = np.zeros((4, OBJECT_WIDTH), np.float32)
+    rows[:, BOX] = [(0, 0, side, side) for side in (10, 30, 50, 20)]
+    rows[2, IGNORE] = 1
+    monkeypatch.setattr(source, 'canvas', lambda index: (np.zeros((80, 80, 3), np.uint8), rows, ['x'], []))
+    batch = source.batch([0], 2, 1)
+    assert batch.label[0, :, BOX][:, 2].tolist() == [30, 20] and batch.overflow == 2
+
+
+def test_photos_without_faces_are_seen_behind_the_others(sets):
+    settings = replace(
+        AugmentSettings(), letterbox=0, crop=0, background_probability=1, size_edges=(24, 25), size_weights=(1,)
+    )
+
+    def drawn(*shares):
+        source = Canvases(shares, settings, seed=3, size=120)
+        return np.stack([source.canvas(index)[0] for index in range(5)])
+
+    one, behind = RecordShare(sets['one']), RecordShare(sets['empty'], 0, 0, 1)
+    assert not np.array_equal(drawn(one, behind), drawn(one))
+
+
+def test_rows_beyond_the_limit_are_counted(sets):
     source = Canvases([RecordShare(sets['two'])], AugmentSettings.none(), seed=None, size=80)
     batch = Loader(source, 3, max_faces=1).make(0)
     assert batch.overflow == 3 and (batch.label[:, 0, IGNORE] == 0).all()

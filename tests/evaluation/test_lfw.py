@@ -360,3 +360,13 @@ def test_the_teachers_accuracy_by_another_reading_of_the_protocol(real_data, tmp
     assert figures['folds'] == pytest.approx(accuracies)
     assert figures['accuracy'] == pytest.approx(sum(accuracies) / 10)
     assert figures['accuracy'] > 0.9
+
+
+def test_the_threshold_that_one_stranger_of_a_hundred_passes():
+    cosines = np.concatenate([np.arange(100) / 200, np.full(100, 0.9)])
+    names = ['a'] + ['b{}'.format(number) for number in range(200)]
+    vectors = np.vstack([[1, 0], np.stack([cosines, np.sqrt(1 - cosines**2)], axis=1)])
+    pairs = lfw.Pairs(['a'] * 200, names[1:], np.arange(200) >= 100, np.arange(200) % 2)
+    embedded = lfw.Embedded(names, np.ones(201, bool), vectors, np.zeros(201, bool))
+    figures, _ = lfw.evaluate(pairs, embedded, 'cosine')
+    assert figures['strict_threshold'] == pytest.approx(0.495)

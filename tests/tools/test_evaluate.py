@@ -548,3 +548,61 @@ def test_an_exported_model(evaluate, tmp_path):
     assert result['subject']['model']['name'] == 'uniface_a_lite'
     assert 0 <= result['metrics']['accuracy'] <= 1
     assert len(list((tmp_path / 'cache').glob('lfw-*.npz'))) == 1
+
+
+def test_limits_and_thresholds_of_detection(middle, tmp_path):
+    record_set(tmp_path / 'set', count=3)
+    given = ['--records', str(tmp_path / 'set'), '--threshold', '0.95', '--limit', '2']
+    assert middle.main(['detection', *given, '--out', str(tmp_path), '--teacher', '--no-progress']) == 0
+    figures = read_result(tmp_path / 'detection_set.json')['metrics']
+    assert (figures['recall'], figures['average_precision'], figures['photos']) == (0, 1, 2)
+
+
+def test_room_around_photos_with_points(middle, tmp_path):
+    write_image(tmp_path / 'a.png', np.zeros((100, 100, 3), np.uint8))
+    (tmp_path / 'points.txt').write_text('a.png 40 40 60 40 50 50 40 60 64 60\n')
+    source = 'points:{}'.format(tmp_path / 'points.txt')
+    given = ['landmarks', '--source', source, '--margin', '0.5', '--out', str(tmp_path), '--teacher', '--no-progress']
+    assert middle.main(given) == 0
+    # On the canvas of 200 the eyes it sees lie 10 and 10 further out than the annotated ones, which are 20 apart.
+    errors = read_result(tmp_path / 'landmarks_points.json')['metrics']['error_by_point']
+    assert errors['left_eye'] == pytest.approx(0.5**0.5)
+
+
+def test_some_photos_of_groups(middle, tmp_path):
+    record_set(tmp_path / 'set')
+    (tmp_path / 'faces').mkdir()
+    for number in range(3):
+        write_image(
+            tmp_path / 'faces' / '2{}_0_1_2017.jpg'.format(number), np.full((40, 40, 3), 10, np.uint8)
+        )
+    given = ['--kind', 'utkface', '--images', str(tmp_path / 'faces'), '--mean', str(tmp_path / 'set'), '--limit', '2']
+    assert middle.main(['groups', *given, '--out', str(tmp_path), '--teacher', '--no-progress']) == 0
+    assert read_result(tmp_path / 'groups_utkface.json')['data']['photos'] == 2
+
+
+def test_official_output_with_and_without_its_photos(middle, tmp_path, capsys):
+    assert middle.main(fddb(tmp_path) + ['--teacher']) == 0
+    given = fddb(tmp_path) + ['--detections', str(tmp_path / 'out')]
+    assert middle.main(given + ['--official', str(tmp_path / 'out')]) == 2
+    assert 'end at 0 false positives, before 10' in capsys.readouterr().err
+    assert middle.main(given) == 0
+    assert read_result(tmp_path / 'out' / 'fddb.json')['data']['image_sizes'] == 'known'
+
+
+def test_whom_a_photo_is_about(middle, monkeypatch, tmp_path):
+    class Beside(Middle):
+        """Sees one more face beside the photo's middle, larger and the same in every photo."""
+
+        def __call__(self, images):
+            large = np.array([-90.0, -90, -10, -10])
+            return [
+                [face, face._replace(box=large, embedding=np.eye(128)[0])] for (face,) in super().__call__(images)
+            ]
+
+    monkeypatch.setattr(parts, 'teacher', lambda *arguments, **options: Beside())
+    accuracies = []
+    for choose in ('centre', 'largest'):
+        assert middle.main(lfw(tmp_path) + ['--choose', choose]) == 0
+        accuracies.append(read_result(tmp_path / 'out' / 'lfw.json')['metrics']['accuracy'])
+    assert accuracies == [1, 0.5]

@@ -273,8 +273,15 @@ def test_the_same_generator_gives_the_same_canvas():
 
 
 def test_plans_keep_rotation_centred_on_the_face():
-    settings = replace(GEOMETRY_ONLY, rotate_probability=1, flip_probability=0, max_rotation=20)
-    for seed in range(20):
-        (tile,) = plan('mosaic', [photo()], settings, 300, np.random.default_rng(seed))
-        x, y = transform_points([85, 72.5], tile.matrix)
-        assert 0 < x < 300 and 0 < y < 300
+    turned, straight = (
+        replace(GEOMETRY_ONLY, rotate_probability=probability, flip_probability=0, max_rotation=20)
+        for probability in (1, 0)
+    )
+    angles = []
+    for seed in range(40):
+        (tile,), (other,) = (
+            plan('mosaic', [photo()], settings, 300, np.random.default_rng(seed)) for settings in (turned, straight)
+        )
+        assert np.allclose(*(transform_points([85, 72.5], one.matrix) for one in (tile, other)))
+        angles.append(np.degrees(np.arctan2(tile.matrix[1, 0], tile.matrix[0, 0])))
+    assert -20 <= min(angles) < -10 and 10 < max(angles) <= 20

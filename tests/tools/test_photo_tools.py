@@ -1,0 +1,52 @@
+"""What detect, verify and gallery have in common."""
+
+import pytest
+from loading import load_tool
+from rectangles import MANIFEST, photo, predictor
+
+from uniface_mx.image import write_image
+from uniface_mx.predictor import Predictor
+
+
+@pytest.fixture
+def photos(monkeypatch, tmp_path):
+    """Two photos, ``ann.png`` and ``ann2.png``, that the model of rectangles finds 0.953 alike."""
+    monkeypatch.setattr(
+        Predictor, 'load', classmethod(lambda cls, prefix, backend='', device='', **options: predictor(**options))
+    )
+    monkeypatch.chdir(tmp_path)
+    for name, green in (('ann', 10), ('ann2', 60)):
+        write_image(tmp_path / (name + '.png'), photo(300, 300, (30, 40, 90, 110, 230, green)))
+
+
+@pytest.mark.parametrize(
+    'tool, words, status',
+    [('detect', ['ann.png'], 1), ('verify', ['ann.png', 'ann2.png'], 2), ('gallery', ['enroll', 'g.npz', 'ann.png'], 1)],
+)
+def test_large_photos_are_refused(photos, capsys, tool, words, status):
+    if tool == 'gallery':
+        pytest.importorskip('faiss')
+    assert load_tool(tool).main(words + ['--max-pixels', '89999']) == status
+    assert 'more than the limit' in capsys.readouterr().err
+
+
+def test_a_gallery_is_asked_by_the_stricter_threshold(photos, monkeypatch):
+    pytest.importorskip('faiss')
+    monkeypatch.setitem(MANIFEST['thresholds'], 'identification', 0.98)
+    gallery = load_tool('gallery')
+    assert load_tool('verify').main(['ann.png', 'ann2.png']) == 0
+    assert gallery.main(['enroll', 'g.npz', 'ann.png', '--person', 'Ann']) == 0
+    assert gallery.main(['identify', 'g.npz', 'ann2.png']) == 1
+    assert gallery.main(['enroll', 'g.npz', 'ann2.png', '--person', 'Bob']) == 0
+    assert gallery.main(['check', 'g.npz']) == 0
+
+
+def test_a_gallery_of_another_model_cannot_be_checked(photos, capsys):
+    pytest.importorskip('faiss')
+    gallery = load_tool('gallery')
+    assert gallery.main(['enroll', 'g.npz', 'ann.png', '--person', 'Ann']) == 0
+    other = gallery.Gallery.load('g.npz')
+    other.model = 'another'
+    other.save('g.npz')
+    assert gallery.main(['check', 'g.npz']) == 2
+    assert 'g.npz' in capsys.readouterr().err
