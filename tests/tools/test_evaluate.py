@@ -1,6 +1,7 @@
 import argparse
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from loading import load_tool
 from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, OBJECT_WIDTH, Record, RecordWriter
 from uniface_mx.evaluation import parts
 from uniface_mx.evaluation.series import read_settings
-from uniface_mx.evaluation.subject import FoundFace, Subject
+from uniface_mx.evaluation.subject import Enlarged, FoundFace, Subject
 from uniface_mx.image import encode_jpeg, write_image
 from uniface_mx.manifest import write_manifest
 from uniface_mx.paths import resource
@@ -606,3 +607,22 @@ def test_whom_a_photo_is_about(middle, monkeypatch, tmp_path):
         assert middle.main(lfw(tmp_path) + ['--choose', choose]) == 0
         accuracies.append(read_result(tmp_path / 'out' / 'lfw.json')['metrics']['accuracy'])
     assert accuracies == [1, 0.5]
+
+
+def test_the_teachers_as_the_options_describe_them(evaluate, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / 'data' / 'prepare'))
+    words = ['lfw', '--out', 'o', '--images', 'i', '--pairs', 'p', '--teacher']
+    words += ['--teachers', 'fakes:FakeFinder?seconds=0.5', 'fakes:FakeEmbedding']
+    plain = parts.subject(evaluate.parse(words))
+    assert (plain.landmarks.seconds, plain.mirror, plain.centre) == (0.5, True, None)
+    other = parts.subject(evaluate.parse(words + ['--no-mirror', '--enlarge', '2']), centre=np.ones(2))
+    assert isinstance(other, Enlarged) and other.factor == 2
+    assert other.subject.mirror is False and other.subject.centre.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize('spec', ['mtcnn_pypi?min_face=abc', 'mtcnn_pypi?min_face=[1', 'mtcnn_pypi?min_face'])
+def test_teachers_that_make_no_sense(evaluate, tmp_path, capsys, spec):
+    arguments = lfw(tmp_path) + ['--teachers', spec, 'dlib']
+    assert evaluate.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "teacher '{}'".format(spec) in error and error.count('\n') == 1

@@ -87,6 +87,15 @@ def test_check_fails_where_evaluation_photos_occur(tool, photos, capsys):
     assert tool(['check', 'clean', '--guard', 'evaluation']) == 0
 
 
+def test_rules_reach_the_records(tool, photos):
+    words = '--size 70 --quality 55 --min-side 20 --max-pixels 99999 --accept 0.6 --agree 0.4 --min-face 11'
+    make(tool, 'out', *words.split())
+    options = json.loads(Path('out.json').read_text())['sources'][0]['options']
+    asked = {'size': 70, 'quality': 55, 'min_side': 20, 'max_pixels': 99999}
+    assert {key: options[key] for key in asked} == asked
+    assert options['rules'] == {'accept': 0.6, 'agree': 0.4, 'min_face': 11}
+
+
 def test_options_reach_the_records(tool, photos):
     make(
         tool,
