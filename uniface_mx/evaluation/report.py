@@ -452,7 +452,7 @@ def write_report(root: Union[str, Path], out: Union[str, Path]) -> Path:
         raise UnifaceError('{}: no such folder of results'.format(root))
     pictures = out.parent / 'figures'
     subjects = read_subjects(root)
-    if not subjects:
+    if not subjects and not any(root.glob('*/metrics.jsonl')):
         raise UnifaceError('{}: no folder in it holds results'.format(root))
     lines = [
         '# Results',
