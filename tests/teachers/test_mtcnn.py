@@ -330,3 +330,17 @@ def test_senseless_options_are_refused(options, message):
 
 def test_the_version_tells_options_apart(fake):
     assert fake.version != mtcnn.MTCNN(runtime='fake').version
+
+
+@pytest.mark.parametrize('height, width, smallest', [(1200, 1600, 50), (300, 400, 24)])
+def test_the_smallest_face_grows_with_the_photo(fake, monkeypatch, height, width, smallest):
+    """A 24th of the shorter side where that is more: the largest level shows such a face in 12 pixels."""
+    sizes, look = [], fake._networks.pnet
+
+    def noted(images):
+        sizes.append(images.shape[1:3])
+        return look(images)
+
+    monkeypatch.setattr(fake._networks, 'pnet', noted)
+    fake.detect([np.zeros((height, width, 3), np.uint8)])
+    assert sizes[0] == (height * 12 // smallest, width * 12 // smallest)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from dataclasses import replace
 
 import mxnet as mx
@@ -24,6 +25,7 @@ from uniface_mx.train.group import parse_devices
 from uniface_mx.train.log import Log
 from uniface_mx.train.result import load_run
 from uniface_mx.train.step import Step
+from uniface_mx.train.trainer import Interrupt
 
 
 def call(configuration, run, *arguments):
@@ -585,3 +587,12 @@ def test_predicted_regions_are_the_predictions(configuration, tmp_path):
         trainer.weights()['arg:recognition_embedding_weight'][:] *= 100
         terms.append(trainer.step(trainer.loader.make(0), 0.0, predicted).terms)
     assert terms[0].box == terms[1].box and terms[0].mimic != pytest.approx(terms[1].mimic, rel=1e-3)
+
+
+def test_a_second_signal_does_not_wait():
+    with Interrupt() as interrupt:
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupt.name == 'SIGTERM'
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
