@@ -59,6 +59,15 @@ def predictor(**options):
     return Predictor(Rectangles(), MANIFEST, **options)
 
 
+def load_rectangles(monkeypatch):
+    """Whatever model is loaded, it is the one of rectangles."""
+
+    def load(cls, prefix, backend='mxnet', device='cpu', **options):
+        return predictor(**options)
+
+    monkeypatch.setattr(Predictor, 'load', classmethod(load))
+
+
 def photo(width, height, *faces):
     """A black photo with rectangles ``(left, top, right, bottom, red, green)``; red and green may be left out."""
     image = np.zeros((height, width, 3), np.uint8)

@@ -166,7 +166,7 @@ class Gallery:
         try:
             import faiss
         except ImportError:
-            raise GalleryError('searching a gallery needs FAISS: pip install \'faiss-cpu<1.9\'') from None
+            raise GalleryError("searching a gallery needs FAISS: pip install 'faiss-cpu<1.9'") from None
         index = faiss.IndexFlatIP(self.embeddings.shape[1])
         index.add(np.ascontiguousarray(self.embeddings))
         return index

@@ -41,10 +41,11 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
         # Pillow clips 16-bit grey instead of scaling it.
         values = np.asarray(image, dtype=np.float64)
         largest = values.max(initial=0)
-        scale = 255 / 65535 if image.mode.startswith('I;16') or largest > 255 else 1
-        if image.mode == 'F' and largest <= 1:
-            scale = 255
-        grey = np.clip(values * scale, 0, 255).astype(np.uint8)
+        if image.mode.startswith('I;16') or largest > 255:
+            white = 65535
+        else:
+            white = 1 if image.mode == 'F' and largest <= 1 else 255
+        grey = np.clip(values * (255 / white), 0, 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if image.mode in ('RGBA', 'LA', 'PA') or 'transparency' in image.info:
         image = image.convert('RGBA')
@@ -56,9 +57,10 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
 def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode a photo.
 
-    EXIF orientation is applied; grey, palette, CMYK, 16-bit and floating-point images (to 1, 255 or 65,535) become 8-bit RGB; what is transparent
-    lies on white; of an animation the first picture counts. The size is read from the header and checked
-    before anything is decoded, so that a small file cannot claim much memory.
+    EXIF orientation is applied; grey, palette, CMYK, 16-bit and floating-point images (whose white is 1, 255 or
+    65,535) become 8-bit RGB; what is transparent lies on white; of an animation the first picture counts. The
+    size is read from the header and checked before anything is decoded, so that a small file cannot claim much
+    memory.
 
     Parameters
     ----------

@@ -4,10 +4,9 @@ import cv2
 import numpy as np
 import pytest
 from loading import load_tool
-from rectangles import photo, predictor
+from rectangles import load_rectangles, photo
 
 from uniface_mx.image import read_image, write_image
-from uniface_mx.predictor import Predictor
 
 detect = load_tool('detect')
 
@@ -15,9 +14,7 @@ detect = load_tool('detect')
 @pytest.fixture
 def model(monkeypatch):
     """Options of the tool that load the model of rectangles."""
-    monkeypatch.setattr(
-        Predictor, 'load', classmethod(lambda cls, prefix, backend, device, **options: predictor(**options))
-    )
+    load_rectangles(monkeypatch)
     return ['--model', 'any']
 
 

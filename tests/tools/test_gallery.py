@@ -3,11 +3,10 @@ from pathlib import Path
 
 import pytest
 from loading import load_tool
-from rectangles import photo, predictor
+from rectangles import load_rectangles, photo
 
 from uniface_mx.gallery import Gallery
 from uniface_mx.image import read_image, write_image
-from uniface_mx.predictor import Predictor
 
 tool = load_tool('gallery')
 
@@ -17,9 +16,7 @@ pytest.importorskip('faiss')
 @pytest.fixture
 def run(monkeypatch, tmp_path):
     """Runs a command on the gallery ``g.npz`` in a folder of photos with the model of rectangles."""
-    monkeypatch.setattr(
-        Predictor, 'load', classmethod(lambda cls, prefix, backend, device, **options: predictor(**options))
-    )
+    load_rectangles(monkeypatch)
     monkeypatch.chdir(tmp_path)
     for name, green in (('people/ann/1.png', 10), ('people/ann/2.png', 20), ('people/bob/1.png', 250)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

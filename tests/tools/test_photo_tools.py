@@ -2,18 +2,15 @@
 
 import pytest
 from loading import load_tool
-from rectangles import MANIFEST, photo, predictor
+from rectangles import MANIFEST, load_rectangles, photo
 
 from uniface_mx.image import write_image
-from uniface_mx.predictor import Predictor
 
 
 @pytest.fixture
 def photos(monkeypatch, tmp_path):
     """Two photos, ``ann.png`` and ``ann2.png``, that the model of rectangles finds 0.953 alike."""
-    monkeypatch.setattr(
-        Predictor, 'load', classmethod(lambda cls, prefix, backend='', device='', **options: predictor(**options))
-    )
+    load_rectangles(monkeypatch)
     monkeypatch.chdir(tmp_path)
     for name, green in (('ann', 10), ('ann2', 60)):
         write_image(tmp_path / (name + '.png'), photo(300, 300, (30, 40, 90, 110, 230, green)))

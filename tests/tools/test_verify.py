@@ -2,10 +2,9 @@ import json
 
 import pytest
 from loading import load_tool
-from rectangles import photo, predictor
+from rectangles import load_rectangles, photo
 
 from uniface_mx.image import read_image, write_image
-from uniface_mx.predictor import Predictor
 
 verify = load_tool('verify')
 
@@ -13,9 +12,7 @@ verify = load_tool('verify')
 @pytest.fixture
 def run(monkeypatch, tmp_path):
     """Runs the tool in a folder of photos with the model of rectangles."""
-    monkeypatch.setattr(
-        Predictor, 'load', classmethod(lambda cls, prefix, backend, device, **options: predictor(**options))
-    )
+    load_rectangles(monkeypatch)
     monkeypatch.chdir(tmp_path)
     write_image(tmp_path / 'ann.png', photo(300, 300, (30, 40, 90, 110, 230, 10)))
     write_image(tmp_path / 'ann2.png', photo(600, 600, (60, 60, 160, 160, 230, 20)))

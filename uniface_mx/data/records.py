@@ -459,12 +459,12 @@ class RecordReader:
                 )
         return self._keys[index]
 
-    def _read_index(self) -> Sequence[int]:
+    def _read_index(self) -> np.ndarray:
         path = record_path(self.name, '.idx')
         try:
             lines = path.read_text(encoding='ascii').splitlines()
-            offsets = [int(line.split('\t')[1]) for line in lines]
-        except (ValueError, IndexError):
+            offsets = np.array([int(line.split('\t')[1]) for line in lines], np.int64)
+        except (ValueError, IndexError, OverflowError):
             raise RecordError('%s: damaged index; prepare the set again' % path) from None
         if len(offsets) != len(self):
             raise RecordError('%s: %d lines for %d records; prepare the set again' % (path, len(offsets), len(self)))

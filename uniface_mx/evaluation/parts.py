@@ -627,7 +627,7 @@ def run_speed(arguments: argparse.Namespace) -> None:
     """Images a second on all backends that the model was exported for, at 300 pixels."""
     images = max(arguments.batches)
     portraits = speed.read_portraits(arguments.portraits or str(data_root() / 'lfw'), max(16, images))
-    models = speed.open_models([find_model(arguments.model)], [], arguments.device, arguments.batches)
+    models = speed.open_models([arguments.model], [], arguments.device, arguments.batches)
     rows = []
     for faces in arguments.faces:
         rows += speed.measure(models, portraits, faces, '300', images, arguments.rounds)

@@ -172,13 +172,13 @@ def _check(config: Config, group: Group) -> None:
         )
     if not config.data.train:
         raise TrainError('data.train: names no record set')
-    if not any(getattr(config.losses, term) for term in Terms._fields):
-        raise TrainError('losses: all weights are 0, nothing would be learned')
 
 
 def _rules(config: Config, mean: Optional[np.ndarray]) -> Rules:
-    """The rules of the losses; what teaches embeddings needs records that have some."""
+    """The rules of the losses, of which one at least must count; what teaches embeddings needs records that have some."""
     weights = Terms(*(getattr(config.losses, term) for term in Terms._fields))
+    if not any(weights):
+        raise TrainError('losses: all weights are 0, nothing would be learned')
     rules = Rules(weights, *(getattr(config.losses, name) for name in Rules._fields[1:]))
     if rules.recognition and mean is None:
         raise TrainError(
