@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Literal, Optional, Tuple
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from uniface_mx.config import Config, ConfigError, as_dict, load_config, to_yaml
@@ -224,7 +224,14 @@ def test_printed_and_read_again_it_is_the_same(load):
     assert load(to_yaml(config), schema=Config) == config
 
 
-@given(st.text(), st.floats(0, 10), st.integers(), st.booleans(), st.lists(st.integers(0), max_size=4))
+@given(
+    name=st.text(),
+    power=st.floats(0, 10),
+    gears=st.integers(),
+    turbo=st.booleans(),
+    sizes=st.lists(st.integers(0), max_size=4),
+)
+@example(name='0E0', power=0.0, gears=0, turbo=False, sizes=[])
 def test_any_values_survive_printing(tmp_path_factory, name, power, gears, turbo, sizes):
     car = Car(name=name, engine=Engine(power=power, gears=gears, turbo=turbo), sizes=tuple(sizes))
     file = tmp_path_factory.mktemp('any') / 'car.yaml'

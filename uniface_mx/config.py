@@ -37,16 +37,18 @@ class Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-EXPONENT = re.compile(r'[-+]?\d+(\.\d*)?[eE][-+]?\d+$')
-Loader.add_implicit_resolver('tag:yaml.org,2002:float', EXPONENT, '-+0123456789')
-
-
 class Dumper(yaml.SafeDumper):
     """YAML with a list of plain values on one line."""
 
     def represent_sequence(self, tag, sequence, flow_style=None):
         plain = not any(isinstance(item, (list, dict)) for item in sequence)
         return super().represent_sequence(tag, sequence, flow_style=plain)
+
+
+EXPONENT = re.compile(r'[-+]?\d+(\.\d*)?[eE][-+]?\d+$')
+# Read as numbers, and so texts like them are quoted when written.
+for _yaml in (Loader, Dumper):
+    _yaml.add_implicit_resolver('tag:yaml.org,2002:float', EXPONENT, '-+0123456789')
 
 
 def load_config(path, overrides: Iterable[str] = (), schema: Type[T] = Config) -> T:
