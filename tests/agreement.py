@@ -52,7 +52,7 @@ def assert_same_faces(expected, actual, tolerance: float, frame=None) -> None:
         free = list(range(len(others)))
         for row, embedding in zip(detections, embeddings):
             near = [index for index in free if abs(others[index, 0] - row[0]) <= tolerance]
-            assert near, 'no face of score {}'.format(row[0])
+            assert near, f'no face of score {row[0]}'
             match = min(near, key=lambda index: np.max(difference(row, others[index])))
             free.remove(match)
             assert_same_row(row, others[match], tolerance)

@@ -16,9 +16,9 @@ def compile_example(name, folder):
     library = Path(mx.libinfo.find_lib_path()[0]).parent
     command = [compiler, '-O2', '-Wall', '-Wextra', '-Werror', '-I' + mx.libinfo.find_include_path()]
     command += [str(EXAMPLES / (name + '.c')), '-o', str(folder / name)]
-    command += ['-L{}'.format(library), '-lmxnet', '-Wl,-rpath,{}'.format(library), '-lm']
+    command += [f'-L{library}', '-lmxnet', f'-Wl,-rpath,{library}', '-lm']
     try:
         subprocess.run(command, check=True)
     except FileNotFoundError:
-        pytest.skip('no C compiler: {}'.format(compiler))
+        pytest.skip(f'no C compiler: {compiler}')
     return folder / name

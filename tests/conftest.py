@@ -1,4 +1,5 @@
 """Fixtures of all tests: the real data where it exists, and fixed seeds."""
+
 import os
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -44,6 +45,7 @@ def real_data():
 def seeds():
     """The same random numbers for a test, whatever ran before it."""
     import mxnet as mx
+
     random.seed(0)
     np.random.seed(0)
     mx.random.seed(0)
@@ -52,9 +54,10 @@ def seeds():
 @pytest.fixture(scope='session')
 def exported_model(tmp_path_factory):
     """Prefix of an exported uniface_a_lite with random weights, as a whole and in halves, for MXNet and ONNX."""
-    from uniface_mx.export import export_model
+    from uniface_mx.deploy.export import export_model
     from uniface_mx.models import get_model
     from uniface_mx.models.weights import randomize
+
     folder = tmp_path_factory.mktemp('exported')
     net = get_model('uniface_a_lite', roi_op='align')
     randomize(net, 1)

@@ -58,7 +58,7 @@ def try_mutations(predictor, count, seed=0):
 
 
 if __name__ == '__main__':
-    from uniface_mx.predictor import Predictor
+    from uniface_mx.deploy.predictor import Predictor
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--model', required=True)

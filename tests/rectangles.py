@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from uniface_mx.predictor import Predictor
+from uniface_mx.deploy.predictor import Predictor
 
 MANIFEST = {
     'name': 'rectangles',

@@ -1,4 +1,5 @@
 """The cu112 extra without a system CUDA. It downloads 2 GB, so it runs only where UNIFACE_CU112 is set."""
+
 import os
 import shutil
 import subprocess
@@ -13,8 +14,15 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 # The driver's functions that libmxnet.so and NVIDIA's libraries bind by name.
 DRIVER_FUNCTIONS = (
-    'cuDeviceGet', 'cuDevicePrimaryCtxRetain', 'cuGetErrorString', 'cuGraphKernelNodeGetParams',
-    'cuGraphNodeGetType', 'cuLaunchKernel', 'cuModuleGetFunction', 'cuModuleLoadData', 'cuModuleLoadDataEx',
+    'cuDeviceGet',
+    'cuDevicePrimaryCtxRetain',
+    'cuGetErrorString',
+    'cuGraphKernelNodeGetParams',
+    'cuGraphNodeGetType',
+    'cuLaunchKernel',
+    'cuModuleGetFunction',
+    'cuModuleLoadData',
+    'cuModuleLoadDataEx',
     'cuModuleUnload',
 )
 CONVOLVE = """
@@ -24,14 +32,22 @@ print(mx.nd.Convolution(mx.nd.ones((1, 3, 8, 8)), mx.nd.ones((4, 3, 3, 3)), no_b
                         kernel=(3, 3)).sum().asscalar())
 """
 
-pytestmark = pytest.mark.skipif(not os.environ.get('UNIFACE_CU112'),
-                                reason='downloads 2 GB: set UNIFACE_CU112=1')
+pytestmark = pytest.mark.skipif(
+    not os.environ.get('UNIFACE_CU112'), reason='downloads 2 GB: set UNIFACE_CU112=1'
+)
 
 
 def run(python, *arguments, **environment):
     clean = {key: value for key, value in os.environ.items() if key not in ('PYTHONPATH', 'LD_LIBRARY_PATH')}
-    return subprocess.run([str(python), *arguments], env={**clean, **environment}, cwd='/', check=False,
-                          universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.run(
+        [str(python), *arguments],
+        env={**clean, **environment},
+        cwd='/',
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 @pytest.fixture(scope='module')
@@ -56,8 +72,11 @@ def test_every_library_but_the_drivers_comes_from_the_wheels(python):
 def test_with_a_driver_by_name_alone_mxnet_loads_and_computes(python, tmp_path):
     source = ''.join(f'int {name}(void) {{ return 100; }}\n' for name in DRIVER_FUNCTIONS)
     (tmp_path / 'driver.c').write_text(source)
-    subprocess.run(['gcc', '-shared', '-fPIC', '-Wl,-soname,libcuda.so.1', '-o', 'libcuda.so.1', 'driver.c'],
-                   cwd=str(tmp_path), check=True)
+    subprocess.run(
+        ['gcc', '-shared', '-fPIC', '-Wl,-soname,libcuda.so.1', '-o', 'libcuda.so.1', 'driver.c'],
+        cwd=str(tmp_path),
+        check=True,
+    )
     result = run(python, '-c', CONVOLVE, LD_LIBRARY_PATH=str(tmp_path))
     assert result.returncode == 0 and result.stdout.split()[-1] == '3888.0', result.stdout
     without = run(python, '-c', 'import mxnet', LD_LIBRARY_PATH=str(tmp_path))

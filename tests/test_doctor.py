@@ -1,4 +1,5 @@
 """The doctor and the import on simulated machines: a path of their own, no site-packages, fake metadata."""
+
 import os
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ class Machine:
             path.mkdir()
 
     def install(self, name, version, package=None):
-        info = self.site / f"{name.replace('-', '_')}-{version}.dist-info"
+        info = self.site / f'{name.replace("-", "_")}-{version}.dist-info'
         info.mkdir()
         (info / 'METADATA').write_text(f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n')
         if package is not None:
@@ -43,11 +44,19 @@ class Machine:
         program.chmod(0o755)
 
     def python(self, *arguments):
-        environment = {'PYTHONPATH': f'{self.site}{os.pathsep}{REPOSITORY}',
-                       'PATH': f'{self.programs}:/usr/bin:/bin',
-                       'LD_LIBRARY_PATH': str(self.libraries)}
-        return subprocess.run([sys.executable, '-S', *arguments], env=environment, universal_newlines=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        environment = {
+            'PYTHONPATH': f'{self.site}{os.pathsep}{REPOSITORY}',
+            'PATH': f'{self.programs}:/usr/bin:/bin',
+            'LD_LIBRARY_PATH': str(self.libraries),
+        }
+        return subprocess.run(
+            [sys.executable, '-S', *arguments],
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
 
     def doctor(self):
         return self.python('-m', 'uniface_mx.doctor')
@@ -90,15 +99,21 @@ def no_cudnn(machine):
             machine.library(soname)
 
 
-@pytest.mark.parametrize('break_it, finding, advice', [
-    (both, 'mxnet and mxnet-cu112 are installed together', 'pip uninstall -y mxnet mxnet-cu112'),
-    (neither, 'MXNet is not installed', 'pip install mxnet==1.9.1'),
-    (lost_files, 'mxnet has lost its files', 'pip install --force-reinstall --no-deps mxnet==1.9.1'),
-    (new_numpy, 'numpy 1.24.0 is too new', "pip install 'numpy<1.24'"),
-    (no_numpy, 'NumPy is not installed', "pip install 'numpy<1.24'"),
-    (no_cudnn, 'mxnet-cu112 needs libcudnn.so.8',
-     'pip install --force-reinstall nvidia-cudnn-cu11==8.9.6.50'),
-])
+@pytest.mark.parametrize(
+    'break_it, finding, advice',
+    [
+        (both, 'mxnet and mxnet-cu112 are installed together', 'pip uninstall -y mxnet mxnet-cu112'),
+        (neither, 'MXNet is not installed', 'pip install mxnet==1.9.1'),
+        (lost_files, 'mxnet has lost its files', 'pip install --force-reinstall --no-deps mxnet==1.9.1'),
+        (new_numpy, 'numpy 1.24.0 is too new', "pip install 'numpy<1.24'"),
+        (no_numpy, 'NumPy is not installed', "pip install 'numpy<1.24'"),
+        (
+            no_cudnn,
+            'mxnet-cu112 needs libcudnn.so.8',
+            'pip install --force-reinstall nvidia-cudnn-cu11==8.9.6.50',
+        ),
+    ],
+)
 def test_a_broken_machine_is_named_by_doctor_and_import_alike(machine, break_it, finding, advice):
     break_it(machine)
     report = machine.doctor()
@@ -156,7 +171,8 @@ def test_libraries_are_loaded_before_mxnet(machine):
     with_gpu(machine, 'exit 9')
     (machine.site / 'mxnet' / '__init__.py').write_text(
         "maps = open('/proc/self/maps').read()\n"
-        f"assert all(name in maps for name in {list(runtime.CUDA_11_LIBRARIES)})\n")
+        f'assert all(name in maps for name in {list(runtime.CUDA_11_LIBRARIES)})\n'
+    )
     result = machine.python('-c', 'import uniface_mx, mxnet')
     assert result.returncode == 0, result.stderr
 
@@ -184,9 +200,21 @@ def test_what_nvidia_smi_complains_about_is_shown(machine):
     assert "nvidia-smi says: couldn't communicate with the driver" in machine.doctor().stdout
 
 
-@pytest.mark.parametrize('capability, usable', [
-    ((3, 5), False), ((5, 0), True), ((5, 2), True), ((6, 1), True), ((7, 5), True), ((8, 0), True),
-    ((8, 9), True), ((9, 0), False), ((10, 0), False), ((12, 0), False)])
+@pytest.mark.parametrize(
+    'capability, usable',
+    [
+        ((3, 5), False),
+        ((5, 0), True),
+        ((5, 2), True),
+        ((6, 1), True),
+        ((7, 5), True),
+        ((8, 0), True),
+        ((8, 9), True),
+        ((9, 0), False),
+        ((10, 0), False),
+        ((12, 0), False),
+    ],
+)
 def test_machine_code_runs_within_its_major_version(capability, usable):
     assert doctor.runs_on(capability, doctor.COMPILED_FOR['112']) is usable
 
@@ -195,7 +223,8 @@ def test_machine_code_does_not_run_on_an_older_minor_version():
     assert not doctor.runs_on((8, 0), [(8, 6)])
 
 
-@pytest.mark.parametrize('name, cuda', [('mxnet', None), ('mxnet-native', None), ('mxnet-cu112', '112'),
-                                        ('mxnet-cu102mkl', '102')])
+@pytest.mark.parametrize(
+    'name, cuda', [('mxnet', None), ('mxnet-native', None), ('mxnet-cu112', '112'), ('mxnet-cu102mkl', '102')]
+)
 def test_cuda_version_of_a_distribution(name, cuda):
     assert runtime.cuda_version(name) == cuda

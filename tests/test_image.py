@@ -207,7 +207,7 @@ def test_damaged_or_no_image(name, tmp_path):
     with pytest.raises(ImageError) as raised:
         read_image(path)
     assert name in str(raised.value) and '\n' not in str(raised.value)
-    with pytest.raises(ImageError, match='image of {} bytes'.format(path.stat().st_size)):
+    with pytest.raises(ImageError, match=f'image of {path.stat().st_size} bytes'):
         read_image(path.read_bytes())
 
 

@@ -1,4 +1,5 @@
 """An ordinary wheel in a fresh environment: what it carries, and that its programs run without a checkout."""
+
 import json
 import os
 import shutil
@@ -19,8 +20,15 @@ PROGRAMS = sorted(path.stem for path in (REPOSITORY / 'tools').glob('[!_]*.py'))
 def run(*command, cwd):
     """Run a command without the environment of this checkout; its output, also in the failure's message."""
     environment = {key: value for key, value in os.environ.items() if key not in ('PYTHONPATH', 'PYTHONHOME')}
-    result = subprocess.run([str(part) for part in command], cwd=str(cwd), env=environment, check=False,
-                            universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    result = subprocess.run(
+        [str(part) for part in command],
+        cwd=str(cwd),
+        env=environment,
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     assert result.returncode == 0, result.stdout
     return result.stdout
 
@@ -35,8 +43,18 @@ def wheel(tmp_path_factory):
             shutil.copytree(REPOSITORY / name, folder / 'source' / name, ignore=without)
     for name in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
         shutil.copy(REPOSITORY / name, folder / 'source')
-    run(sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--wheel-dir', folder,
-        folder / 'source', cwd=folder)
+    run(
+        sys.executable,
+        '-m',
+        'pip',
+        'wheel',
+        '--quiet',
+        '--no-deps',
+        '--wheel-dir',
+        folder,
+        folder / 'source',
+        cwd=folder,
+    )
     return next(folder.glob('*.whl'))
 
 
@@ -63,12 +81,21 @@ def test_every_module_of_the_checkout_is_in_the_wheel(wheel):
     assert modules - inside == set()
 
 
-@pytest.mark.parametrize('folder, pattern', [('symbols', '*.json'), ('symbols', '*.params'),
-                                             ('experiments', '*.yaml'), ('experiments', 'evaluation/*.yaml')])
+@pytest.mark.parametrize(
+    'folder, pattern',
+    [
+        ('symbols', '*.json'),
+        ('symbols', '*.params'),
+        ('experiments', '*.yaml'),
+        ('experiments', 'evaluation/*.yaml'),
+    ],
+)
 def test_it_carries_graphs_presets_and_weights(fresh, folder, pattern):
     """The installed package finds the same files that lie beside the package in the checkout."""
-    program = 'import sys, json; from uniface_mx.paths import resource; ' \
-              f'print(json.dumps([str(path) for path in resource({folder!r}).glob({pattern!r})]))'
+    program = (
+        'import sys, json; from uniface_mx.paths import resource; '
+        f'print(json.dumps([str(path) for path in resource({folder!r}).glob({pattern!r})]))'
+    )
     installed = [Path(path) for path in json.loads(run(fresh / 'bin' / 'python', '-c', program, cwd=fresh))]
     expected = sorted(path for path in (REPOSITORY / folder).glob(pattern) if path.is_file())
     assert sorted(path.name for path in installed) == [path.name for path in expected]
@@ -79,12 +106,23 @@ def test_it_carries_graphs_presets_and_weights(fresh, folder, pattern):
 
 @pytest.mark.parametrize('name', PROGRAMS)
 def test_every_tool_is_a_program(fresh, name):
-    assert 'usage:' in run(fresh / 'bin' / f"uniface-{name.replace('_', '-')}", '--help', cwd=fresh)
+    assert 'usage:' in run(fresh / 'bin' / f'uniface-{name.replace("_", "-")}', '--help', cwd=fresh)
 
 
 def test_a_program_does_its_work(fresh, tmp_path):
     """An export that is small enough for a test: graph, weights and manifest."""
-    run(fresh / 'bin' / 'uniface-export', '--model', 'uniface_a_lite', '--random', '0', '--out', tmp_path,
-        cwd=tmp_path)
+    run(
+        fresh / 'bin' / 'uniface-export',
+        '--model',
+        'uniface_a_lite',
+        '--random',
+        '0',
+        '--out',
+        tmp_path,
+        cwd=tmp_path,
+    )
     assert {path.name for path in tmp_path.iterdir()} == {
-        'uniface_a_lite-symbol.json', 'uniface_a_lite-0000.params', 'uniface_a_lite.json'}
+        'uniface_a_lite-symbol.json',
+        'uniface_a_lite-0000.params',
+        'uniface_a_lite.json',
+    }

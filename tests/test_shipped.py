@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from uniface_mx import get_model
-from uniface_mx.manifest import ManifestError, find_model, read_manifest
-from uniface_mx.predictor import Predictor
+from uniface_mx.deploy.predictor import Predictor
+from uniface_mx.models.manifest import ManifestError, find_model, read_manifest
 
 NAME = 'uniface_a_lite'
 
@@ -85,6 +85,9 @@ def test_who_is_who(predictor, real_data):
         name: predictor(str(real_data / 'photos' / (name + '.jpg')))[0].embedding
         for name in ('obama', 'obama2', 'biden')
     }
-    similar = {pair: float(embeddings[pair[0]] @ embeddings[pair[1]]) for pair in itertools.combinations(embeddings, 2)}
+    similar = {
+        pair: float(embeddings[pair[0]] @ embeddings[pair[1]])
+        for pair in itertools.combinations(embeddings, 2)
+    }
     assert max(similar, key=similar.get) == ('obama', 'obama2')
     assert similar['obama', 'obama2'] >= predictor.verification_threshold

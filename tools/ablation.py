@@ -16,11 +16,11 @@ from pathlib import Path
 from threading import Event
 from typing import Iterator, List, Optional, Sequence
 
+from uniface_mx.cli.program import at_least, run
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import written_aside
-from uniface_mx.manifest import manifest_path
+from uniface_mx.models.manifest import manifest_path
 from uniface_mx.paths import resource
-from uniface_mx.program import at_least, run
 from uniface_mx.runtime import cores
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,15 +43,15 @@ RUNS = (
 
 def run_name(config: str, seed: int) -> str:
     """Of a run's folder, and of its results."""
-    return 'ablation_{}_{}'.format(config, seed)
+    return f'ablation_{config}_{seed}'
 
 
 def settings(arguments: argparse.Namespace, seed: int) -> List[str]:
     """What every run's configuration is changed by; they differ in the seed alone."""
     values = [
-        'data.root={}'.format(arguments.records),
-        'training.iterations={}'.format(arguments.iterations),
-        'training.seed={}'.format(seed),
+        f'data.root={arguments.records}',
+        f'training.iterations={arguments.iterations}',
+        f'training.seed={seed}',
     ]
     return values + arguments.set
 
@@ -99,22 +99,23 @@ def run_one(arguments: argparse.Namespace, config: str, seed: int, stop: Event) 
     for command in commands(arguments, config, seed):
         if stop.is_set():
             return 1
-        print('{}: {} (output in {})'.format(name, ' '.join(command), log), flush=True)
+        print(f'{name}: {" ".join(command)} (output in {log})', flush=True)
         with open(str(log), 'a') as output:
             status = subprocess.call([sys.executable] + command, stdout=output, stderr=output, env=threads)
         if status:
             stop.set()
-            print('{}: stopped with status {}; see {}'.format(name, status, log), file=sys.stderr)
+            print(f'{name}: stopped with status {status}; see {log}', file=sys.stderr)
             return status
     return 0
 
 
 def run_series(arguments: argparse.Namespace) -> int:
     """Everything, `parallel` runs at a time, then their speeds one after another, and the report; the first bad
-    status, or 0."""
+    status, or 0.
+    """
     for wanted in (arguments.settings, arguments.speed):
         if not Path(wanted).is_file():
-            raise UnifaceError('{}: no such file of evaluations'.format(wanted))
+            raise UnifaceError(f'{wanted}: no such file of evaluations')
     stop = Event()
     with ThreadPoolExecutor(arguments.parallel) as pool:
         running = [pool.submit(run_one, arguments, *one, stop) for one in RUNS]
@@ -134,7 +135,9 @@ def run_series(arguments: argparse.Namespace) -> int:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog='ablation', description=__doc__)
-    parser.add_argument('--records', required=True, metavar='DIR', help="folder of docs/data.md's record sets")
+    parser.add_argument(
+        '--records', required=True, metavar='DIR', help="folder of docs/data.md's record sets"
+    )
     parser.add_argument('--out', default='runs', metavar='DIR', help='folder for the runs (%(default)s)')
     parser.add_argument('--results', default='experiments/results', metavar='DIR', help='(%(default)s)')
     parser.add_argument('--report', default='experiments/RESULTS.md', metavar='FILE', help='(%(default)s)')
@@ -143,11 +146,18 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         '--settings', default=str(evaluations / 'ablation.yaml'), metavar='FILE', help='(%(default)s)'
     )
     parser.add_argument(
-        '--speed', default=str(evaluations / 'speed.yaml'), metavar='FILE', help='after all runs (%(default)s)'
+        '--speed',
+        default=str(evaluations / 'speed.yaml'),
+        metavar='FILE',
+        help='after all runs (%(default)s)',
     )
     parser.add_argument('--iterations', type=at_least(1), default=3600, help='of each run (%(default)s)')
     parser.add_argument(
-        '--parallel', type=at_least(1), default=1, metavar='N', help='runs side by side, which share the cores (%(default)s)'
+        '--parallel',
+        type=at_least(1),
+        default=1,
+        metavar='N',
+        help='runs side by side, which share the cores (%(default)s)',
     )
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='for all runs alike')
     arguments = parser.parse_args(argv)

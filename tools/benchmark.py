@@ -7,8 +7,8 @@ import importlib
 import sys
 from typing import Optional, Sequence
 
-from uniface_mx.program import run
-from uniface_mx.results import write_json
+from uniface_mx.cli.program import run
+from uniface_mx.provenance import write_json
 
 # A module has add_arguments(parser), and run(args), which prints a table and returns what --out stores.
 SUBJECTS = {

@@ -13,7 +13,7 @@ from typing import Dict, Optional, Sequence
 import cv2
 from tqdm import tqdm
 
-from uniface_mx.command_line import (
+from uniface_mx.cli.options import (
     VIDEO_ENDINGS,
     PhotoFile,
     Video,
@@ -28,11 +28,11 @@ from uniface_mx.command_line import (
     refuse_overwriting,
     report_skipped,
 )
-from uniface_mx.drawing import draw_faces, face_crop
+from uniface_mx.cli.program import DONE, PARTLY, STATUS, at_least, run
+from uniface_mx.deploy.drawing import draw_faces, face_crop
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import files_aside
 from uniface_mx.image import write_image
-from uniface_mx.program import DONE, PARTLY, STATUS, at_least, run
 
 LINES, VIDEO = 'faces.jsonl', 'video.mp4'
 
@@ -98,7 +98,7 @@ class Report:
         if self._arguments.crops:
             for number, face in enumerate(faces):
                 save(
-                    Path(self._arguments.out) / 'crops' / '{}-{}.jpg'.format(name, number),
+                    Path(self._arguments.out) / 'crops' / f'{name}-{number}.jpg',
                     face_crop(image, face.landmarks),
                 )
 
@@ -126,7 +126,9 @@ def save(path: Path, image) -> None:
     write_image(path, image)
 
 
-def detect_photos(arguments: argparse.Namespace, photos: Sequence[PhotoFile], predictor, report: Report) -> int:
+def detect_photos(
+    arguments: argparse.Namespace, photos: Sequence[PhotoFile], predictor, report: Report
+) -> int:
     skipped: Dict[str, str] = {}
     for photo, image, faces in found_faces(arguments, predictor, photos, skipped):
         report.add({'photo': str(photo.path)}, photo.name, image, faces)
@@ -135,14 +137,9 @@ def detect_photos(arguments: argparse.Namespace, photos: Sequence[PhotoFile], pr
     for path, reason in skipped.items():
         report.write({'photo': path, 'error': reason})
     report_skipped(skipped)
-    print(
-        '{} photos, {} faces, {} photos skipped'.format(report.seen, report.faces, len(skipped)),
-        file=sys.stderr,
-    )
+    print(f'{report.seen} photos, {report.faces} faces, {len(skipped)} photos skipped', file=sys.stderr)
     if report.most == predictor.limit and not (arguments.tile or arguments.max_faces):
-        print(
-            'the model finds {} faces in a photo at most; --tile finds more'.format(report.most), file=sys.stderr
-        )
+        print(f'the model finds {report.most} faces in a photo at most; --tile finds more', file=sys.stderr)
     return PARTLY if skipped else DONE
 
 
@@ -156,7 +153,7 @@ def detect_video(arguments: argparse.Namespace, source, predictor, report: Repor
                 for ((number, seconds), image), faces in zip(batch, predictor([image for _, image in batch])):
                     report.add(
                         {'photo': str(source), 'frame': number, 'seconds': round(seconds, 3)},
-                        'frame-{:06d}'.format(number),
+                        f'frame-{number:06d}',
                         image,
                         faces,
                     )
@@ -169,15 +166,15 @@ def detect_video(arguments: argparse.Namespace, source, predictor, report: Repor
         if drawn:
             drawn.release()
     if not report.seen:
-        raise UnifaceError('{}: holds no picture that can be read'.format(source))
-    print('{} frames, {} faces'.format(report.seen, report.faces), file=sys.stderr)
+        raise UnifaceError(f'{source}: holds no picture that can be read')
+    print(f'{report.seen} frames, {report.faces} faces', file=sys.stderr)
     return DONE
 
 
 def video_writer(path: Path, rate: float, image) -> cv2.VideoWriter:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), rate, image.shape[1::-1])
     if not writer.isOpened():
-        raise UnifaceError('{}: this OpenCV cannot write videos there'.format(path))
+        raise UnifaceError(f'{path}: this OpenCV cannot write videos there')
     return writer
 
 
@@ -192,8 +189,8 @@ def detect(arguments: argparse.Namespace) -> int:
             raise UnifaceError('--crops: the photos lie in a folder crops themselves; name the folder itself')
         if arguments.crops and (out / 'crops').exists() and not (out / LINES).exists():
             raise UnifaceError(
-                '{}/crops: was there before, and a crop might overwrite what is in it; choose another folder for '
-                '--out'.format(out)
+                f'{out}/crops: was there before, and a crop might overwrite what is in it; choose another folder for '
+                '--out'
             )
     predictor = load_predictor(arguments)
     with lines_file(Path(arguments.out) / LINES if arguments.out else None) as file:

@@ -11,8 +11,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from uniface_mx.cli.program import DONE, PARTLY, run
 from uniface_mx.errors import UnifaceError
-from uniface_mx.program import DONE, PARTLY, run
 
 
 def add_out(command: argparse.ArgumentParser) -> None:
@@ -83,16 +83,16 @@ def run_all(arguments: argparse.Namespace) -> int:
     for command in commands:
         title = ' '.join(command.command_line)
         if is_done(Path(arguments.out), arguments.model, command.command_line):
-            print('done before: {}'.format(title))
+            print(f'done before: {title}')
             continue
         print(title, flush=True)
         try:
             command.run(command)
         except (UnifaceError, OSError) as error:
             failed += 1
-            print('evaluate: {}'.format(error), file=sys.stderr)
+            print(f'evaluate: {error}', file=sys.stderr)
     if failed:
-        print('evaluate: {} of {} evaluations failed'.format(failed, len(commands)), file=sys.stderr)
+        print(f'evaluate: {failed} of {len(commands)} evaluations failed', file=sys.stderr)
     return PARTLY if failed else DONE
 
 

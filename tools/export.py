@@ -6,14 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from uniface_mx.program import run, within
+from uniface_mx.cli.program import run, within
 
 
 def summary() -> str:
     """A Markdown table of parameters and multiply-adds of all models, counted from their graphs."""
-    from uniface_mx.export import inference_graphs
+    from uniface_mx.deploy.export import inference_graphs
     from uniface_mx.models import PRESETS, get_model
-    from uniface_mx.summary import count
+    from uniface_mx.models.cost import count
 
     rows = [
         '| model | parameters | of them recognition | multiply-adds an image | a face |',
@@ -23,26 +23,20 @@ def summary() -> str:
         graphs = inference_graphs(get_model(name))
         image, face = (count(*graphs[part]) for part in ('trunk', 'faces'))
         rows.append(
-            '| {} | {:.2f} M | {:.3f} M | {:.2f} G | {:.3f} G |'.format(
-                name,
-                (image.parameters + face.parameters) / 1e6,
-                face.parameters / 1e6,
-                image.multiply_adds / 1e9,
-                face.multiply_adds / 1e9,
-            )
+            f'| {name} | {(image.parameters + face.parameters) / 1e6:.2f} M | {face.parameters / 1e6:.3f} M | {image.multiply_adds / 1e9:.2f} G | {face.multiply_adds / 1e9:.3f} G |'
         )
     return '\n'.join(rows)
 
 
 def write_symbols(out: str) -> None:
     """Write the graphs of all models, without weights."""
-    from uniface_mx.export import inference_graphs, write_symbol
+    from uniface_mx.deploy.export import inference_graphs, write_symbol
     from uniface_mx.models import PRESETS, get_model
 
     Path(out).mkdir(parents=True, exist_ok=True)
     for name in sorted(PRESETS):
         write_symbol(Path(out) / name, inference_graphs(get_model(name))[''].symbol)
-        print('{}/{}-symbol.json'.format(out, name))
+        print(f'{out}/{name}-symbol.json')
 
 
 def chosen_model(arguments: argparse.Namespace):
@@ -70,9 +64,9 @@ def chosen_model(arguments: argparse.Namespace):
 
 def export(arguments: argparse.Namespace) -> None:
     """Write one model and print how far what was written is from Gluon."""
-    from uniface_mx.export import export_model
-    from uniface_mx.int8 import read_calibration
-    from uniface_mx.manifest import read_manifest
+    from uniface_mx.deploy.export import export_model
+    from uniface_mx.deploy.int8 import read_calibration
+    from uniface_mx.models.manifest import read_manifest
 
     model = chosen_model(arguments)
     calibration = read_calibration(arguments.calibrate, model.net.size) if arguments.int8 else None
@@ -88,7 +82,7 @@ def export(arguments: argparse.Namespace) -> None:
         calibration,
     )
     for what, difference in differences.items():
-        print('{}: largest difference from Gluon {:.1e}'.format(what, difference))
+        print(f'{what}: largest difference from Gluon {difference:.1e}')
     if arguments.int8:
         int8 = read_manifest(Path(arguments.out) / name, verify=False)['int8']
         print(
@@ -107,12 +101,12 @@ def main(argv=None) -> int:
         '--run', metavar='DIR', help='a folder of tools/train.py: its model, weights and mean embedding'
     )
     weights.add_argument(
-        '--exported', metavar='PREFIX', help='an exported model, or the name of one that ships, to export anew'
+        '--exported',
+        metavar='PREFIX',
+        help='an exported model, or the name of one that ships, to export anew',
     )
     weights.add_argument('--random', type=within(0, 2**31 - 1), metavar='SEED', help='random weights instead')
-    parser.add_argument(
-        '--checkpoint', choices=('best', 'last'), help='of --run (best)'
-    )
+    parser.add_argument('--checkpoint', choices=('best', 'last'), help='of --run (best)')
     parser.add_argument('--out', help='folder to write into')
     parser.add_argument('--name', help="name of the files; by default the model's")
     parser.add_argument(
@@ -137,14 +131,20 @@ def main(argv=None) -> int:
     if arguments.symbols:
         return run('export', lambda: write_symbols(arguments.symbols))
     if not arguments.out or not (
-        arguments.run or arguments.exported or arguments.model and (arguments.params or arguments.random is not None)
+        arguments.run
+        or arguments.exported
+        or arguments.model
+        and (arguments.params or arguments.random is not None)
     ):
         parser.error(
             'give --out and one of --run and --exported, or --out, --model and one of --params and --random '
             '(or --summary, or --symbols DIR)'
         )
     for unused, wanted in (
-        (arguments.model and (arguments.run or arguments.exported), '--model goes with --params and --random'),
+        (
+            arguments.model and (arguments.run or arguments.exported),
+            '--model goes with --params and --random',
+        ),
         (arguments.checkpoint and not arguments.run, '--checkpoint goes with --run'),
         (arguments.calibrate and not arguments.int8, '--calibrate goes with --int8'),
     ):

@@ -10,7 +10,7 @@ from typing import Dict, Optional, Sequence
 
 from tqdm import tqdm
 
-from uniface_mx.command_line import (
+from uniface_mx.cli.options import (
     MODEL,
     add_predictor_options,
     add_threshold,
@@ -24,11 +24,11 @@ from uniface_mx.command_line import (
     refuse_overwriting,
     report_skipped,
 )
-from uniface_mx.drawing import draw_faces
-from uniface_mx.gallery import Gallery, open_gallery
+from uniface_mx.cli.program import DONE, PARTLY, STATUS, at_least, run
+from uniface_mx.deploy.drawing import draw_faces
+from uniface_mx.deploy.gallery import Gallery, open_gallery
+from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.image import write_image
-from uniface_mx.predictor import Predictor
-from uniface_mx.program import DONE, PARTLY, STATUS, at_least, run
 
 LINES = 'people.jsonl'
 
@@ -41,7 +41,7 @@ def enroll(arguments: argparse.Namespace) -> int:
     names = set()
     for photo, _, faces in found_faces(arguments, predictor, find_photos(arguments.photos), skipped):
         if not faces:
-            skipped[str(photo.path)] = '{}: no face found'.format(photo.path)
+            skipped[str(photo.path)] = f'{photo.path}: no face found'
             continue
         several += len(faces) > 1
         path = photo.path.resolve()
@@ -94,7 +94,7 @@ def identify(arguments: argparse.Namespace) -> int:
                     for face, matches in zip(faces, people)
                 ],
             }
-            say(arguments, entry, '{}: {}'.format(photo.path, ', '.join(names) or 'no face'))
+            say(arguments, entry, f'{photo.path}: {", ".join(names) or "no face"}')
             if out:
                 print(json.dumps(entry), file=file)
                 path = out / (photo.name + '.jpg')
@@ -186,12 +186,12 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     add('list', list_people, 'who is in the gallery, on how many photos', 'it never is')
     command = add('remove', remove, 'forget people, or single photos of them', 'it never is')
     command.add_argument('person', nargs='+', metavar='NAME')
-    command.add_argument(
-        '--photo', action='append', metavar='PHOTO', help='only this photo of theirs'
-    )
+    command.add_argument('--photo', action='append', metavar='PHOTO', help='only this photo of theirs')
     command = add('check', check, 'is the file whole, and who may be mixed up?', 'something looks wrong')
     add_threshold(command)
-    command.add_argument('--model', default=MODEL, metavar='PREFIX', help='that it was made with (%(default)s)')
+    command.add_argument(
+        '--model', default=MODEL, metavar='PREFIX', help='that it was made with (%(default)s)'
+    )
     return parser.parse_args(argv)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from uniface_mx.program import run
+from uniface_mx.cli.program import run
 
 
 def check(photos, path: str, source) -> None:
@@ -16,10 +16,8 @@ def check(photos, path: str, source) -> None:
     for photo in photos:
         probabilities = classify(read_image(photo), path, source)
         best = probabilities.argsort()[::-1][:3]
-        labels = source.labels or ['class {}'.format(number) for number in range(len(probabilities))]
-        print(
-            '{}: {}'.format(photo, ', '.join('{} {:.3f}'.format(labels[i], probabilities[i]) for i in best))
-        )
+        labels = source.labels or [f'class {number}' for number in range(len(probabilities))]
+        print(f'{photo}: {", ".join(f"{labels[i]} {probabilities[i]:.3f}" for i in best)}')
 
 
 def import_trunk(arguments: argparse.Namespace) -> None:
@@ -37,12 +35,8 @@ def import_trunk(arguments: argparse.Namespace) -> None:
             'yes' if source.count_include_pad else 'no',
         )
     )
-    print(
-        '{} of its classifier: {}'.format(
-            len(source.classifier_names), ' '.join(source.classifier_names) or '-'
-        )
-    )
-    print('{} unused: {}'.format(len(source.unused), ' '.join(source.unused) or '-'))
+    print(f'{len(source.classifier_names)} of its classifier: {" ".join(source.classifier_names) or "-"}')
+    print(f'{len(source.unused)} unused: {" ".join(source.unused) or "-"}')
     check(arguments.check, arguments.out, source)
 
 

@@ -9,7 +9,9 @@ import sys
 
 from tqdm import tqdm
 
-from uniface_mx.config import load_config
+from uniface_mx.cli.program import at_least, run, within
+from uniface_mx.config.reader import load_config
+from uniface_mx.config.schema import Model
 from uniface_mx.data.prepare import stats
 from uniface_mx.data.prepare.alter import alterations
 from uniface_mx.data.prepare.cache import Cache
@@ -27,8 +29,6 @@ from uniface_mx.data.sources import SOURCES, open_source
 from uniface_mx.image import write_image
 from uniface_mx.models import get_model
 from uniface_mx.nn.anchors import ASPECT_RATIOS
-from uniface_mx.program import at_least, run, within
-from uniface_mx.schema import Model
 
 # MTCNN's last threshold lies low: what it is unsure of is to be ignored, and not background.
 TEACHERS = ('mtcnn_pypi?thresholds=[0.6,0.7,0.6]', 'dlib')
@@ -100,7 +100,7 @@ def run_merge(args):
 
 def run_split(args):
     for part, meta in split(args.name, dict(args.parts), args.salt, bar('split')).items():
-        print_meta('%s-%s' % (record_path(args.name, ''), part), meta)
+        print_meta('{}-{}'.format(record_path(args.name, ''), part), meta)
 
 
 def run_check(args):
@@ -108,11 +108,13 @@ def run_check(args):
     for name in args.names:
         problems = sorted(check(name, args.guard, bar('check')).items())
         print(
-            '%s: %s' % (name, ', '.join('%d %s' % (len(texts), kind) for kind, texts in problems) or 'sound')
+            '{}: {}'.format(
+                name, ', '.join('%d %s' % (len(texts), kind) for kind, texts in problems) or 'sound'
+            )
         )
         for kind, texts in problems:
             for text in texts[: args.show]:
-                print('  %s: %s' % (kind, text))
+                print(f'  {kind}: {text}')
         sound = sound and not problems
     return 0 if sound else 1
 
@@ -173,7 +175,7 @@ def shard_argument(text):
     try:
         return int(shard), int(shards)
     except ValueError:
-        raise argparse.ArgumentTypeError('%r is not like 2/8' % text) from None
+        raise argparse.ArgumentTypeError(f'{text!r} is not like 2/8') from None
 
 
 def part_argument(text):
@@ -181,7 +183,7 @@ def part_argument(text):
     try:
         return name, float(share)
     except ValueError:
-        raise argparse.ArgumentTypeError('%r is not like train=0.9' % text) from None
+        raise argparse.ArgumentTypeError(f'{text!r} is not like train=0.9') from None
 
 
 SHARE = within(0, 1, float)
@@ -201,8 +203,8 @@ MAKE_NUMBERS = (
 
 def make_arguments(command):
     add = command.add_argument
-    add('--source', required=True, metavar='KIND:PATH', help='KIND: %s' % ', '.join(sorted(SOURCES)))
-    text = 'writes NAME.rec, and NAME%s.rec with photos that show no face' % NEGATIVES
+    add('--source', required=True, metavar='KIND:PATH', help='KIND: {}'.format(', '.join(sorted(SOURCES))))
+    text = f'writes NAME.rec, and NAME{NEGATIVES}.rec with photos that show no face'
     add('--out', required=True, metavar='NAME', help=text)
     text = 'NAME or NAME?OPTION=VALUE&... (%(default)s)'
     add('--teacher', nargs=2, default=TEACHERS, metavar=('LANDMARKS', 'EMBEDDINGS'), help=text)
@@ -265,7 +267,9 @@ def show_arguments(command):
     command.add_argument('--start', type=at_least(0), default=0, metavar='N')
     command.add_argument('--count', type=at_least(1), default=40, metavar='N')
     command.add_argument('--seed', type=at_least(0), metavar='N', help='show records drawn by lot')
-    command.add_argument('--side', type=at_least(16), default=180, help='of a picture, in pixels (%(default)s)')
+    command.add_argument(
+        '--side', type=at_least(16), default=180, help='of a picture, in pixels (%(default)s)'
+    )
     command.add_argument('--columns', type=at_least(1), default=8)
 
 
@@ -282,8 +286,16 @@ COMMANDS = {
     'split': (split_arguments, run_split, 'deal a record set out to parts, by person'),
     'check': (check_arguments, run_check, 'look for everything that can be wrong with record sets'),
     'stats': (stats_arguments, run_stats, 'numbers and distributions of the faces in record sets'),
-    'morph': (portrait_arguments, run_morph, "photos of faces between two people's, to be labelled as any others"),
-    'alter': (portrait_arguments, run_alter, 'photos turned, lit and spoilt strongly, to be labelled as any others'),
+    'morph': (
+        portrait_arguments,
+        run_morph,
+        "photos of faces between two people's, to be labelled as any others",
+    ),
+    'alter': (
+        portrait_arguments,
+        run_alter,
+        'photos turned, lit and spoilt strongly, to be labelled as any others',
+    ),
     'show': (show_arguments, run_show, 'draw records with what is in them'),
 }
 

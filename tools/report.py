@@ -1,16 +1,17 @@
 """Collect result files into experiments/RESULTS.md and its figures."""
+
 from __future__ import annotations
 
 import argparse
 import sys
 
-from uniface_mx.program import run
+from uniface_mx.cli.program import run
 
 
 def report(arguments: argparse.Namespace) -> None:
-    from uniface_mx.evaluation.report import write_report
+    from uniface_mx.report.page import write_report
 
-    print('wrote {}'.format(write_report(arguments.results, arguments.out)))
+    print(f'wrote {write_report(arguments.results, arguments.out)}')
 
 
 def main(argv=None) -> int:

@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 from typing import List, Optional, Sequence
 
-from uniface_mx.config import load_config, to_yaml
-from uniface_mx.program import DONE, run
+from uniface_mx.cli.program import DONE, run
+from uniface_mx.config.reader import load_config, to_yaml
 
 STOPPED = 3
 
 
 def _overrides(args: argparse.Namespace) -> List[str]:
     given = (('training.init', args.init), ('training.on_nan', args.on_nan))
-    return args.set + ['{}={}'.format(key, value) for key, value in given if value is not None]
+    return args.set + [f'{key}={value}' for key, value in given if value is not None]
 
 
 def train(args: argparse.Namespace) -> int:

@@ -10,17 +10,17 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-from uniface_mx.command_line import (
+from uniface_mx.cli.options import (
     add_predictor_options,
     add_threshold,
     chosen_threshold,
     face_entry,
     load_predictor,
 )
-from uniface_mx.drawing import face_crop
+from uniface_mx.cli.program import DONE, PARTLY, STATUS, run
+from uniface_mx.deploy.drawing import face_crop
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import read_image, write_image
-from uniface_mx.program import DONE, PARTLY, STATUS, run
 
 
 def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -43,14 +43,14 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
 
 def verify(arguments: argparse.Namespace) -> bool:
     if arguments.out and Path(arguments.out).resolve() in {Path(path).resolve() for path in arguments.photos}:
-        raise UnifaceError('{}: --out would overwrite this photo'.format(arguments.out))
+        raise UnifaceError(f'{arguments.out}: --out would overwrite this photo')
     predictor = load_predictor(arguments, max_faces=None if arguments.any else 1)
     threshold = chosen_threshold(arguments, predictor.verification_threshold)
     images = [read_image(path, arguments.max_pixels) for path in arguments.photos]
     found = predictor(images)
     for path, faces in zip(arguments.photos, found):
         if not faces:
-            raise UnifaceError('{}: no face found'.format(path))
+            raise UnifaceError(f'{path}: no face found')
     first, second = max(
         ((a, b) for a in found[0] for b in found[1]), key=lambda pair: pair[0].similarity(pair[1])
     )
@@ -78,11 +78,7 @@ def verify(arguments: argparse.Namespace) -> bool:
         )
         for face, path in zip((first, second), arguments.photos):
             left, top, right, bottom = (round(float(value)) for value in face.box)
-            print(
-                '  {}: face of {}x{} at {},{} ({:.2f})'.format(
-                    path, right - left, bottom - top, left, top, face.score
-                )
-            )
+            print(f'  {path}: face of {right - left}x{bottom - top} at {left},{top} ({face.score:.2f})')
     if arguments.out:
         write_image(
             arguments.out,

@@ -1,4 +1,5 @@
 """UniFace: boxes, landmarks and embeddings of all faces in a photo, by one MXNet network."""
+
 import os
 import sys
 
@@ -17,6 +18,7 @@ if _problems:
     if sys.argv[:1] == ['-m']:
         # Python still looks for the module that `python -m uniface_mx.NAME` names: only the doctor could run.
         from uniface_mx import doctor
+
         sys.exit(doctor.main([]))
     raise ImportError(_problems[0], name=__name__)
 
@@ -24,4 +26,5 @@ if _problems:
 def get_model(name, **overrides):
     """Build one of the paper's models by name; see :func:`uniface_mx.models.get_model`."""
     from uniface_mx.models import get_model as build
+
     return build(name, **overrides)

@@ -1,4 +1,5 @@
 """``python -m uniface_mx.doctor``: what is wrong with this machine, what to type, and where MXNet can run."""
+
 from __future__ import annotations
 
 import argparse
@@ -52,8 +53,9 @@ def find_gpus() -> List[Gpu]:
     """
     query = ['nvidia-smi', '--query-gpu=name,compute_cap', '--format=csv,noheader']
     try:
-        answer = subprocess.run(query, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
-                                check=False)
+        answer = subprocess.run(
+            query, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False
+        )
     except (OSError, subprocess.SubprocessError):
         raise LookupError('none, for there is no working nvidia-smi') from None
     listing = answer.stdout.decode(errors='replace').strip()
@@ -67,8 +69,10 @@ def gpu_problem(gpu: Gpu, distribution: str, compiled: Sequence[Capability]) -> 
     if runs_on(gpu.capability, compiled):
         return None
     major, minor = gpu.capability
-    return (f'{distribution} holds no machine code for {gpu.name} (compute capability {major}.{minor}): use '
-            f'an older GPU, or type `pip uninstall -y {distribution} && pip install mxnet==1.9.1` for a CPU.')
+    return (
+        f'{distribution} holds no machine code for {gpu.name} (compute capability {major}.{minor}): use '
+        f'an older GPU, or type `pip uninstall -y {distribution} && pip install mxnet==1.9.1` for a CPU.'
+    )
 
 
 def import_problem() -> Optional[str]:
@@ -76,9 +80,11 @@ def import_problem() -> Optional[str]:
     try:
         importlib.import_module('mxnet')
     except Exception as error:  # whatever it is, it is the finding
-        return (f"MXNet cannot be imported ({type(error).__name__}: {error}): type "
-                "`pip install --force-reinstall --no-deps "
-                f"{' '.join(runtime.mxnet_distributions()) or 'mxnet'}==1.9.1`.")
+        return (
+            f'MXNet cannot be imported ({type(error).__name__}: {error}): type '
+            '`pip install --force-reinstall --no-deps '
+            f'{" ".join(runtime.mxnet_distributions()) or "mxnet"}==1.9.1`.'
+        )
     return None
 
 
@@ -97,10 +103,13 @@ def devices(distribution: str, say) -> List[str]:
         return []
     compiled = COMPILED_FOR.get(cuda)
     if compiled is None:
-        say('runs on', f"CPU and GPUs; their kinds are known of cu{' and cu'.join(COMPILED_FOR)} only")
+        say('runs on', f'CPU and GPUs; their kinds are known of cu{" and cu".join(COMPILED_FOR)} only')
         return []
-    say('runs on', f"CPU, and GPUs from Maxwell to Ada: machine code for compute capabilities "
-                   f"{', '.join(f'{major}.{minor}' for major, minor in compiled)}; no Hopper (9.0) or newer")
+    say(
+        'runs on',
+        f'CPU, and GPUs from Maxwell to Ada: machine code for compute capabilities '
+        f'{", ".join(f"{major}.{minor}" for major, minor in compiled)}; no Hopper (9.0) or newer',
+    )
     return [problem for problem in (gpu_problem(gpu, distribution, compiled) for gpu in gpus) if problem]
 
 
@@ -108,7 +117,7 @@ def libraries(say) -> None:
     """Print where each CUDA library was found."""
     for soname in runtime.required_libraries():
         where, error = runtime.load_library(soname)
-        say('library', f"{soname}: {where or 'MISSING, ' + error}")
+        say('library', f'{soname}: {where or "MISSING, " + error}')
 
 
 def installed(name: str) -> str:

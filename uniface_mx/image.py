@@ -28,7 +28,9 @@ FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP') + (('HEIF',) if H
 ORIENTATION = 0x0112
 
 # How the names of such files end, in lower case.
-PHOTO_ENDINGS = frozenset('.bmp .gif .heic .heif .jfif .jpeg .jpg .mpo .pbm .pgm .png .ppm .tif .tiff .webp'.split())
+PHOTO_ENDINGS = frozenset(
+    '.bmp .gif .heic .heif .jfif .jpeg .jpg .mpo .pbm .pgm .png .ppm .tif .tiff .webp'.split()
+)
 HEIC_ENDINGS = ('.heic', '.heif')
 
 
@@ -79,11 +81,11 @@ def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIX
     ImageError
         The file is missing, is no image, is damaged, or is larger than ``max_pixels``.
     """
-    name = 'image of {} bytes'.format(len(source)) if isinstance(source, bytes) else os.fspath(source)
+    name = f'image of {len(source)} bytes' if isinstance(source, bytes) else os.fspath(source)
     # Importing gluoncv.data makes Pillow accept files that end too early, in the whole process.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     if not isinstance(source, bytes) and Path(source).is_fifo():
-        raise ImageError('{}: a pipe; give a file'.format(name))
+        raise ImageError(f'{name}: a pipe; give a file')
     try:
         with Image.open(
             io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS
@@ -91,9 +93,7 @@ def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIX
             width, height = image.size
             if width * height > max_pixels:
                 raise ImageError(
-                    '{}: {}x{} pixels are more than the limit of {}; reduce it or raise the limit'.format(
-                        name, width, height, max_pixels
-                    )
+                    f'{name}: {width}x{height} pixels are more than the limit of {max_pixels}; reduce it or raise the limit'
                 )
             image.load()
             # Pillow copies what it need not turn.
@@ -102,22 +102,22 @@ def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIX
     except ImageError:
         raise
     except FileNotFoundError:
-        raise ImageError('{}: no such file'.format(name)) from None
+        raise ImageError(f'{name}: no such file') from None
     except IsADirectoryError:
-        raise ImageError('{}: no photo in this folder'.format(name)) from None
+        raise ImageError(f'{name}: no photo in this folder') from None
     except Image.UnidentifiedImageError:
         if not HeifImagePlugin and name.lower().endswith(HEIC_ENDINGS):
             raise ImageError(
-                '{}: HEIC is read where pillow-heif is installed: pip install pillow-heif'.format(name)
+                f'{name}: HEIC is read where pillow-heif is installed: pip install pillow-heif'
             ) from None
         raise ImageError(
-            '{}: not an image, or of a kind that is not read ({} are)'.format(name, ', '.join(FORMATS))
+            f'{name}: not an image, or of a kind that is not read ({", ".join(FORMATS)} are)'
         ) from None
     except Image.DecompressionBombError:
-        raise ImageError('{}: the image is too large; reduce it'.format(name)) from None
+        raise ImageError(f'{name}: the image is too large; reduce it') from None
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         reason = ' '.join(str(error).split()) or type(error).__name__
-        raise ImageError('{}: cannot be read as an image ({})'.format(name, reason)) from None
+        raise ImageError(f'{name}: cannot be read as an image ({reason})') from None
 
 
 def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
@@ -126,7 +126,7 @@ def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
         '.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )
     if not done:
-        raise ImageError('an image of shape {} cannot be written as JPEG'.format(image.shape))
+        raise ImageError(f'an image of shape {image.shape} cannot be written as JPEG')
     return data.tobytes()
 
 
@@ -140,5 +140,5 @@ def write_image(path: Union[str, os.PathLike], image: np.ndarray, quality: int =
             aside.write_bytes(data)
     except (cv2.error, OSError):  # OpenCV's of an ending that names no format
         raise ImageError(
-            '{}: cannot be written; name a folder that exists and an ending such as .jpg'.format(path)
+            f'{path}: cannot be written; name a folder that exists and an ending such as .jpg'
         ) from None

@@ -1,4 +1,5 @@
 """Where real data and the package's own files lie."""
+
 from __future__ import annotations
 
 import os

@@ -5,6 +5,7 @@
 PREFIX-symbol.json and PREFIX-0000.params are loaded; an input is float32 (N, 3, 300, 300), RGB, 0..255. The outputs of
 the first input are called ``detections0`` and ``embeddings0``, of the next ``detections1`` and ``embeddings1``.
 """
+
 import sys
 
 import mxnet as mx

@@ -61,8 +61,10 @@ def test_older_names_give_the_same_weights(manner, gluon_model, gluon_source, tm
         ('unit', lambda pixels: pixels / 255),
         (
             'imagenet',
-            lambda pixels: (pixels / 255 - np.reshape([0.485, 0.456, 0.406], (3, 1, 1)))
-            / np.reshape([0.229, 0.224, 0.225], (3, 1, 1)),
+            lambda pixels: (
+                (pixels / 255 - np.reshape([0.485, 0.456, 0.406], (3, 1, 1)))
+                / np.reshape([0.229, 0.224, 0.225], (3, 1, 1))
+            ),
         ),
     ],
 )

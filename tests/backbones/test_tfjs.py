@@ -20,7 +20,7 @@ class Builder:
         random.Random(3).shuffle(self.numbers)
 
     def add(self, class_name, inputs, **config):
-        name = '{}_{}'.format(class_name.lower(), self.numbers.pop())
+        name = f'{class_name.lower()}_{self.numbers.pop()}'
         self.layers[name] = {
             'name': name,
             'class_name': class_name,

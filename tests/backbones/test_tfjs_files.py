@@ -69,7 +69,7 @@ def scripts(folder):
     (folder / 'model.min.js').write_text(MINIFIED)
     for number, part in enumerate((CONTENT[:5], CONTENT[5:]), 1):
         text = SHARD.format(base64.b64encode(part).decode())
-        (folder / 'group1-shard{}of2.min.js'.format(number)).write_text(text)
+        (folder / f'group1-shard{number}of2.min.js').write_text(text)
     return folder
 
 

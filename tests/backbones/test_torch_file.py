@@ -215,8 +215,9 @@ def test_files_that_are_not_what_they_say(tmp_path):
         'damaged': lambda: write_zip(path, pickled(state), storages[:1]),
         'no named tensors': lambda: write_zip(path, pickled({'weight': 3})),
         'instruction': lambda: write_zip(path, pickle.dumps({'weight': frozenset('a')}, protocol=4)),
-        'without a state dict': lambda: zipfile.ZipFile(path, 'w').close()
-        or path.write_bytes(b'PK\x03\x04' + path.read_bytes()),
+        'without a state dict': lambda: (
+            zipfile.ZipFile(path, 'w').close() or path.write_bytes(b'PK\x03\x04' + path.read_bytes())
+        ),
         'no state dict of PyTorch': lambda: path.write_bytes(b'no such thing'),
     }
     for message, write in bad.items():

@@ -9,7 +9,7 @@ from uniface_mx import get_model
 from uniface_mx.backbones import convert, load_trunk, trunk_options, write_trunk
 from uniface_mx.backbones.classify import classify
 from uniface_mx.errors import UnifaceError
-from uniface_mx.manifest import file_hash
+from uniface_mx.files import file_hash
 from uniface_mx.nn.inception import InceptionTrunk
 from uniface_mx.train.errors import TrainError
 from uniface_mx.train.start import load_backbone
@@ -114,7 +114,7 @@ def test_only_a_trunk_is_overwritten(gluon_source, gluon_file, tmp_path):
         write_trunk(tmp_path / 'model.params', gluon_source, gluon_file)
     source = tmp_path / gluon_file.name
     shutil.copy(str(gluon_file), str(source))
-    with pytest.raises(UnifaceError, match='{}: is there already'.format(source.name)):
+    with pytest.raises(UnifaceError, match=f'{source.name}: is there already'):
         write_trunk(source, gluon_source, source)
     assert mine.read_text() == '{"modelTopology": 1}' and source.read_bytes() == gluon_file.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(['model.json', source.name])

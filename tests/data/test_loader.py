@@ -193,7 +193,12 @@ def test_of_too_many_faces_the_largest_to_learn_stay(sets, monkeypatch):
 
 def test_photos_without_faces_are_seen_behind_the_others(sets):
     settings = replace(
-        AugmentSettings(), letterbox=0, crop=0, background_probability=1, size_edges=(24, 25), size_weights=(1,)
+        AugmentSettings(),
+        letterbox=0,
+        crop=0,
+        background_probability=1,
+        size_edges=(24, 25),
+        size_weights=(1,),
     )
 
     def drawn(*shares):

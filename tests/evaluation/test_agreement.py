@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from loading import load_tool
 
+from uniface_mx.deploy.predictor import Face
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.agreement import compare
 from uniface_mx.image import write_image
-from uniface_mx.predictor import Face
-from uniface_mx.results import read_result
+from uniface_mx.provenance import read_result
 
 benchmark = load_tool('benchmark')
 
@@ -52,7 +52,7 @@ def test_nothing_to_compare():
 def test_by_command(exported_model, tmp_path, capsys):
     for number in range(4):
         noise = np.random.RandomState(number).randint(0, 255, (6, 6, 3), dtype=np.uint8)
-        write_image(tmp_path / '{}.png'.format(number), np.kron(noise, np.ones((40, 40, 1), np.uint8)))
+        write_image(tmp_path / f'{number}.png', np.kron(noise, np.ones((40, 40, 1), np.uint8)))
     arguments = ['agreement', '--model', str(exported_model), '--photos', str(tmp_path), '--score', '0.2']
     options = ['--backends', 'mxnet', 'onnx', '--results', str(tmp_path / 'results')]
     assert benchmark.main([*arguments, '--count', '4', *options]) == 0

@@ -48,14 +48,14 @@ def test_malformed_lists(tmp_path, text, complaint):
 
 
 def test_missing_fold(tmp_path):
-    write_folds(tmp_path, 'fold-{:02d}-out.txt', lambda fold: 'i{}\n0\n'.format(fold))
+    write_folds(tmp_path, 'fold-{:02d}-out.txt', lambda fold: f'i{fold}\n0\n')
     (tmp_path / 'fold-07-out.txt').unlink()
     with pytest.raises(FddbError, match='fold-07-out.txt: missing; all 10 folds'):
         fddb.read_detections(tmp_path)
 
 
 def test_image_in_two_folds(tmp_path):
-    write_folds(tmp_path, 'fold-{:02d}-out.txt', lambda fold: 'i{}\n0\n'.format(min(fold, 9)))
+    write_folds(tmp_path, 'fold-{:02d}-out.txt', lambda fold: f'i{min(fold, 9)}\n0\n')
     with pytest.raises(FddbError, match="fold-10-out.txt: image 'i9' is in an earlier fold"):
         fddb.read_detections(tmp_path)
 
@@ -218,14 +218,14 @@ def test_no_curve(tmp_path):
 
 
 def test_written_detections_are_read_back(tmp_path):
-    folds = [['x{}'.format(fold)] for fold in range(1, 11)]
+    folds = [[f'x{fold}'] for fold in range(1, 11)]
     detections = {
         name: np.array([[1, 2.5, 30, 40.25, 0.123456]] if name == 'x3' else np.zeros((0, 5)))
         for (name,) in folds
     }
     fddb.write_detections(tmp_path, folds, detections)
     again = fddb.read_detections(tmp_path)
-    assert list(again) == ['x{}'.format(fold) for fold in range(1, 11)]
+    assert list(again) == [f'x{fold}' for fold in range(1, 11)]
     assert again['x3'].tolist() == [[1, 2.5, 30, 40.25, 0.123456]]
 
 
@@ -233,7 +233,7 @@ def test_written_detections_are_read_back(tmp_path):
 def official(real_data):
     directory = real_data / 'fddb' / 'mtcnn'
     if not directory.is_dir():
-        pytest.skip('no official FDDB output in {}'.format(directory))
+        pytest.skip(f'no official FDDB output in {directory}')
     return (
         directory,
         fddb.read_annotations(real_data / 'fddb' / 'FDDB-folds'),

@@ -56,7 +56,7 @@ def test_malformed(crops):
 
 def test_the_real_crops(real_data):
     if not (real_data / 'fddb' / 'crops').is_dir():
-        pytest.skip('no FDDB-crops in {}'.format(real_data))
+        pytest.skip(f'no FDDB-crops in {real_data}')
     crops = fddb_crops.read_crops(real_data / 'fddb' / 'crops')
     assert len(crops.photos) == 1444
     assert sum(int((~flags).sum()) for flags in crops.ignored.values()) == 1778

@@ -124,7 +124,7 @@ def test_groups_in_order():
 def test_evaluate(tmp_path):
     people = []
     for number in range(3):
-        path = tmp_path / '{}.png'.format(number)
+        path = tmp_path / f'{number}.png'
         write_image(path, np.full((40, 40, 3), 100 * number, np.uint8))
         people.append(Person(path, 30, 'white'))
     people.append(Person(tmp_path / 'missing.png', 30, 'white'))

@@ -13,7 +13,7 @@ POINTS = np.array([[40, 40], [60, 40], [50, 50], [42, 60], [58, 60]], np.float32
 def source(tmp_path, *faces):
     images = []
     for number, points in enumerate(faces):
-        path = tmp_path / '{}.png'.format(number)
+        path = tmp_path / f'{number}.png'
         write_image(path, np.full((100, 100, 3), number, np.uint8))
         images.append(annotated(path.name, path, landmarks=points))
     return images

@@ -286,7 +286,7 @@ def test_average():
 def test_the_official_pairs(real_data):
     path = real_data / 'lfw' / 'pairs.txt'
     if not path.is_file():
-        pytest.skip('no {}'.format(path))
+        pytest.skip(f'no {path}')
     pairs = read_pairs(path)
     assert len(pairs.same) == 6000 and np.bincount(pairs.fold).tolist() == [600] * 10
     assert pairs.same.sum() == 3000
@@ -297,7 +297,7 @@ def test_the_official_pairs(real_data):
 def test_random_embeddings_on_the_official_pairs(real_data):
     path = real_data / 'lfw' / 'pairs.txt'
     if not path.is_file():
-        pytest.skip('no {}'.format(path))
+        pytest.skip(f'no {path}')
     pairs = read_pairs(path)
     names = sorted(set(pairs.first) | set(pairs.second))
     vectors = np.random.default_rng(0).normal(size=(len(names), 128)).astype(np.float32)
@@ -316,14 +316,14 @@ def shortened(source, each):
     """The official pairs with so many of each kind a fold, in their form."""
     rows = source.read_text().splitlines()[1:]
     starts = [600 * fold + 300 * kind for fold in range(10) for kind in (0, 1)]
-    return '10\t{}\n'.format(each) + '\n'.join(row for start in starts for row in rows[start : start + each])
+    return f'10\t{each}\n' + '\n'.join(row for start in starts for row in rows[start : start + each])
 
 
 def test_the_teachers_accuracy_by_another_reading_of_the_protocol(real_data, tmp_path):
     """A few pairs of each fold, in plain loops: 30 a kind and 60 in all."""
     source = real_data / 'lfw' / 'pairs.txt'
     if not source.is_file():
-        pytest.skip('no {}'.format(source))
+        pytest.skip(f'no {source}')
     try:
         teachers = TeacherSubject(create_teacher('mtcnn'), create_teacher('dlib'))
     except TeacherError as error:
@@ -343,7 +343,7 @@ def test_the_teachers_accuracy_by_another_reading_of_the_protocol(real_data, tmp
         words = line.split()
         others = words[0] if len(words) == 3 else words[2]
         a, b = (
-            vectors['{0}/{0}_{1:0>4}.jpg'.format(name, digits)]
+            vectors[f'{name}/{name}_{digits:0>4}.jpg']
             for name, digits in ((words[0], words[1]), (others, words[-1]))
         )
         distance = sum((x - y) ** 2 for x, y in zip(a, b)) ** 0.5
@@ -364,7 +364,7 @@ def test_the_teachers_accuracy_by_another_reading_of_the_protocol(real_data, tmp
 
 def test_the_threshold_that_one_stranger_of_a_hundred_passes():
     cosines = np.concatenate([np.arange(100) / 200, np.full(100, 0.9)])
-    names = ['a'] + ['b{}'.format(number) for number in range(200)]
+    names = ['a'] + [f'b{number}' for number in range(200)]
     vectors = np.vstack([[1, 0], np.stack([cosines, np.sqrt(1 - cosines**2)], axis=1)])
     pairs = lfw.Pairs(['a'] * 200, names[1:], np.arange(200) >= 100, np.arange(200) % 2)
     embedded = lfw.Embedded(names, np.ones(201, bool), vectors, np.zeros(201, bool))

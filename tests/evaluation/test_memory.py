@@ -8,7 +8,7 @@ from rectangles import photo, predictor
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import memory
 from uniface_mx.image import write_image
-from uniface_mx.results import read_result
+from uniface_mx.provenance import read_result
 
 benchmark = load_tool('benchmark')
 
@@ -18,9 +18,7 @@ def folders(tmp_path):
     for folder, count in (('few', 3), ('many', 20)):
         (tmp_path / folder).mkdir()
         for number in range(count):
-            write_image(
-                tmp_path / folder / '{}.png'.format(number), photo(40 + number, 60, (10, 10, 20, 20))
-            )
+            write_image(tmp_path / folder / f'{number}.png', photo(40 + number, 60, (10, 10, 20, 20)))
     return [str(tmp_path / 'few'), str(tmp_path / 'many')]
 
 

@@ -7,7 +7,7 @@ from tools.evaluate import main
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.publish import publish
 from uniface_mx.evaluation.subject import hash_model
-from uniface_mx.manifest import ManifestError, read_manifest, write_manifest
+from uniface_mx.models.manifest import ManifestError, read_manifest, write_manifest
 
 
 @pytest.fixture

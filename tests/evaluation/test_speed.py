@@ -8,7 +8,7 @@ from loading import load_tool
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import speed
 from uniface_mx.image import write_image
-from uniface_mx.results import read_result
+from uniface_mx.provenance import read_result
 
 benchmark = load_tool('benchmark')
 
@@ -86,7 +86,7 @@ def test_table():
 @pytest.fixture
 def portraits(tmp_path):
     for number in range(16):
-        write_image(tmp_path / 'portraits{}.png'.format(number), plain(10 * number))
+        write_image(tmp_path / f'portraits{number}.png', plain(10 * number))
     return tmp_path
 
 

@@ -3,7 +3,7 @@ import pytest
 from scripted import Scripted, face
 
 from uniface_mx.evaluation.subject import Enlarged, ModelSubject, TeacherSubject, similarities
-from uniface_mx.manifest import write_manifest
+from uniface_mx.models.manifest import write_manifest
 from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher
 
 POINTS = np.array([[3, 3], [6, 3], [5, 5], [3, 7], [6, 7]], np.float32)

@@ -113,7 +113,9 @@ def test_roc_by_hand():
     assert curve.true_accepts.tolist() == [0, 0.5, 1, 1]
     assert verification.area(curve) == 0.875
     assert verification.true_accepts_at(curve, (0.49, 0.5)) == {'0.49': 0.5, '0.5': 1.0}
-    assert [verification.threshold_at(curve, rate) for rate in (0.49, 0.5, 1.0)] == curve.thresholds[1:].tolist()
+    assert [verification.threshold_at(curve, rate) for rate in (0.49, 0.5, 1.0)] == curve.thresholds[
+        1:
+    ].tolist()
     curve = roc(similarity, ~same, np.ones(4, bool))
     assert 0.9 < verification.threshold_at(curve, 0.4) < 0.9001
 

@@ -3,15 +3,13 @@ import numpy as np
 import pytest
 
 from uniface_mx import get_model as public_get_model
+from uniface_mx.deploy.export import inference_graphs, named_arrays
 from uniface_mx.errors import UnifaceError
-from uniface_mx.export import inference_graphs, named_arrays
 from uniface_mx.models import PRESETS, get_model
+from uniface_mx.models.cost import count
 from uniface_mx.models.weights import randomize
-from uniface_mx.summary import count
 
-FULL, LITE = ['uniface_' + letter for letter in 'abcd'], [
-    'uniface_{}_lite'.format(letter) for letter in 'abcd'
-]
+FULL, LITE = (['uniface_' + letter for letter in 'abcd'], [f'uniface_{letter}_lite' for letter in 'abcd'])
 
 
 @pytest.fixture(scope='module')
@@ -47,7 +45,7 @@ def test_multiply_adds_of_the_design(costs):
 
 @pytest.mark.parametrize('ending, most', [('', 0.001), ('_lite', 0.021)])
 def test_recognition_of_d_is_as_large_as_of_a(costs, ending, most):
-    a, d = (costs['uniface_{}{}'.format(letter, ending)][1].parameters for letter in 'ad')
+    a, d = (costs[f'uniface_{letter}{ending}'][1].parameters for letter in 'ad')
     assert abs(d / a - 1) < most
 
 

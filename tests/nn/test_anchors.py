@@ -13,7 +13,7 @@ from uniface_mx.nn.anchors import (
     level_centres,
     map_frame,
 )
-from uniface_mx.targets import decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
+from uniface_mx.train.targets import decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
 
 
 @pytest.fixture(scope='module')

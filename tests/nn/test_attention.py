@@ -165,8 +165,7 @@ def test_recognition(landmark_hidden, weights):
 
 
 @pytest.mark.parametrize(
-    'side, grid, cells',
-    [(48, 4, [(0, 12), (12, 24), (24, 36), (36, 48)]), (14, 2, [(0, 8), (6, 14)])],
+    'side, grid, cells', [(48, 4, [(0, 12), (12, 24), (24, 36), (36, 48)]), (14, 2, [(0, 8), (6, 14)])]
 )
 def test_features_keep_their_place(side, grid, cells):
     """With kernels that pass a channel on, a feature is the mean over its cell of the grid."""
@@ -175,7 +174,7 @@ def test_features_keep_their_place(side, grid, cells):
     for name in ('conv1', 'conv2'):
         kernel = np.zeros((1, 1, 3, 3))
         kernel[0, 0, 1, 1] = 1
-        (weight,) = branch.collect_params('.*{}_weight'.format(name)).values()
+        (weight,) = branch.collect_params(f'.*{name}_weight').values()
         weight.set_data(mx.nd.array(kernel))
     region = np.repeat(np.repeat(np.random.RandomState(0).uniform(size=(side // 2, side // 2)), 2, 0), 2, 1)
     expected = [region[top:bottom, left:right].mean() for top, bottom in cells for left, right in cells]

@@ -14,7 +14,7 @@ class Corners(EmbeddingTeacher):
 
     def align(self, image, landmarks):
         x, y = landmarks[0].astype(int)
-        return image[y:y + 2, x:x + 3]
+        return image[y : y + 2, x : x + 3]
 
     def embed(self, crops):
         return np.array([[crop[0, 0, 0], crop[0, -1, 0]] for crop in crops], np.float32).reshape(-1, 2)

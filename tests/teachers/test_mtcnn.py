@@ -34,16 +34,20 @@ def photos(real_data):
 
 # Arithmetic.
 
+
 def test_edges_move_by_their_offsets_times_the_side():
     moved = mtcnn.move_boxes(np.float32([[10, 20, 30, 60]]), np.float32([[0.1, -0.25, 0.5, 0]]))
     assert moved.tolist() == [[12, 10, 40, 60]]
 
 
-@pytest.mark.parametrize('box, square', [
-    ([10, 20, 30, 60], [0, 20, 40, 60]),
-    ([0.2, 0.2, 10.6, 5], [0, -2, 10, 8]),
-    ([5.2, 5.2, 5.2, 5.2], [5, 5, 6, 6]),
-])
+@pytest.mark.parametrize(
+    'box, square',
+    [
+        ([10, 20, 30, 60], [0, 20, 40, 60]),
+        ([0.2, 0.2, 10.6, 5], [0, -2, 10, 8]),
+        ([5.2, 5.2, 5.2, 5.2], [5, 5, 6, 6]),
+    ],
+)
 def test_squares_keep_centre_and_longer_side_on_whole_pixels(box, square):
     assert mtcnn.to_squares(np.float32([box])).tolist() == [square]
 
@@ -120,8 +124,11 @@ class OneCell:
     def onet(self, images):
         points = np.float32([0.25, 0.75, 0.5, 0.25, 0.75, 0.25, 0.25, 0.5, 0.75, 0.75])
         offsets = np.float32([0, 0, -0.25, 0])
-        return (np.full(len(images), self.last, np.float32), np.tile(offsets, (len(images), 1)),
-                np.tile(points, (len(images), 1)))
+        return (
+            np.full(len(images), self.last, np.float32),
+            np.tile(offsets, (len(images), 1)),
+            np.tile(points, (len(images), 1)),
+        )
 
 
 @pytest.fixture
@@ -132,7 +139,7 @@ def fake(monkeypatch):
 
 def test_a_cell_becomes_a_face_in_image_pixels(fake):
     # 120x160 at 12/24 is 60x80; cell (10, 20) is 40..52 by 20..32 there, twice that in the image.
-    faces, = fake.detect([np.zeros((120, 160, 3), np.uint8)])
+    (faces,) = fake.detect([np.zeros((120, 160, 3), np.uint8)])
     assert faces.boxes.tolist() == [[80, 40, 98, 64]]  # its right edge moved in by a quarter
     assert faces.scores.tolist() == [np.float32(0.9)]
     assert faces.landmarks.tolist() == [[[86, 46], [98, 46], [92, 52], [86, 58], [98, 58]]]
@@ -141,7 +148,7 @@ def test_a_cell_becomes_a_face_in_image_pixels(fake):
 
 def test_the_last_threshold_counts(monkeypatch, fake):
     monkeypatch.setattr(OneCell, 'last', 0.79)
-    faces, = fake.detect([np.zeros((120, 160, 3), np.uint8)])
+    (faces,) = fake.detect([np.zeros((120, 160, 3), np.uint8)])
     assert [part.shape for part in faces] == [(0, 4), (0,), (0, 5, 2)]
 
 
@@ -154,27 +161,37 @@ def test_a_given_box_without_a_face_stays_as_it_is(monkeypatch, fake):
 
 def test_points_that_left_the_given_box_do_not_count(monkeypatch, fake):
     points = np.float32([5, 6, 5.5, 5, 6, 0, 0, 0, 0, 0])
-    monkeypatch.setattr(OneCell, 'onet', lambda self, images: (
-        np.ones(len(images), np.float32), np.zeros((len(images), 4), np.float32),
-        np.tile(points, (len(images), 1))))
+    monkeypatch.setattr(
+        OneCell,
+        'onet',
+        lambda self, images: (
+            np.ones(len(images), np.float32),
+            np.zeros((len(images), 4), np.float32),
+            np.tile(points, (len(images), 1)),
+        ),
+    )
     assert np.isnan(fake.refine(np.zeros((50, 50, 3), np.uint8), [[10, 10, 30, 30]]).landmarks).all()
 
 
 # Real networks.
+
 
 def test_no_image_is_too_small(either):
     shapes = [(1, 1), (11, 11), (12, 12), (20, 20), (3, 200), (200, 13)]
     for faces in either.detect([np.full(shape + (3,), 90, np.uint8) for shape in shapes]):
         assert faces.boxes.shape == (0, 4)
     assert [part.shape for part in either.refine(np.zeros((9, 9, 3), np.uint8), np.zeros((0, 4)))] == [
-        (0, 4), (0,), (0, 5, 2)]
+        (0, 4),
+        (0,),
+        (0, 5, 2),
+    ]
 
 
 def test_an_images_faces_do_not_depend_on_the_others(either, photos):
     together = either.detect(photos)
     assert sum(len(faces.boxes) for faces in together) >= len(photos)
     for faces, photo in zip(together[::-1], photos[::-1]):
-        alone, = either.detect([photo])
+        (alone,) = either.detect([photo])
         assert all(np.array_equal(a, b) for a, b in zip(faces, alone))
         assert list(faces.scores) == sorted(faces.scores, reverse=True)
 
@@ -192,8 +209,10 @@ def test_many_crops_are_the_same_in_both_runtimes():
     for a, b in zip(*(network.onet(crops) for network in networks)):
         np.testing.assert_allclose(a, b, atol=1e-4)
     for shape in ((12, 12), (14, 30), (54, 32)):
-        a, b = (network.pnet(np.ascontiguousarray(np.tile(crops[:1], (1, 2, 1, 1))[:, :shape[0], :shape[1]]))
-                for network in networks)
+        a, b = (
+            network.pnet(np.ascontiguousarray(np.tile(crops[:1], (1, 2, 1, 1))[:, : shape[0], : shape[1]]))
+            for network in networks
+        )
         assert a[0].shape == b[0].shape == (1, (shape[0] - 10) // 2, (shape[1] - 10) // 2)
         for maps, others in zip(a, b):
             np.testing.assert_allclose(maps, others, atol=1e-4)
@@ -217,7 +236,7 @@ def test_the_centred_face_is_found(real_data):
     found = 0
     for path in paths:
         image = read_image(path)
-        faces, = finder.detect([image])
+        (faces,) = finder.detect([image])
         height, width = image.shape[:2]
         centre = [[width / 2 - 1, height / 2 - 1, width / 2 + 1, height / 2 + 1]]
         found += bool((geometry.intersection(faces.boxes, centre) == 4).any())
@@ -233,14 +252,19 @@ def test_landmarks_in_given_boxes_are_as_near_as_reported(real_data):
         truth = np.array(numbers, float).reshape(2, 5).T
         faces = finder.refine(read_image(real_data / 'landmarks' / name), [[0, 0, 80, 80]])
         if np.isfinite(faces.landmarks).all():
-            errors.append(np.linalg.norm(faces.landmarks[0] - truth, axis=1).mean()
-                          / np.linalg.norm(truth[0] - truth[1]))
-    print("AFLW, 80x80 faces: mean error over the eyes' distance {:.2%} "
-          "(MTCNN's own, on full-size AFLW: 6.9 %)".format(np.mean(errors)))
+            errors.append(
+                np.linalg.norm(faces.landmarks[0] - truth, axis=1).mean()
+                / np.linalg.norm(truth[0] - truth[1])
+            )
+    print(
+        f"AFLW, 80x80 faces: mean error over the eyes' distance {np.mean(errors):.2%} "
+        "(MTCNN's own, on full-size AFLW: 6.9 %)"
+    )
     assert len(errors) >= 0.98 * len(lines) and np.mean(errors) < 0.09
 
 
 # Files and options.
+
 
 @pytest.fixture
 def directory(real_data, tmp_path):
@@ -261,6 +285,7 @@ def cut(path):
 
 def not_a_number(path):
     import mxnet as mx
+
     values = mx.nd.load(str(path))
     key = sorted(values)[0]
     values[key][:] = np.nan
@@ -269,21 +294,25 @@ def not_a_number(path):
 
 def drop_one(path):
     import mxnet as mx
+
     values = mx.nd.load(str(path))
     del values['arg:conv3_bias']
     mx.nd.save(str(path), values)
 
 
-@pytest.mark.parametrize('file, damage, message', [
-    ('det1-symbol.json', lambda path: path.unlink(), 'No such file'),
-    ('det3-0001.params', lambda path: path.unlink(), 'No such file'),
-    ('det2-0001.params', cut, 'not an MXNet params file'),
-    ('det2-0001.params', lambda path: path.write_bytes(b''), 'not an MXNet params file'),
-    ('det2-0001.params', not_a_number, 'damaged'),
-    ('det2-0001.params', drop_one, "'conv3_bias' of det2-symbol.json is missing"),
-    ('det3-symbol.json', cut, 'not an MXNet symbol'),
-    ('det3-symbol.json', lambda path: path.write_text('{"x": 1}'), 'not an MXNet symbol'),
-])
+@pytest.mark.parametrize(
+    'file, damage, message',
+    [
+        ('det1-symbol.json', lambda path: path.unlink(), 'No such file'),
+        ('det3-0001.params', lambda path: path.unlink(), 'No such file'),
+        ('det2-0001.params', cut, 'not an MXNet params file'),
+        ('det2-0001.params', lambda path: path.write_bytes(b''), 'not an MXNet params file'),
+        ('det2-0001.params', not_a_number, 'damaged'),
+        ('det2-0001.params', drop_one, "'conv3_bias' of det2-symbol.json is missing"),
+        ('det3-symbol.json', cut, 'not an MXNet symbol'),
+        ('det3-symbol.json', lambda path: path.write_text('{"x": 1}'), 'not an MXNet symbol'),
+    ],
+)
 def test_a_damaged_file_is_named(directory, file, damage, message):
     damage(directory / file)
     with pytest.raises(TeacherError, match=message) as error:
@@ -316,13 +345,16 @@ def test_a_missing_package_is_named(monkeypatch):
         create_teacher('mtcnn_pypi')
 
 
-@pytest.mark.parametrize('options, message', [
-    ({'runtime': 'torch'}, 'choose from mxnet, onnx'),
-    ({'min_face': 3}, 'min_face is 3'),
-    ({'thresholds': (0.6, 0.7)}, 'three thresholds'),
-    ({'thresholds': (0.6, 0.7, 1.5)}, 'three thresholds'),
-    ({'refine_threshold': 0}, 'refine_threshold'),
-])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'runtime': 'torch'}, 'choose from mxnet, onnx'),
+        ({'min_face': 3}, 'min_face is 3'),
+        ({'thresholds': (0.6, 0.7)}, 'three thresholds'),
+        ({'thresholds': (0.6, 0.7, 1.5)}, 'three thresholds'),
+        ({'refine_threshold': 0}, 'refine_threshold'),
+    ],
+)
 def test_senseless_options_are_refused(options, message):
     with pytest.raises(TeacherError, match=message):
         mtcnn.MTCNN(**options)

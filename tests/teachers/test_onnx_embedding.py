@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from uniface_mx.config import ConfigError
+from uniface_mx.config.reader import ConfigError
 from uniface_mx.errors import UnifaceError
 from uniface_mx.teachers import TeacherError, create_teacher
 
@@ -17,9 +17,11 @@ def mean_colour(path, layout, batch='N'):
     axes = [2, 3] if layout == 'NCHW' else [1, 2]
     shape = [batch, 3, 8, 8] if layout == 'NCHW' else [batch, 8, 8, 3]
     graph = helper.make_graph(
-        [helper.make_node('ReduceMean', ['image'], ['vector'], axes=axes, keepdims=0)], 'mean',
+        [helper.make_node('ReduceMean', ['image'], ['vector'], axes=axes, keepdims=0)],
+        'mean',
         [helper.make_tensor_value_info('image', onnx.TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info('vector', onnx.TensorProto.FLOAT, [batch, 3])])
+        [helper.make_tensor_value_info('vector', onnx.TensorProto.FLOAT, [batch, 3])],
+    )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8), str(path))
 
 
@@ -29,8 +31,9 @@ def describe(tmp_path):
         mean_colour(tmp_path / 'mean.onnx', values.get('layout', 'NCHW'), batch)
         keys = dict({'model': 'mean.onnx', 'input_size': [8, 8], 'dim': 3, 'points': POINTS}, **values)
         path = tmp_path / 'mean.yaml'
-        path.write_text('\n'.join('{}: {}'.format(key, value) for key, value in keys.items()))
+        path.write_text('\n'.join(f'{key}: {value}' for key, value in keys.items()))
         return path
+
     return write
 
 
@@ -40,13 +43,16 @@ def red():
     return crop
 
 
-@pytest.mark.parametrize('values, vector', [
-    ({'mean': [0, 0, 0], 'std': [1, 1, 1]}, [200, 0, 0]),
-    ({'mean': [0, 0, 0], 'std': [1, 1, 1], 'channels': 'BGR'}, [0, 0, 200]),
-    ({'mean': [100, 10, 0], 'std': [50, 5, 1]}, [2, -2, 0]),
-    ({'mean': [100, 10, 0], 'std': [50, 5, 1], 'layout': 'NHWC'}, [2, -2, 0]),
-    ({'mean': [197, 4, 0], 'std': [1, 1, 1], 'normalize': 'true'}, [0.6, -0.8, 0]),
-])
+@pytest.mark.parametrize(
+    'values, vector',
+    [
+        ({'mean': [0, 0, 0], 'std': [1, 1, 1]}, [200, 0, 0]),
+        ({'mean': [0, 0, 0], 'std': [1, 1, 1], 'channels': 'BGR'}, [0, 0, 200]),
+        ({'mean': [100, 10, 0], 'std': [50, 5, 1]}, [2, -2, 0]),
+        ({'mean': [100, 10, 0], 'std': [50, 5, 1], 'layout': 'NHWC'}, [2, -2, 0]),
+        ({'mean': [197, 4, 0], 'std': [1, 1, 1], 'normalize': 'true'}, [0.6, -0.8, 0]),
+    ],
+)
 def test_pixels_reach_the_network_as_described(describe, values, vector):
     teacher = create_teacher('onnx', description=describe(**values))
     np.testing.assert_allclose(teacher.embed([red()]), [vector], atol=1e-5)
@@ -68,23 +74,28 @@ def test_landmarks_come_to_lie_on_the_points(describe):
 
 
 def test_identity_follows_weights_and_description(describe):
-    one, same, other = (create_teacher('onnx', description=describe(**values))
-                        for values in ({}, {'channels': 'RGB'}, {'channels': 'BGR'}))
+    one, same, other = (
+        create_teacher('onnx', description=describe(**values))
+        for values in ({}, {'channels': 'RGB'}, {'channels': 'BGR'})
+    )
     assert one.sha256 == same.sha256 == other.sha256 and len(one.sha256) == 64
     assert one.version == same.version != other.version
 
 
-@pytest.mark.parametrize('values, message', [
-    ({'dim': 4}, 'says dim: 4'),
-    ({'input_size': [9, 8]}, 'does not run'),
-    ({'batch': 2}, 'does not run'),
-    ({'model': 'other.onnx'}, 'other.onnx: No such file'),
-    ({'model': "''"}, "'model' is missing"),
-    ({'channel': 'RGB'}, 'channels'),
-    ({'channels': 'GBR'}, 'channels must be one of'),
-    ({'std': [1, 0, 1]}, 'std'),
-    ({'points': [[1, 2]]}, 'points must have 5 values'),
-])
+@pytest.mark.parametrize(
+    'values, message',
+    [
+        ({'dim': 4}, 'says dim: 4'),
+        ({'input_size': [9, 8]}, 'does not run'),
+        ({'batch': 2}, 'does not run'),
+        ({'model': 'other.onnx'}, 'other.onnx: No such file'),
+        ({'model': "''"}, "'model' is missing"),
+        ({'channel': 'RGB'}, 'channels'),
+        ({'channels': 'GBR'}, 'channels must be one of'),
+        ({'std': [1, 0, 1]}, 'std'),
+        ({'points': [[1, 2]]}, 'points must have 5 values'),
+    ],
+)
 def test_what_is_wrong_is_named(describe, values, message):
     with pytest.raises(UnifaceError, match=message):
         create_teacher('onnx', description=describe(**values))

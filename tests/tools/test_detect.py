@@ -49,8 +49,8 @@ def test_text_and_options(model, photos, capsys):
     assert detect.main(model + arguments) == 0
     out = capsys.readouterr().out.splitlines()
     assert out == [
-        '{}: 100x100 at 60,40 (0.90)'.format(photos / 'sub' / 'two.png'),
-        '{}: no face'.format(photos / 'none.png'),
+        f'{photos / "sub" / "two.png"}: 100x100 at 60,40 (0.90)',
+        f'{photos / "none.png"}: no face',
     ]
     detect.main(model + ['--json', '--embeddings', '--score', '0.95', str(photos / 'one.png')])
     assert lines(capsys.readouterr().out)[0]['faces'] == []
@@ -85,7 +85,7 @@ def test_broken_photos_are_skipped(model, photos, tmp_path, capsys):
     errors = [entry for entry in lines(out) if 'error' in entry]
     assert [entry['photo'] for entry in errors] == [str(photos / 'broken.jpg'), str(photos / 'missing.png')]
     assert lines((tmp_path / 'out' / 'faces.jsonl').read_text()) == lines(out)
-    assert 'skipped: {}: no such file'.format(photos / 'missing.png') in err
+    assert f'skipped: {photos / "missing.png"}: no such file' in err
     assert '3 photos, 3 faces, 2 photos skipped' in err
 
 
@@ -115,7 +115,7 @@ def test_only_an_earlier_run_is_overwritten(model, photos, tmp_path, capsys):
     (out / 'one.jpg').write_bytes(b'mine')
     arguments = model + [str(photos / 'one.png'), '--out', str(out)]
     assert detect.main(arguments) == 2
-    assert 'would overwrite {}'.format(out / 'one.jpg') in capsys.readouterr().err
+    assert f'would overwrite {out / "one.jpg"}' in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ['one.jpg'] and (out / 'one.jpg').read_bytes() == b'mine'
     (out / 'one.jpg').unlink()
     assert detect.main(arguments) == detect.main(arguments) == 0
@@ -127,7 +127,7 @@ def test_a_photo_given_twice_overwrites_nothing_either(model, photos, tmp_path, 
     out.mkdir()
     (out / 'one.jpg').write_bytes(b'mine')
     assert detect.main(model + 2 * [str(photos / 'one.png')] + ['--out', str(out)]) == 2
-    assert 'would overwrite {}'.format(out / 'one.jpg') in capsys.readouterr().err
+    assert f'would overwrite {out / "one.jpg"}' in capsys.readouterr().err
     assert (out / 'one.jpg').read_bytes() == b'mine'
 
 
@@ -137,7 +137,7 @@ def test_crops_overwrite_nothing_but_an_earlier_runs(model, photos, tmp_path, ca
     (out / 'crops' / 'one-0.jpg').write_bytes(b'mine')
     arguments = model + [str(photos / 'one.png'), '--out', str(out), '--crops']
     assert detect.main(arguments) == 2
-    assert '{}: was there before'.format(out / 'crops') in capsys.readouterr().err
+    assert f'{out / "crops"}: was there before' in capsys.readouterr().err
     assert (out / 'crops' / 'one-0.jpg').read_bytes() == b'mine' and len(list(out.iterdir())) == 1
     (out / 'crops').rename(out / 'mine')
     assert detect.main(arguments) == detect.main(arguments) == 0
@@ -161,7 +161,7 @@ def test_an_empty_folder_among_photos_is_skipped(model, photos, tmp_path, capsys
     (tmp_path / 'empty').mkdir()
     assert detect.main(model + [str(tmp_path / 'empty'), str(photos / 'one.png')]) == 1
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 1 and 'skipped: {}: no photo in this folder'.format(tmp_path / 'empty') in err
+    assert len(out.splitlines()) == 1 and f'skipped: {tmp_path / "empty"}: no photo in this folder' in err
 
 
 def test_an_interrupted_run_keeps_what_it_had(model, photos, tmp_path, capsys, monkeypatch):
@@ -176,7 +176,9 @@ def test_an_interrupted_run_keeps_what_it_had(model, photos, tmp_path, capsys, m
 
 
 def test_a_full_list_is_told(model, tmp_path, capsys):
-    boxes = [(70 * column, 70 * row, 70 * column + 40, 70 * row + 40) for row in range(4) for column in range(4)]
+    boxes = [
+        (70 * column, 70 * row, 70 * column + 40, 70 * row + 40) for row in range(4) for column in range(4)
+    ]
     write_image(tmp_path / 'many.png', photo(300, 300, *boxes))
     assert detect.main(model + [str(tmp_path / 'many.png')]) == 0
     assert 'the model finds 16 faces in a photo at most; --tile finds more' in capsys.readouterr().err
@@ -222,7 +224,7 @@ def test_a_video_overwrites_nothing_but_an_earlier_runs(model, tmp_path, capsys,
     before = (out / 'video.mp4').read_bytes()
     arguments = model + [str(tmp_path / name), '--out', str(out)]
     assert detect.main(arguments) == 2
-    assert 'would overwrite {}'.format(out / 'video.mp4') in capsys.readouterr().err
+    assert f'would overwrite {out / "video.mp4"}' in capsys.readouterr().err
     assert (out / 'video.mp4').read_bytes() == before and not (out / 'faces.jsonl').exists()
     (out / 'video.mp4').rename(tmp_path / 'mine.mp4')
     arguments[-3] = str(tmp_path / ('mine.mp4' if name == 'video.mp4' else name))

@@ -12,9 +12,9 @@ from uniface_mx.evaluation import parts
 from uniface_mx.evaluation.series import read_settings
 from uniface_mx.evaluation.subject import Enlarged, FoundFace, Subject
 from uniface_mx.image import encode_jpeg, write_image
-from uniface_mx.manifest import write_manifest
+from uniface_mx.models.manifest import write_manifest
 from uniface_mx.paths import resource
-from uniface_mx.results import read_result, write_result
+from uniface_mx.provenance import read_result, write_result
 
 
 @pytest.fixture
@@ -130,12 +130,10 @@ def test_bad_input_is_one_line(middle, tmp_path, capsys, break_it, complaint):
 
 def fddb(tmp_path):
     for fold in range(1, 11):
-        name = 'big/img_{}'.format(fold)
+        name = f'big/img_{fold}'
         (tmp_path / 'big').mkdir(exist_ok=True)
         write_image(tmp_path / (name + '.jpg'), np.zeros((100, 100, 3), np.uint8))
-        (tmp_path / 'FDDB-fold-{:02d}-ellipseList.txt'.format(fold)).write_text(
-            name + '\n1\n22 20 1.57 50 50 1\n'
-        )
+        (tmp_path / f'FDDB-fold-{fold:02d}-ellipseList.txt').write_text(name + '\n1\n22 20 1.57 50 50 1\n')
     return [
         'fddb',
         '--annotations',
@@ -192,7 +190,7 @@ def test_landmarks(middle, tmp_path):
             [
                 'landmarks',
                 '--source',
-                'points:{}'.format(tmp_path / 'points.txt'),
+                f'points:{tmp_path / "points.txt"}',
                 '--out',
                 str(tmp_path / 'out'),
                 '--teacher',
@@ -232,7 +230,7 @@ def record_set(path, vector=7, count=1, teachers=None):
     with RecordWriter(path, [{'name': 's', 'kind': 'folder', 'licence': 'none'}], teachers or {}) as writer:
         for number in range(count):
             image = np.full((100, 100, 3), 10, np.uint8)
-            writer.add(Record(encode_jpeg(image), objects, 100, 100, 's', '{}.jpg'.format(number)))
+            writer.add(Record(encode_jpeg(image), objects, 100, 100, 's', f'{number}.jpg'))
     return str(path)
 
 
@@ -314,7 +312,7 @@ def test_usage(evaluate, arguments):
 
 
 def test_cost(evaluate, tmp_path):
-    from uniface_mx.manifest import write_manifest
+    from uniface_mx.models.manifest import write_manifest
 
     write_manifest(tmp_path / 'lite', {'files': [], 'model': {'name': 'uniface_a_lite', 'overrides': {}}})
     assert evaluate.main(['cost', '--model', str(tmp_path / 'lite'), '--out', str(tmp_path / 'out')]) == 0
@@ -484,7 +482,7 @@ def test_settings_that_say_nothing(evaluate, tmp_path, lite, capsys, text, compl
 def test_the_settings_that_ship_are_commands(evaluate):
     path = resource('experiments') / 'evaluation' / 'all.yaml'
     if not path.is_file():
-        pytest.skip('no {} in an installed package'.format(path))
+        pytest.skip(f'no {path} in an installed package')
     commands = [
         evaluate.parse([name, '--model', 'x', '--out', 'y', *options])
         for name, options in read_settings(path)
@@ -532,7 +530,7 @@ def test_no_such_model(evaluate, tmp_path, capsys):
 
 
 def test_an_exported_model(evaluate, tmp_path):
-    from uniface_mx.export import export_model
+    from uniface_mx.deploy.export import export_model
     from uniface_mx.models import get_model
     from uniface_mx.models.weights import randomize
 
@@ -562,8 +560,18 @@ def test_limits_and_thresholds_of_detection(middle, tmp_path):
 def test_room_around_photos_with_points(middle, tmp_path):
     write_image(tmp_path / 'a.png', np.zeros((100, 100, 3), np.uint8))
     (tmp_path / 'points.txt').write_text('a.png 40 40 60 40 50 50 40 60 64 60\n')
-    source = 'points:{}'.format(tmp_path / 'points.txt')
-    given = ['landmarks', '--source', source, '--margin', '0.5', '--out', str(tmp_path), '--teacher', '--no-progress']
+    source = f'points:{tmp_path / "points.txt"}'
+    given = [
+        'landmarks',
+        '--source',
+        source,
+        '--margin',
+        '0.5',
+        '--out',
+        str(tmp_path),
+        '--teacher',
+        '--no-progress',
+    ]
     assert middle.main(given) == 0
     # On the canvas of 200 the eyes it sees lie 10 and 10 further out than the annotated ones, which are 20 apart.
     errors = read_result(tmp_path / 'landmarks_points.json')['metrics']['error_by_point']
@@ -574,10 +582,17 @@ def test_some_photos_of_groups(middle, tmp_path):
     record_set(tmp_path / 'set')
     (tmp_path / 'faces').mkdir()
     for number in range(3):
-        write_image(
-            tmp_path / 'faces' / '2{}_0_1_2017.jpg'.format(number), np.full((40, 40, 3), 10, np.uint8)
-        )
-    given = ['--kind', 'utkface', '--images', str(tmp_path / 'faces'), '--mean', str(tmp_path / 'set'), '--limit', '2']
+        write_image(tmp_path / 'faces' / f'2{number}_0_1_2017.jpg', np.full((40, 40, 3), 10, np.uint8))
+    given = [
+        '--kind',
+        'utkface',
+        '--images',
+        str(tmp_path / 'faces'),
+        '--mean',
+        str(tmp_path / 'set'),
+        '--limit',
+        '2',
+    ]
     assert middle.main(['groups', *given, '--out', str(tmp_path), '--teacher', '--no-progress']) == 0
     assert read_result(tmp_path / 'groups_utkface.json')['data']['photos'] == 2
 
@@ -598,7 +613,8 @@ def test_whom_a_photo_is_about(middle, monkeypatch, tmp_path):
         def __call__(self, images):
             large = np.array([-90.0, -90, -10, -10])
             return [
-                [face, face._replace(box=large, embedding=np.eye(128)[0])] for (face,) in super().__call__(images)
+                [face, face._replace(box=large, embedding=np.eye(128)[0])]
+                for (face,) in super().__call__(images)
             ]
 
     monkeypatch.setattr(parts, 'teacher', lambda *arguments, **options: Beside())
@@ -625,4 +641,4 @@ def test_teachers_that_make_no_sense(evaluate, tmp_path, capsys, spec):
     arguments = lfw(tmp_path) + ['--teachers', spec, 'dlib']
     assert evaluate.main(arguments) == 2
     error = capsys.readouterr().err
-    assert "teacher '{}'".format(spec) in error and error.count('\n') == 1
+    assert f"teacher '{spec}'" in error and error.count('\n') == 1

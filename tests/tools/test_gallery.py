@@ -5,7 +5,7 @@ import pytest
 from loading import load_tool
 from rectangles import load_rectangles, photo
 
-from uniface_mx.gallery import Gallery
+from uniface_mx.deploy.gallery import Gallery
 from uniface_mx.image import read_image, write_image
 
 tool = load_tool('gallery')
@@ -113,7 +113,7 @@ def test_mixed_up_people_are_noticed(run, capsys):
     run('enroll', 'people/ann/2.png', '--person', 'bob')
     assert run('check', '--threshold', '0.8', '--json') == 1
     doubts = json.loads(capsys.readouterr().out.splitlines()[-1])['doubts']
-    assert '%s: unlike all other photos of bob' % Path('people/ann/2.png').resolve() in doubts
+    assert f'{Path("people/ann/2.png").resolve()}: unlike all other photos of bob' in doubts
     assert run('remove', 'bob', '--photo', 'people/ann/2.png', '--photo', 'x.png') == 2
     assert "x.png: is no photo of 'bob'" in capsys.readouterr().err
     assert run('remove', 'bob', '--photo', 'people/ann/2.png') == 0
@@ -123,7 +123,9 @@ def test_mixed_up_people_are_noticed(run, capsys):
 
 
 def test_nobody_is_named_twice_in_a_photo(run, capsys, tmp_path):
-    write_image(tmp_path / 'twins.png', photo(300, 300, (20, 20, 120, 120, 230, 18), (150, 20, 290, 160, 230, 12)))
+    write_image(
+        tmp_path / 'twins.png', photo(300, 300, (20, 20, 120, 120, 230, 18), (150, 20, 290, 160, 230, 12))
+    )
     run('enroll', 'people/ann')
     capsys.readouterr()
     assert run('identify', 'twins.png') == 0
@@ -142,7 +144,9 @@ def test_own_pictures_are_not_overwritten(run, capsys, tmp_path):
     assert run('identify', 'party.png', '--out', 'album') == 2
     assert 'would overwrite' in capsys.readouterr().err
     assert (tmp_path / 'album' / 'party.jpg').read_bytes() == b'mine'
-    assert run('identify', 'party.png', '--out', 'named') == run('identify', 'party.png', '--out', 'named') == 0
+    assert (
+        run('identify', 'party.png', '--out', 'named') == run('identify', 'party.png', '--out', 'named') == 0
+    )
     assert len((tmp_path / 'named' / 'people.jsonl').read_text().splitlines()) == 1
 
 

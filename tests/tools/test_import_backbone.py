@@ -27,7 +27,7 @@ def nsfwjs():
     path = cache / 'nsfwjs-4.3.0.tgz'
     if not path.is_file():
         if shutil.which('npm') is None:
-            pytest.skip('no npm to bring {}; put its .tgz at {}'.format(PACKAGE, path))
+            pytest.skip(f'no npm to bring {PACKAGE}; put its .tgz at {path}')
         cache.mkdir(parents=True, exist_ok=True)
         try:
             fetched = subprocess.run(
@@ -35,15 +35,15 @@ def nsfwjs():
                 cwd=str(cache),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                universal_newlines=True,
+                text=True,
                 timeout=120,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            pytest.skip('npm cannot bring {} within two minutes'.format(PACKAGE))
+            pytest.skip(f'npm cannot bring {PACKAGE} within two minutes')
         if fetched.returncode or not path.is_file():
-            pytest.skip('npm cannot bring {}: {}'.format(PACKAGE, fetched.stdout.strip()[-200:]))
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == SHA256, '{} is not the package'.format(path)
+            pytest.skip(f'npm cannot bring {PACKAGE}: {fetched.stdout.strip()[-200:]}')
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == SHA256, f'{path} is not the package'
     return path
 
 
@@ -69,7 +69,7 @@ def test_real_photos_are_called_neutral(nsfwjs, real_data, tmp_path, capsys):
     assert description['scaling']['name'] == 'unit'
     used = description['tensors']['used']
     assert sorted(theirs for theirs in used.values() if theirs.endswith('/kernel')) == sorted(
-        'conv2d_{}/kernel'.format(number) for number in range(1, 95)
+        f'conv2d_{number}/kernel' for number in range(1, 95)
     )
     assert sum(theirs == 'none: 1' for theirs in used.values()) == 94
     assert used['trunk_mixed_7b_branch3x3_1b_conv_weight'] == 'conv2d_80/kernel'
@@ -82,7 +82,7 @@ def test_one_line_says_what_is_wrong(content, message, tmp_path, capsys):
         source.write_bytes(content)
     assert import_backbone.main([str(source), '--out', str(tmp_path / 'trunk.params')]) == 2
     error = capsys.readouterr().err
-    assert error.startswith('import_backbone: {}: '.format(source)) and message in error
+    assert error.startswith(f'import_backbone: {source}: ') and message in error
     assert error.count('\n') == 1
     assert not (tmp_path / 'trunk.params').exists()
 

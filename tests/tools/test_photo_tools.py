@@ -18,7 +18,11 @@ def photos(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     'tool, words, status',
-    [('detect', ['ann.png'], 1), ('verify', ['ann.png', 'ann2.png'], 2), ('gallery', ['enroll', 'g.npz', 'ann.png'], 1)],
+    [
+        ('detect', ['ann.png'], 1),
+        ('verify', ['ann.png', 'ann2.png'], 2),
+        ('gallery', ['enroll', 'g.npz', 'ann.png'], 1),
+    ],
 )
 def test_large_photos_are_refused(photos, capsys, tool, words, status):
     if tool == 'gallery':

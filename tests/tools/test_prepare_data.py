@@ -71,7 +71,7 @@ def test_stats_match_the_anchors_of_a_config(tool, photos, capsys):
     # Faces are 100x125 at 300 pixels; anchors of that height, and ones that are far too small.
     medians = []
     for heights in ('[24, 48, 90, 125, 198, 246, 288]', '[12, 13, 14, 15, 16, 17, 18]'):
-        Path('config.yaml').write_text('model: {anchor_heights: %s}' % heights)
+        Path('config.yaml').write_text(f'model: {{anchor_heights: {heights}}}')
         assert tool(['stats', 'all', '--config', 'config.yaml']) == 0
         line = re.search('best anchor overlap +(.*)', capsys.readouterr().out).group(1)
         medians.append(float(line.split()[3]))

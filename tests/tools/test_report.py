@@ -1,6 +1,6 @@
 from loading import load_tool
 
-from uniface_mx.results import write_result
+from uniface_mx.provenance import write_result
 
 report = load_tool('report')
 
@@ -8,7 +8,7 @@ report = load_tool('report')
 def test_report(tmp_path, capsys):
     arguments = ['--results', str(tmp_path / 'results'), '--out', str(tmp_path / 'RESULTS.md')]
     assert report.main(arguments) == 2
-    assert capsys.readouterr().err == 'report: {}: no such folder of results\n'.format(tmp_path / 'results')
+    assert capsys.readouterr().err == f'report: {tmp_path / "results"}: no such folder of results\n'
     path = write_result(
         tmp_path / 'results' / 'lite_b',
         'cost',

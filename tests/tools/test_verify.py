@@ -62,7 +62,7 @@ def test_picture_of_what_was_compared(run, tmp_path):
 )
 def test_trouble(run, capsys, name, reason):
     assert run('ann.png', name) == 2
-    assert 'verify: {}: {}'.format(name, reason) in capsys.readouterr().err
+    assert f'verify: {name}: {reason}' in capsys.readouterr().err
 
 
 def test_a_compared_photo_is_not_overwritten(run, capsys, tmp_path):

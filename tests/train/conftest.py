@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from drawn import write_records
 
-from uniface_mx.config import load_config
+from uniface_mx.config.reader import load_config
 
 TINY = {
     'name': 'uniface_a_lite',

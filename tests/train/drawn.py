@@ -16,7 +16,7 @@ from uniface_mx.data.records import (
     RecordWriter,
 )
 from uniface_mx.image import encode_jpeg
-from uniface_mx.targets import MEAN_LANDMARKS
+from uniface_mx.train.targets import MEAN_LANDMARKS
 
 TEACHERS = {'embeddings': {'name': 'made up', 'version': '1', 'sha256': 'a' * 64, 'mirror': True}}
 

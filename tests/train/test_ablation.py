@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tools import ablation
-from uniface_mx.config import load_config
+from uniface_mx.config.reader import load_config
 from uniface_mx.data.transforms import RecordShare
 from uniface_mx.errors import UnifaceError
 from uniface_mx.train.build import open_canvases
@@ -40,15 +40,23 @@ def test_configurations_differ_in_the_model_alone(arguments, losses):
     first = resolved(arguments, 'lite_a' + losses)
     for letter in 'abcd':
         other = resolved(arguments, 'lite_' + letter + losses)
-        assert other.model.overrides() == {} and other.model.name == 'uniface_{}_lite'.format(letter)
+        assert other.model.overrides() == {} and other.model.name == f'uniface_{letter}_lite'
         assert replace(other, model=first.model) == first
     assert resolved(arguments, 'lite_a' + losses, 1).training == replace(first.training, seed=1)
 
 
 def test_what_runs():
-    four = {'lite_{}_mimic'.format(letter) for letter in 'abcd'}
-    assert {config for config, seed in ablation.RUNS if not seed} == four | {'lite_a', 'lite_d', 'lite_a_half'}
-    assert {config for config, seed in ablation.RUNS if seed == 1} == {'lite_a_mimic', 'lite_d_mimic', 'lite_a'}
+    four = {f'lite_{letter}_mimic' for letter in 'abcd'}
+    assert {config for config, seed in ablation.RUNS if not seed} == four | {
+        'lite_a',
+        'lite_d',
+        'lite_a_half',
+    }
+    assert {config for config, seed in ablation.RUNS if seed == 1} == {
+        'lite_a_mimic',
+        'lite_d_mimic',
+        'lite_a',
+    }
     assert len(ablation.RUNS) == len(set(ablation.RUNS)) == 10
 
 
@@ -116,7 +124,10 @@ def test_goes_on_where_it_stopped(arguments, machine, capsys):
     del machine.called[:]
     machine.status['ablation_lite_d_mimic_0', 'train'] = 3
     assert ablation.run_series(arguments) == 3
-    assert machine.called[:2] == [('ablation_lite_a_mimic_0', 'train'), ('ablation_lite_a_mimic_0', 'evaluate')]
+    assert machine.called[:2] == [
+        ('ablation_lite_a_mimic_0', 'train'),
+        ('ablation_lite_a_mimic_0', 'evaluate'),
+    ]
     assert machine.called[2:] == [('ablation_lite_d_mimic_0', 'train')]
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from uniface_mx.losses import Terms
 from uniface_mx.train.build import build_schedule, build_trainer
+from uniface_mx.train.losses import Terms
 from uniface_mx.train.optimizer import AdamW
 from uniface_mx.train.schedule import Cooldown, Cosine, Milestones, Plateau, Schedule
 from uniface_mx.train.step import Rules
@@ -44,10 +44,7 @@ def test_losses_and_optimizer(configuration, tmp_path):
 def test_the_rules_are_followed(configuration, tmp_path):
     """Other thresholds give other targets and other regions."""
     found = []
-    for name, settings in (
-        ('plain', ()),
-        ('strict', ('losses.match_threshold=0.9', 'losses.roi_bucket=16')),
-    ):
+    for name, settings in (('plain', ()), ('strict', ('losses.match_threshold=0.9', 'losses.roi_bucket=16'))):
         trainer = build_trainer(configuration(*settings), tmp_path / name)
         trainer.log.close()
         label = trainer.loader.make(0).label
@@ -67,7 +64,11 @@ def test_the_rules_are_followed(configuration, tmp_path):
             {9: 0.1, 10: 0.05, 20: 0.025},
         ),
         (['schedule.name=cosine', 'schedule.minimum=0'], Cosine, {0: 0.1, 50: 0.05}),
-        (['schedule.name=cooldown', 'schedule.cooldown=0.5', 'schedule.minimum=0'], Cooldown, {49: 0.1, 75: 0.05}),
+        (
+            ['schedule.name=cooldown', 'schedule.cooldown=0.5', 'schedule.minimum=0'],
+            Cooldown,
+            {49: 0.1, 75: 0.05},
+        ),
         (['schedule.name=plateau'], Plateau, {0: 0.1}),
         (['schedule.name=constant', 'schedule.warmup=10'], Schedule, {4: 0.05, 10: 0.1}),
     ],

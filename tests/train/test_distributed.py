@@ -12,11 +12,7 @@ from processes import ROOT, finish, rows, start, wait_for_rows
 from uniface_mx.train import launch
 
 FIGURES = ('loss', 'classification', 'box', 'landmarks', 'mimic', 'gradient_norm')
-SETTINGS = STEADY + (
-    'losses.contrast=0',
-    'training.iterations=20',
-    'training.checkpoint_every=1000',
-)
+SETTINGS = STEADY + ('losses.contrast=0', 'training.iterations=20', 'training.checkpoint_every=1000')
 
 
 LAUNCH = (sys.executable, '-m', 'uniface_mx.train.launch', '--workers', '2', '--')
@@ -24,7 +20,7 @@ LAUNCH = (sys.executable, '-m', 'uniface_mx.train.launch', '--workers', '2', '--
 
 def test_two_workers_follow_one_with_the_whole_batch(configuration, tmp_path):
     write_records(tmp_path / 'faces', UNEVEN, seed=3)
-    root = 'data.root={}'.format(tmp_path)
+    root = f'data.root={tmp_path}'
     finish(start(configuration, tmp_path / 'one', *SETTINGS, root, 'training.batch_size=4'))
     two = ('training.batch_size=2', 'training.kvstore=dist_sync')
     finish(start(configuration, tmp_path / 'two', *SETTINGS, root, *two, launch=LAUNCH))
@@ -41,7 +37,7 @@ def test_two_workers_are_stopped_and_go_on(configuration, records, tmp_path):
     """Both save and leave at a signal; damaged records of both are told and counted, once each."""
     damaged(records, tmp_path, 1)
     given = SETTINGS + (
-        'data.root={}'.format(tmp_path),
+        f'data.root={tmp_path}',
         'data.validation=[{path: faces}]',
         'validation.every=5',
         'training.batch_size=2',
@@ -54,7 +50,7 @@ def test_two_workers_are_stopped_and_go_on(configuration, records, tmp_path):
     told = finish(process, 3)
     (line,) = [line for line in told.splitlines() if 'saved at iteration' in line]
     iteration = int(line.split('iteration ')[1].split()[0])
-    last = 'training.iterations={}'.format(iteration + 4)
+    last = f'training.iterations={iteration + 4}'
     told += finish(start(configuration, run, *given, last, resume=True, launch=LAUNCH))
     found = rows(run)
     train = [row for row in found if row['kind'] == 'train']
@@ -97,5 +93,7 @@ def test_a_command_that_cannot_be_started_leaves_no_helper(monkeypatch, capsys):
 
 def test_a_distributed_run_without_launcher_says_how(configuration, tmp_path):
     write_records(tmp_path / 'faces', [1])
-    told = finish(start(configuration, tmp_path / 'run', 'data.root={}'.format(tmp_path), 'training.kvstore=dist_sync'), 2)
+    told = finish(
+        start(configuration, tmp_path / 'run', f'data.root={tmp_path}', 'training.kvstore=dist_sync'), 2
+    )
     assert 'uniface_mx.train.launch' in told and 'Traceback' not in told

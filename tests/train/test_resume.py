@@ -70,7 +70,7 @@ def test_a_signal_saves_and_leaves(configuration, tmp_path, number):
     assert signal.Signals(number).name in line and 'saved at iteration' in line
     iteration = int(line.split('iteration ')[1].split()[0])
     assert rows(run)[-1]['iteration'] == iteration
-    assert (run / 'checkpoints' / '{:08d}'.format(iteration) / 'state.json').is_file()
+    assert (run / 'checkpoints' / f'{iteration:08d}' / 'state.json').is_file()
     assert 'Traceback' not in told
 
 
@@ -95,7 +95,7 @@ def test_what_else_a_run_goes_on_with(configuration, tmp_path):
     trainer.run()
     trainer.log.close()
     write_records(tmp_path / 'faces', [1, 2], seed=9)
-    given = ('training.iterations=2', 'data.root={}'.format(tmp_path), 'data.train=[{path: faces}]')
+    given = ('training.iterations=2', f'data.root={tmp_path}', 'data.train=[{path: faces}]')
     other = build_trainer(configuration(*given), tmp_path / 'run', resume=True)
     other.log.close()
     assert (other.not_finite, other.step.scale.value, other.step.scale.good) == (3, 512.0, 7)

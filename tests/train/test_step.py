@@ -15,9 +15,7 @@ ITERATIONS = 20
 
 def follow(configure, tmp_path, name, *settings, iterations=ITERATIONS):
     """Losses, last weights and outcomes of some iterations."""
-    trainer = build_trainer(
-        configure('training.iterations={}'.format(iterations), *settings), tmp_path / name
-    )
+    trainer = build_trainer(configure(f'training.iterations={iterations}', *settings), tmp_path / name)
     outcomes = []
     step = trainer.step
     trainer.step = lambda *args, **options: outcomes.append(step(*args, **options)) or outcomes[-1]
@@ -51,7 +49,7 @@ def whole():
     ids=['two devices', 'two halves', 'both'],
 )
 def test_parts_follow_the_whole_batch(configuration, uneven, tmp_path, whole, iterations, settings):
-    common = STEADY + ('data.root={}'.format(uneven), 'losses.contrast=0')
+    common = STEADY + (f'data.root={uneven}', 'losses.contrast=0')
     if not whole:
         whole['run'] = follow(configuration, tmp_path, 'whole', *common)
     outcomes, weights = whole['run']
@@ -70,7 +68,7 @@ def test_parts_follow_the_whole_batch(configuration, uneven, tmp_path, whole, it
 
 def test_a_half_normalised_by_itself_would_not_follow(configuration, uneven, tmp_path):
     """The test above can fail: these batches' halves have very different numbers of faces."""
-    trainer = build_trainer(configuration(*STEADY, 'data.root={}'.format(uneven)), tmp_path / 'run')
+    trainer = build_trainer(configuration(*STEADY, f'data.root={uneven}'), tmp_path / 'run')
     differences = []
     for position in range(4):
         batch = trainer.loader.make(position)
@@ -81,7 +79,7 @@ def test_a_half_normalised_by_itself_would_not_follow(configuration, uneven, tmp
 
 
 def test_predicted_regions_follow_too(configuration, uneven, tmp_path):
-    common = tuple(one for one in STEADY if 'roi_source' not in one) + ('data.root={}'.format(uneven),)
+    common = tuple(one for one in STEADY if 'roi_source' not in one) + (f'data.root={uneven}',)
     (whole, _), (halves, _) = (
         follow(configuration, tmp_path, name, *common, *settings, iterations=4)
         for name, settings in (('whole', ()), ('halves', ('training.accumulate=2',)))
@@ -117,7 +115,7 @@ def test_the_gradient_is_clipped_by_its_norm_over_all_parameters(configuration, 
         trainer, batch = a_trainer(
             configuration,
             tmp_path / str(clip),
-            'optimizer.clip_gradient={}'.format(clip),
+            f'optimizer.clip_gradient={clip}',
             'optimizer.weight_decay=0',
             # Its last layer learns at another rate than the rest.
             'optimizer.frozen=[recognition_embedding_weight]',
@@ -184,9 +182,7 @@ def test_frozen_layers_keep_weights_and_statistics(configuration, tmp_path):
 def test_lower_precision_stays_near_float32_with_float32_weights(configuration, tmp_path, dtype):
     losses = []
     for precision in ('float32', dtype):
-        trainer, batch = a_trainer(
-            configuration, tmp_path / precision, 'training.precision={}'.format(precision)
-        )
+        trainer, batch = a_trainer(configuration, tmp_path / precision, f'training.precision={precision}')
         losses.append(list(trainer.step(batch, 0.01, False).terms))
         assert {array.dtype for array in trainer.weights().values()} == {np.float32}
         assert {str(one.parameter.grad().dtype) for one in trainer.step.optimizer.learned} == {

@@ -13,7 +13,7 @@ from drawn import TEACHERS, damaged, write_records
 
 from tools import export
 from tools.train import main
-from uniface_mx.config import load_config
+from uniface_mx.config.reader import load_config
 from uniface_mx.data.records import EMBEDDING, RecordError
 from uniface_mx.data.transforms import AugmentSettings, RecordShare
 from uniface_mx.errors import UnifaceError
@@ -138,7 +138,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(configuration, tmp_path, c
 
 def test_records_without_embeddings_teach_detection_alone(configuration, tmp_path, capsys):
     write_records(tmp_path / 'plain', [1, 2, 1], embeddings=False, teachers={})
-    common = ['data.root={}'.format(tmp_path), 'data.train=[{path: plain}]', 'training.iterations=1']
+    common = [f'data.root={tmp_path}', 'data.train=[{path: plain}]', 'training.iterations=1']
     assert call(configuration, tmp_path / 'run', *settings(*common)) == 2
     assert 'no record set has embeddings' in capsys.readouterr().err
     assert (
@@ -155,7 +155,7 @@ def test_another_teacher_is_refused_when_going_on(configuration, tmp_path, capsy
             configuration,
             tmp_path / 'run',
             '--resume',
-            *settings('data.root={}'.format(tmp_path), 'data.train=[{path: faces}]'),
+            *settings(f'data.root={tmp_path}', 'data.train=[{path: faces}]'),
         )
         == 2
     )
@@ -224,7 +224,7 @@ def test_skipping_counts_and_gives_up(configuration, tmp_path, capsys, poisoned)
 def test_training_begins_with_given_weights(configuration, tmp_path):
     call(configuration, tmp_path / 'first', *settings('training.iterations=1'))
     trainer = build_trainer(
-        configuration('training.init={}'.format(tmp_path / 'first' / 'last.params')), tmp_path / 'second'
+        configuration(f'training.init={tmp_path / "first" / "last.params"}'), tmp_path / 'second'
     )
     stored = mx.nd.load(str(tmp_path / 'first' / 'last.params'))
     assert all((array.asnumpy() == stored[name].asnumpy()).all() for name, array in trainer.weights().items())
@@ -235,9 +235,18 @@ def test_training_begins_with_given_weights(configuration, tmp_path):
 def test_training_goes_on_from_an_exported_model(configuration, tmp_path, start):
     """From its raw embeddings: the mean that the export took away is put back."""
     call(configuration, tmp_path / 'first', *settings('training.iterations=1'))
-    arguments = ['--run', str(tmp_path / 'first'), '--checkpoint', 'last', '--out', str(tmp_path), '--name', 'small']
+    arguments = [
+        '--run',
+        str(tmp_path / 'first'),
+        '--checkpoint',
+        'last',
+        '--out',
+        str(tmp_path),
+        '--name',
+        'small',
+    ]
     assert export.main(arguments) == 0
-    setting = 'training.init={}'.format(tmp_path / start)
+    setting = f'training.init={tmp_path / start}'
     trainer = build_trainer(configuration(setting), tmp_path / 'second')
     stored = mx.nd.load(str(tmp_path / 'first' / 'last.params'))
     for name, array in trainer.weights().items():
@@ -255,7 +264,9 @@ def test_a_damaged_record_leaves_the_bank_as_the_canvases(records, tmp_path):
     name = damaged(records, tmp_path, 1)
 
     def bank(skip_bad, name=name):
-        return teacher_bank(open_canvases((RecordShare(name),), '', AugmentSettings.none(), 0, 64, skip_bad), 100, 0)
+        return teacher_bank(
+            open_canvases((RecordShare(name),), '', AugmentSettings.none(), 0, 64, skip_bad), 100, 0
+        )
 
     assert 0 < len(bank(True)) < len(bank(False, str(records / 'faces')))
     with pytest.raises(RecordError, match='faces'):
@@ -267,7 +278,7 @@ def test_record_sets_of_one_name_are_told_apart(configuration, tmp_path):
         (tmp_path / folder).mkdir()
         write_records(tmp_path / folder / 'faces', faces)
     shares = 'data.train=[{path: first/faces}, {path: second/faces}]'
-    trainer = build_trainer(configuration('data.root={}'.format(tmp_path), shares), tmp_path / 'run')
+    trainer = build_trainer(configuration(f'data.root={tmp_path}', shares), tmp_path / 'run')
     trainer.log.close()
     assert {name: one['records'] for name, one in trainer.facts['records'].items()} == {
         'first/faces': 1,
@@ -294,7 +305,7 @@ def test_a_damaged_record_counts_for_nothing_in_a_validation(configuration, reco
     write_records(tmp_path / 'first', [1])
 
     def figures(size, path):
-        given = ('data.validation=[{path: %s}]' % path, 'validation.batch_size=%d' % size)
+        given = (f'data.validation=[{{path: {path}}}]', 'validation.batch_size=%d' % size)
         trainer = build_trainer(configuration(*given), tmp_path / 'run')
         trainer.log.close()
         return trainer.validate()
@@ -311,7 +322,9 @@ def test_a_validation_of_damaged_records_alone(configuration, tmp_path):
     (tmp_path / 'whole').mkdir()
     write_records(tmp_path / 'whole' / 'faces', [1])
     damaged(tmp_path / 'whole', tmp_path, 0)
-    trainer = build_trainer(configuration('data.validation=[{path: %s}]' % (tmp_path / 'faces')), tmp_path / 'run')
+    trainer = build_trainer(
+        configuration('data.validation=[{path: %s}]' % (tmp_path / 'faces')), tmp_path / 'run'
+    )
     trainer.log.close()
     with pytest.raises(TrainError, match='all of its records are damaged'):
         trainer.validate()
@@ -324,11 +337,17 @@ def test_a_validation_by_another_teacher_is_refused(configuration, tmp_path):
         build_trainer(configuration('data.validation=[{path: %s}]' % (tmp_path / 'other')), tmp_path / 'run')
 
 
-@pytest.mark.parametrize('figure, values, chosen', [('cosine', (0.3, 0.5, 0.4), 2), ('loss', (3.0, 5.0, 2.0), 3)])
+@pytest.mark.parametrize(
+    'figure, values, chosen', [('cosine', (0.3, 0.5, 0.4), 2), ('loss', (3.0, 5.0, 2.0), 3)]
+)
 def test_the_best_checkpoint(configuration, tmp_path, monkeypatch, figure, values, chosen):
     def train(iterations, figure, *told):
         given = ('data.validation=[{path: faces}]', 'validation.every=1', 'validation.best=' + figure)
-        steps = ('training.iterations=%d' % iterations, 'training.checkpoint_every=100', 'training.batch_size=1')
+        steps = (
+            'training.iterations=%d' % iterations,
+            'training.checkpoint_every=100',
+            'training.batch_size=1',
+        )
         trainer = build_trainer(configuration(*given, *steps), tmp_path / 'run', resume=True)
         told = iter(told)
         trainer.validate = lambda: {figure: next(told)}
@@ -345,7 +364,11 @@ def test_the_best_checkpoint(configuration, tmp_path, monkeypatch, figure, value
 
 @pytest.mark.parametrize(
     'best, setting, counts',
-    [('loss', 'losses.box=0.5', False), ('cosine', 'losses.box=0.5', True), ('cosine', 'losses.roi_source=ground_truth', False)],
+    [
+        ('loss', 'losses.box=0.5', False),
+        ('cosine', 'losses.box=0.5', True),
+        ('cosine', 'losses.roi_source=ground_truth', False),
+    ],
 )
 def test_a_best_figure_counts_as_long_as_it_means_the_same(configuration, tmp_path, best, setting, counts):
     given = ('data.validation=[{path: faces}]', 'validation.best=' + best, 'training.iterations=1')
@@ -371,14 +394,16 @@ def test_a_resumption_that_is_refused_changes_nothing(configuration, tmp_path):
     trainer.log.close()
     before = {path: path.read_bytes() for path in (tmp_path / 'run').rglob('*') if path.is_file()}
     with pytest.raises(TrainError, match='states of another optimizer'):
-        build_trainer(configuration('training.iterations=2', 'optimizer.name=adamw'), tmp_path / 'run', resume=True)
+        build_trainer(
+            configuration('training.iterations=2', 'optimizer.name=adamw'), tmp_path / 'run', resume=True
+        )
     assert {path: path.read_bytes() for path in (tmp_path / 'run').rglob('*') if path.is_file()} == before
 
 
 def test_no_loss_at_all_is_refused(configuration, tmp_path):
     terms = ('classification', 'box', 'landmarks', 'mimic', 'contrast')
     with pytest.raises(TrainError, match='losses: all weights are 0'):
-        build_trainer(configuration(*('losses.%s=0' % term for term in terms)), tmp_path / 'run')
+        build_trainer(configuration(*(f'losses.{term}=0' for term in terms)), tmp_path / 'run')
 
 
 def test_figures_that_find_no_room(configuration, tmp_path):
@@ -390,7 +415,9 @@ def test_figures_that_find_no_room(configuration, tmp_path):
 
     trainer.log._file.close()
     trainer.log._file = Full()
-    with pytest.raises(TrainError, match=r'metrics\.jsonl: cannot be written \(No space left on device\); make room'):
+    with pytest.raises(
+        TrainError, match=r'metrics\.jsonl: cannot be written \(No space left on device\); make room'
+    ):
         trainer.log.row('train', 1, {'loss': 1.0})
 
 
@@ -398,7 +425,7 @@ def test_what_overfit_says(configuration, records, tmp_path, capsys):
     arguments = ['--records', str(records / 'faces'), '--count', '2', '--out', str(tmp_path / 'run')]
     model = yaml.safe_load(configuration.path.read_text())['model']
     small = settings(
-        *('model.{}={}'.format(key, value) for key, value in model.items()),
+        *(f'model.{key}={value}' for key, value in model.items()),
         'training.iterations=2', 'training.batch_size=1', 'training.precision=float32',
     )  # fmt: skip
     assert overfit.main(arguments + small) == 1
@@ -409,8 +436,22 @@ def test_what_overfit_says(configuration, records, tmp_path, capsys):
 
 
 def test_overfit_passes_where_every_term_fell(tmp_path):
-    first = {'kind': 'train', 'iteration': 1, 'classification': 1.0, 'box': 1.0, 'landmarks': 2.0, 'mimic': 0.5}
-    last = {'kind': 'train', 'iteration': 9, 'classification': 0.04, 'box': 0.03, 'landmarks': 0.02, 'mimic': 0.01}
+    first = {
+        'kind': 'train',
+        'iteration': 1,
+        'classification': 1.0,
+        'box': 1.0,
+        'landmarks': 2.0,
+        'mimic': 0.5,
+    }
+    last = {
+        'kind': 'train',
+        'iteration': 9,
+        'classification': 0.04,
+        'box': 0.03,
+        'landmarks': 0.02,
+        'mimic': 0.01,
+    }
 
     def passed(recall=1.0, variance=0.3, **changes):
         rows = [first, dict(last, **changes), {'kind': 'validation', 'iteration': 9, 'recall': recall}]
@@ -418,7 +459,12 @@ def test_overfit_passes_where_every_term_fell(tmp_path):
         return overfit.figures(tmp_path, variance)
 
     found = passed()
-    assert found['passed'] and found['parts'] == {'classification': 0.04, 'box': 0.03, 'landmarks': 0.01, 'mimic': 0.02}
+    assert found['passed'] and found['parts'] == {
+        'classification': 0.04,
+        'box': 0.03,
+        'landmarks': 0.01,
+        'mimic': 0.02,
+    }
     assert not passed(recall=0.99)['passed'] and not passed(box=0.06)['passed']
     assert not passed(variance=0.1)['passed']
 
@@ -435,7 +481,7 @@ def test_the_embeddings_begin_at_their_mean(configuration, tmp_path, records):
 def test_equal_seeds_begin_equally_and_others_do_not(configuration, tmp_path):
     weights, batches = [], []
     for name, seed in (('a', 1), ('b', 1), ('c', 2)):
-        trainer = build_trainer(configuration('training.seed={}'.format(seed)), tmp_path / name)
+        trainer = build_trainer(configuration(f'training.seed={seed}'), tmp_path / name)
         weights.append(trainer.weights()['arg:heads_level0_weight'].asnumpy())
         batches.append(trainer.loader.make(0))
         trainer.log.close()
@@ -499,9 +545,7 @@ def test_smoke_runs_as_it_ships(records, tmp_path):
                 '--out',
                 str(run),
                 *settings(
-                    'data.root={}'.format(records),
-                    'data.train=[{path: faces}]',
-                    'data.validation=[{path: faces}]',
+                    f'data.root={records}', 'data.train=[{path: faces}]', 'data.validation=[{path: faces}]'
                 ),
             ]
         )
@@ -521,7 +565,7 @@ def test_a_few_photos_are_learned(configuration, tmp_path):
             configuration,
             run,
             *settings(
-                'data.root={}'.format(tmp_path),
+                f'data.root={tmp_path}',
                 'data.train=[{path: few}]',
                 'training.iterations=60',
                 'training.batch_size=2',
@@ -534,7 +578,7 @@ def test_a_few_photos_are_learned(configuration, tmp_path):
                 'schedule.name=cosine',
                 'schedule.warmup=5',
                 *(
-                    'augmentation.{}={}'.format(key, value)
+                    f'augmentation.{key}={value}'
                     for key, value in vars(plain).items()
                     if isinstance(value, float)
                 ),

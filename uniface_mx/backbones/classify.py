@@ -56,9 +56,7 @@ def classify(image: np.ndarray, path: Union[str, os.PathLike], source: Source) -
         weight, bias = source.tensors[layer.weight], source.tensors[layer.bias]
         if layer.activation not in ACTIVATIONS or weight.shape != (len(bias), len(values)):
             raise UnifaceError(
-                '{}: shape {} or activation {} is not known'.format(
-                    layer.weight, weight.shape, layer.activation
-                )
+                f'{layer.weight}: shape {weight.shape} or activation {layer.activation} is not known'
             )
         values = ACTIVATIONS[layer.activation](weight @ values + bias)
     return values

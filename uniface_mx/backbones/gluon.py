@@ -30,12 +30,12 @@ def structural_names() -> Dict[str, str]:
         if not place.split:
             path = str(place.step)
         elif place.letter:
-            path = '1.{}.0'.format('ab'.index(place.letter))
+            path = f'1.{"ab".index(place.letter)}.0'
         else:
-            path = '0.{}'.format(place.step)
-        units[place.name] = '{}.{}.{}'.format(FIRST_BLOCK + place.block, place.branch, path)
+            path = f'0.{place.step}'
+        units[place.name] = f'{FIRST_BLOCK + place.block}.{place.branch}.{path}'
     return {
-        '{}_{}'.format(unit, part): 'features.{}.{}'.format(path, theirs)
+        f'{unit}_{part}': f'features.{path}.{theirs}'
         for unit, path in units.items()
         for part, theirs in zip(PARTS, STRUCTURAL_PARTS)
     }
@@ -47,7 +47,7 @@ def prefixed_names() -> Dict[str, str]:
     for place in places():
         units[place.name] = (BLOCK_PREFIXES[place.block] + '_', place.number)
     return {
-        '{}_{}'.format(unit, part): prefix + theirs.format(number)
+        f'{unit}_{part}': prefix + theirs.format(number)
         for unit, (prefix, number) in units.items()
         for part, theirs in zip(PARTS, PREFIXED_PARTS)
     }

@@ -44,7 +44,7 @@ class Place(NamedTuple):
 
 def unit_name(block: str, branch: str, step: int, letter: str = '') -> str:
     """The trunk's name of a unit of a mixed block."""
-    return '{}_{}_{}{}'.format(block, branch, step, letter)
+    return f'{block}_{branch}_{step}{letter}'
 
 
 def stem_units() -> List[str]:

@@ -25,7 +25,7 @@ def detect_kind(path: str) -> str:
         There is no such file.
     """
     if not Path(path).exists():
-        raise UnifaceError('{}: no such file'.format(path))
+        raise UnifaceError(f'{path}: no such file')
     if is_tfjs(Path(path)):
         return 'tfjs'
     return 'torchvision' if is_torch_file(path) else 'gluon'

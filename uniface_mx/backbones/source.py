@@ -77,17 +77,15 @@ def _problems(source: Source, shapes) -> List[str]:
         theirs = source.names.get(name)
         if theirs is None:
             if not name.endswith('_gamma'):
-                found.append('nothing for {}'.format(name))
+                found.append(f'nothing for {name}')
         elif theirs not in source.tensors:
-            found.append('{} is missing (for {})'.format(theirs, name))
+            found.append(f'{theirs} is missing (for {name})')
         elif source.tensors[theirs].shape != shape:
-            found.append(
-                '{} has shape {}, {} wants {}'.format(theirs, source.tensors[theirs].shape, name, shape)
-            )
+            found.append(f'{theirs} has shape {source.tensors[theirs].shape}, {name} wants {shape}')
         elif not np.isfinite(source.tensors[theirs]).all():
-            found.append('{} holds numbers that are not finite'.format(theirs))
+            found.append(f'{theirs} holds numbers that are not finite')
         elif name.endswith('_running_var') and source.tensors[theirs].min() < 0:
-            found.append('{} holds negative variances'.format(theirs))
+            found.append(f'{theirs} holds negative variances')
     return found
 
 
@@ -106,8 +104,8 @@ def convert(source: Source) -> Dict[str, np.ndarray]:
     shapes = trunk_shapes()
     problems = _problems(source, shapes)
     if problems:
-        more = ', and {} more'.format(len(problems) - 5) if len(problems) > 5 else ''
-        raise UnifaceError('no Inception-v3 of full width: {}{}'.format('; '.join(problems[:5]), more))
+        more = f', and {len(problems) - 5} more' if len(problems) > 5 else ''
+        raise UnifaceError(f'no Inception-v3 of full width: {"; ".join(problems[:5])}{more}')
     arrays = {
         name: (
             source.tensors[source.names[name]].astype(np.float64) if name in source.names else np.ones(shape)

@@ -51,7 +51,7 @@ class Walk:
         """Names of the layers that a layer takes."""
         nodes = self._layers[name]['inbound_nodes']
         if len(nodes) > 1:
-            raise UnifaceError('layer {} is used more than once'.format(name))
+            raise UnifaceError(f'layer {name} is used more than once')
         return [node[0] for node in nodes[0]] if nodes else []
 
     def expect(self, name: str, class_name: str, count: int = 1, **config) -> List[str]:
@@ -59,8 +59,8 @@ class Walk:
         layer, inputs = self._layers[name], self.inputs(name)
         wrong = [key for key, value in config.items() if layer['config'].get(key) != value]
         if layer['class_name'] != class_name or len(inputs) != count or wrong:
-            detail = ' of {} inputs'.format(count) if count != 1 else ''
-            detail += ''.join(' with {} {}'.format(key, config[key]) for key in wrong)
+            detail = f' of {count} inputs' if count != 1 else ''
+            detail += ''.join(f' with {key} {config[key]}' for key in wrong)
             raise UnifaceError(
                 'layer {} is a {}, but an Inception-v3 has a {}{} there'.format(
                     name, layer['class_name'], class_name, detail
@@ -83,7 +83,7 @@ class Walk:
         (norm,) = self.expect(end, 'Activation', activation='relu')
         (convolution,) = self.expect(norm, 'BatchNormalization')
         if not np.isclose(self._layers[norm]['config']['epsilon'], BATCH_NORM_EPSILON):
-            raise UnifaceError('layer {} has another epsilon than {}'.format(norm, BATCH_NORM_EPSILON))
+            raise UnifaceError(f'layer {norm} has another epsilon than {BATCH_NORM_EPSILON}')
         (start,) = self.expect(convolution, 'Conv2D', **settings)
         self.units[name] = (convolution, norm)
         return start
@@ -105,7 +105,7 @@ class Walk:
         inputs = self.expect(end, 'Concatenate', len(branches))
         starts = {self.steps(name, branch) for name, branch in zip(inputs, branches)}
         if len(starts) != 1:
-            raise UnifaceError('the branches of layer {} begin at different layers'.format(end))
+            raise UnifaceError(f'the branches of layer {end} begin at different layers')
         return starts.pop()
 
     def trunk(self, end: str) -> None:
@@ -127,7 +127,7 @@ class Walk:
             layer, inputs = self._layers[end], self.inputs(end)
             if len(inputs) != 1:
                 raise UnifaceError(
-                    'no Inception-v3 leads to the output: layer {} has {} inputs'.format(end, len(inputs))
+                    f'no Inception-v3 leads to the output: layer {end} has {len(inputs)} inputs'
                 )
             if layer['class_name'] == 'Dense':
                 found.insert(0, Dense(end + '/kernel', end + '/bias', layer['config']['activation']))
@@ -147,16 +147,16 @@ def read_tfjs(path: str) -> Source:
         classifier, end = walk.classifier(model.output)
         walk.trunk(end)
     except UnifaceError as error:
-        raise UnifaceError('{}: {}'.format(path, error)) from None
+        raise UnifaceError(f'{path}: {error}') from None
     except (KeyError, IndexError, TypeError) as error:
-        raise UnifaceError('{}: its graph is damaged ({!r})'.format(path, error)) from None
+        raise UnifaceError(f'{path}: its graph is damaged ({error!r})') from None
     keras_parts = ('kernel', 'gamma', 'beta', 'moving_mean', 'moving_variance')
     names = {}
     for unit, (convolution, norm) in walk.units.items():
         for part, theirs in zip(PARTS, keras_parts):
             if theirs != 'gamma' or model.layers[norm]['config'].get('scale'):
                 layer = convolution if theirs == 'kernel' else norm
-                names['{}_{}'.format(unit, part)] = '{}/{}'.format(layer, theirs)
+                names[f'{unit}_{part}'] = f'{layer}/{theirs}'
     order = {4: (3, 2, 0, 1), 2: (1, 0)}
     tensors = {
         name: array.transpose(order[array.ndim]) if array.ndim in order else array

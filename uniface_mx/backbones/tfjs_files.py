@@ -59,7 +59,7 @@ def _parse_model(name: str, content: bytes) -> dict:
     def lengthened(match):
         string, key, boolean, fraction = match.groups()
         if key:
-            return '"{}"'.format(key)
+            return f'"{key}"'
         if boolean:
             return 'true' if boolean == '!0' else 'false'
         return string or '0' + fraction
@@ -86,7 +86,7 @@ def _split(content: bytes, entries) -> Dict[str, np.ndarray]:
             values = values * float(quantization['scale']) + float(quantization['min'])
         tensors[entry['name']] = values.astype(np.float32)
     if start != len(content):
-        raise UnifaceError('its weights take {} bytes, its files have {}'.format(start, len(content)))
+        raise UnifaceError(f'its weights take {start} bytes, its files have {len(content)}')
     return tensors
 
 
@@ -95,7 +95,7 @@ def _read(files: Dict[str, Callable[[], bytes]]) -> TfjsModel:
     chosen = [name for name in models if PurePosixPath(name).parent.name == 'inception_v3'] or models
     if len(chosen) != 1:
         raise UnifaceError(
-            '{} files {} in it; name the folder of one model'.format(len(chosen), ' or '.join(MODEL_FILES))
+            f'{len(chosen)} files {" or ".join(MODEL_FILES)} in it; name the folder of one model'
         )
     content = _parse_model(chosen[0], files[chosen[0]]())
     folder = PurePosixPath(chosen[0]).parent
@@ -106,7 +106,7 @@ def _read(files: Dict[str, Callable[[], bytes]]) -> TfjsModel:
             names = [str(folder / (shard + ending)) for ending in SHARD_ENDINGS]
             present = [name for name in names if name in files]
             if not present:
-                raise UnifaceError('{} is missing'.format(names[0]))
+                raise UnifaceError(f'{names[0]} is missing')
             shards.append(_parse_shard(present[0], files[present[0]]()))
         tensors.update(_split(b''.join(shards), group['weights']))
     config = content['modelTopology']['model_config']['config']
@@ -146,9 +146,9 @@ def read_tfjs_model(path: Path) -> TfjsModel:
                 return _read(_package(archive))
         return _read(_folder(path))
     except UnifaceError as error:
-        raise UnifaceError('{}: {}'.format(path, error)) from None
+        raise UnifaceError(f'{path}: {error}') from None
     except OSError as error:
-        raise UnifaceError('{}: {}'.format(path, error.strerror or error)) from None
+        raise UnifaceError(f'{path}: {error.strerror or error}') from None
     except (
         ValueError,
         KeyError,
@@ -160,5 +160,5 @@ def read_tfjs_model(path: Path) -> TfjsModel:
         binascii.Error,
     ) as error:
         raise UnifaceError(
-            '{}: is no Keras model in TensorFlow.js files, or damaged ({!r})'.format(path, error)
+            f'{path}: is no Keras model in TensorFlow.js files, or damaged ({error!r})'
         ) from None

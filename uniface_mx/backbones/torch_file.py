@@ -62,7 +62,7 @@ class _Mark:
 
 def _name(argument: str) -> _Name:
     if argument not in STORAGE_TYPES and argument not in (DICTIONARY, TENSOR):
-        raise TorchFileError('asks for {}, which no file of tensors needs'.format(argument.replace(' ', '.')))
+        raise TorchFileError(f'asks for {argument.replace(" ", ".")}, which no file of tensors needs')
     return _Name(argument)
 
 
@@ -175,7 +175,7 @@ def read_pickle(file: BinaryIO) -> Any:
         elif name == 'STOP':
             return stack.pop()
         elif name != 'PROTO':
-            raise TorchFileError('holds the instruction {}, which no file of tensors needs'.format(name))
+            raise TorchFileError(f'holds the instruction {name}, which no file of tensors needs')
     raise TorchFileError('ends too early')
 
 
@@ -183,11 +183,11 @@ def _array(tensor: _Tensor, values: np.ndarray) -> np.ndarray:
     offset, size, stride = tensor.offset, tensor.size, tensor.stride
     numbers = [offset, *size, *stride]
     if len(size) != len(stride) or any(type(number) is not int or number < 0 for number in numbers):
-        raise TorchFileError('a tensor of size {} and stride {}'.format(size, stride))
+        raise TorchFileError(f'a tensor of size {size} and stride {stride}')
     count = math.prod(size)
     last = offset + sum((length - 1) * step for length, step in zip(size, stride))
     if count > len(values) or (count and last >= len(values)):
-        raise TorchFileError('a tensor of size {} is larger than its bytes'.format(size))
+        raise TorchFileError(f'a tensor of size {size} is larger than its bytes')
     if not count:
         return np.zeros(size, values.dtype)
     steps = [step * values.itemsize for step in stride]
@@ -197,7 +197,7 @@ def _array(tensor: _Tensor, values: np.ndarray) -> np.ndarray:
 def _from_bytes(content: bytes, storage: _Storage, order: str) -> np.ndarray:
     values = np.frombuffer(content, order + STORAGE_TYPES[storage.type])
     if len(values) != storage.length:
-        raise TorchFileError('{} values are there of {}'.format(len(values), storage.length))
+        raise TorchFileError(f'{len(values)} values are there of {storage.length}')
     return values
 
 
@@ -224,7 +224,7 @@ def _read_zip(file: BinaryIO) -> Dict[str, np.ndarray]:
         def content(name, most=None):
             entry = archive.getinfo(root + name)
             if entry.compress_type != zipfile.ZIP_STORED or most is not None and entry.file_size > most:
-                raise TorchFileError('{} is compressed or too large'.format(root + name))
+                raise TorchFileError(f'{root + name} is compressed or too large')
             return archive.read(entry)
 
         tensors = _state(read_pickle(io.BytesIO(content('data.pkl', MAX_PICKLE))))
@@ -288,9 +288,9 @@ def read_tensors(path: Union[str, os.PathLike]) -> Dict[str, np.ndarray]:
             file.seek(0)
             return read(file)
     except TorchFileError as error:
-        raise TorchFileError('{}: {}'.format(path, error)) from None
+        raise TorchFileError(f'{path}: {error}') from None
     except OSError as error:
-        raise TorchFileError('{}: {}'.format(path, error.strerror or error)) from None
+        raise TorchFileError(f'{path}: {error.strerror or error}') from None
     except (
         ValueError,
         IndexError,
@@ -302,4 +302,4 @@ def read_tensors(path: Union[str, os.PathLike]) -> Dict[str, np.ndarray]:
         EOFError,
         zipfile.BadZipFile,
     ) as error:
-        raise TorchFileError('{}: is damaged, or no state dict of PyTorch ({})'.format(path, error)) from None
+        raise TorchFileError(f'{path}: is damaged, or no state dict of PyTorch ({error})') from None

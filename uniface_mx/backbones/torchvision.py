@@ -18,10 +18,10 @@ def torchvision_names() -> Dict[str, str]:
     for place in places():
         block, branches = BLOCKS[place.block]
         branch = branches[place.branch][0]
-        number = '' if place.units == 1 else '_{}{}'.format(place.step + 1, place.letter)
-        units[place.name] = '{}.{}{}'.format(block.capitalize(), branch, number)
+        number = '' if place.units == 1 else f'_{place.step + 1}{place.letter}'
+        units[place.name] = f'{block.capitalize()}.{branch}{number}'
     return {
-        '{}_{}'.format(unit, part): '{}.{}'.format(path, theirs)
+        f'{unit}_{part}': f'{path}.{theirs}'
         for unit, path in units.items()
         for part, theirs in zip(PARTS, TORCH_PARTS)
     }

@@ -13,8 +13,7 @@ from mxnet.gluon import HybridBlock
 from uniface_mx.backbones.layout import PREFIX
 from uniface_mx.backbones.source import SCALINGS, Source, convert
 from uniface_mx.errors import UnifaceError
-from uniface_mx.files import written_aside
-from uniface_mx.manifest import file_hash
+from uniface_mx.files import file_hash, written_aside
 from uniface_mx.models.weights import STATISTICS, load_arrays, save_arrays
 from uniface_mx.nn.inception import InceptionTrunk
 
@@ -64,11 +63,11 @@ def write_trunk(path: PathLike, source: Source, origin: PathLike) -> None:
     """
     path = Path(path)
     if path.suffix != '.params':
-        raise UnifaceError('{}: the file of weights must end in .params'.format(path))
+        raise UnifaceError(f'{path}: the file of weights must end in .params')
     beside = _description_path(path)
     for file, taken in ((path, path.resolve() == Path(origin).resolve()), (beside, _is_foreign(beside))):
         if taken:
-            raise UnifaceError('{}: is there already, and no trunk; choose another name for --out'.format(file))
+            raise UnifaceError(f'{file}: is there already, and no trunk; choose another name for --out')
     arrays = convert(source)
     description = {
         'format': FORMAT,
@@ -110,16 +109,16 @@ def read_description(path: PathLike) -> dict:
         wanted = description['sha256']
     except FileNotFoundError:
         raise UnifaceError(
-            '{}: no such file; it lies beside every trunk that tools/import_backbone.py writes'.format(beside)
+            f'{beside}: no such file; it lies beside every trunk that tools/import_backbone.py writes'
         ) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise UnifaceError('{}: is no description of a trunk ({!r})'.format(beside, error)) from None
+        raise UnifaceError(f'{beside}: is no description of a trunk ({error!r})') from None
     if not known:
-        raise UnifaceError('{}: was written by another version; import the trunk again'.format(beside))
+        raise UnifaceError(f'{beside}: was written by another version; import the trunk again')
     if not Path(path).is_file():
-        raise UnifaceError('{}: no such file of weights'.format(path))
+        raise UnifaceError(f'{path}: no such file of weights')
     if file_hash(path) != wanted:
-        raise UnifaceError('{}: is damaged, its checksum is not the one in {}'.format(path, beside.name))
+        raise UnifaceError(f'{path}: is damaged, its checksum is not the one in {beside.name}')
     return description
 
 
@@ -178,14 +177,14 @@ def load_trunk(net: HybridBlock, path: PathLike, ctx=None) -> List[str]:
     arrays = {name.split(':', 1)[1][len(PREFIX) :]: array for name, array in load_arrays(path).items()}
     trunks = find_trunks(net)
     if not trunks:
-        raise UnifaceError('{}: the model has no Inception trunk'.format(path))
+        raise UnifaceError(f'{path}: the model has no Inception trunk')
     pairs = []
     for trunk in trunks:
         if trunk.count_include_pad != description['count_include_pad']:
             rule = description['count_include_pad']
             raise UnifaceError(
-                '{}: these weights want a model with count_include_pad={}; in a configuration, '
-                'set model.count_include_pad to {}'.format(path, rule, str(rule).lower())
+                f'{path}: these weights want a model with count_include_pad={rule}; in a configuration, '
+                f'set model.count_include_pad to {str(rule).lower()}'
             )
         parameters = trunk.collect_params()
         for name, parameter in parameters.items():
@@ -197,9 +196,7 @@ def load_trunk(net: HybridBlock, path: PathLike, ctx=None) -> List[str]:
             )
             if not known:
                 raise UnifaceError(
-                    '{}: does not fit {} of shape {}; a trunk must have width 1'.format(
-                        path, name, parameter.shape
-                    )
+                    f'{path}: does not fit {name} of shape {parameter.shape}; a trunk must have width 1'
                 )
             pairs.append((parameter, array))
     for parameter, array in pairs:

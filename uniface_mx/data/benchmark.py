@@ -11,13 +11,13 @@ import cv2
 import mxnet as mx
 import numpy as np
 
+from uniface_mx.cli.program import at_least
 from uniface_mx.data.iterators import network_input
 from uniface_mx.data.loader import Canvases, Loader, read_photo
 from uniface_mx.data.records import HAS_EMBEDDING, IGNORE, RecordReader, load_meta, record_path
 from uniface_mx.data.transforms import AugmentSettings, RecordShare, geometric, photometric
 from uniface_mx.data.transforms.canvas import decode
 from uniface_mx.errors import UnifaceError
-from uniface_mx.program import at_least
 
 # More batches than either pipeline makes ahead.
 _WARM = 5
@@ -195,7 +195,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--batch', type=at_least(1), default=32, help='canvases in a batch (%(default)s)')
     parser.add_argument('--workers', type=at_least(1), default=2, help='threads (%(default)s)')
     parser.add_argument(
-        '--seconds', type=at_least(0.01, float), default=3, help='for each measurement of a pipeline (%(default)s)'
+        '--seconds',
+        type=at_least(0.01, float),
+        default=3,
+        help='for each measurement of a pipeline (%(default)s)',
     )
 
 
@@ -208,15 +211,15 @@ def run(args: argparse.Namespace) -> dict:
     for name in args.records:
         count = load_meta(name).records
         if count < args.batch:
-            raise UnifaceError('{}: has {} records, fewer than a batch; give a smaller --batch'.format(name, count))
+            raise UnifaceError(f'{name}: has {count} records, fewer than a batch; give a smaller --batch')
     default = AugmentSettings()
     print(_line('%d threads, %d px, batch %d' % (args.workers, args.size, args.batch), *_COLUMNS), flush=True)
     rows: List[Row] = []
 
     def add(*measured: Row) -> None:
         for row in measured:
-            faces = '' if row.faces_per_second is None else '%.0f' % row.faces_per_second
-            figures = ('%.1f' % row.per_second, '%.3f' % row.cpu_ms, '%.1f' % (1e3 / row.cpu_ms))
+            faces = '' if row.faces_per_second is None else f'{row.faces_per_second:.0f}'
+            figures = (f'{row.per_second:.1f}', f'{row.cpu_ms:.3f}', f'{1000.0 / row.cpu_ms:.1f}')
             print(_line(row.name, *figures, faces), flush=True)
         rows.extend(measured)
 
@@ -243,7 +246,7 @@ def run(args: argparse.Namespace) -> dict:
             ('whole photos', plain, False),
             ('crop, expand, flip, colour', common_to_both, True),
         ):
-            text = '%s: %s' % (path.stem, text)
+            text = f'{path.stem}: {text}'
             # In turns, so that a busy machine is busy for both.
             turns = [
                 (

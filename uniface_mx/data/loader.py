@@ -33,7 +33,6 @@ from uniface_mx.data.transforms.geometric import sides
 from uniface_mx.geometry import INPUT_SIZE
 
 
-
 class Batch(NamedTuple):
     """Canvases with their faces.
 
@@ -99,7 +98,7 @@ class Canvases:
             require_teachers(reader.meta, labelled[0].meta.teachers, reader.name)
         for share, reader in zip(shares, self.readers):
             if share.background > 0 and reader.meta.faces:
-                raise RecordError('%s: has faces, and a background must have none' % reader.path)
+                raise RecordError(f'{reader.path}: has faces, and a background must have none')
         self.settings, self.seed, self.size, self.skip_bad = settings, seed, size, skip_bad
         self._kinds, weights = canvas_kinds(settings)
         self._schedule = Proportions(weights, (seed or 0, 0))
@@ -111,7 +110,7 @@ class Canvases:
         asked = {'photo': weights[~self._mosaic].sum() > 0, 'tile': weights[self._mosaic].sum() > 0}
         for use, order in (('photo', self._photos), ('tile', self._tiles)):
             if asked[use] and order is None:
-                raise RecordError('the settings ask for a %s, and no record set has a weight for it' % use)
+                raise RecordError(f'the settings ask for a {use}, and no record set has a weight for it')
         self._shown = sum(
             len(reader)
             for share, reader in zip(shares, self.readers)
@@ -230,7 +229,7 @@ class Loader:
         position: int = 0,
     ):
         if not 0 <= shard[0] < shard[1]:
-            raise ValueError('shard (k, n) needs 0 <= k < n, got %r' % (shard,))
+            raise ValueError(f'shard (k, n) needs 0 <= k < n, got {shard!r}')
         self.canvases, self.batch_size, self.workers, self.max_faces = (
             canvases,
             batch_size,

@@ -28,7 +28,7 @@ import mxnet as mx
 import numpy as np
 
 from uniface_mx.errors import UnifaceError, last_line
-from uniface_mx.manifest import file_hash
+from uniface_mx.files import file_hash
 
 SCHEMA_VERSION = 1
 HEADER_WIDTH = 7
@@ -95,7 +95,7 @@ class Record:
             np.frombuffer(self.image, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         )
         if image is None:
-            raise RecordError('%s %s: the JPEG cannot be decoded' % (self.source, self.key))
+            raise RecordError(f'{self.source} {self.key}: the JPEG cannot be decoded')
         if image.shape[:2] != (self.height, self.width):
             raise RecordError(
                 '%s %s: the JPEG is %dx%d, the record says %dx%d'
@@ -159,11 +159,11 @@ def load_meta(name: Union[str, os.PathLike]) -> RecordMeta:
     try:
         values = json.loads(path.read_text(encoding='utf-8'))
     except OSError as error:
-        raise RecordError('%s: %s; a record set needs its .json' % (path, error.strerror)) from None
+        raise RecordError(f'{path}: {error.strerror}; a record set needs its .json') from None
     except ValueError as error:
-        raise RecordError('%s: not JSON (%s); prepare the set again' % (path, error)) from None
+        raise RecordError(f'{path}: not JSON ({error}); prepare the set again') from None
     if not isinstance(values, dict) or 'schema' not in values:
-        raise RecordError('%s: not the description of a record set' % path)
+        raise RecordError(f'{path}: not the description of a record set')
     if values['schema'] != SCHEMA_VERSION:
         raise RecordError(
             '%s: schema version %r, this package reads %d: prepare the set again or use '
@@ -172,7 +172,7 @@ def load_meta(name: Union[str, os.PathLike]) -> RecordMeta:
     defaults = asdict(RecordMeta())
     for key, default in defaults.items():
         if type(values.get(key)) is not type(default):
-            raise RecordError("%s: '%s' is missing or no %s" % (path, key, type(default).__name__))
+            raise RecordError(f"{path}: '{key}' is missing or no {type(default).__name__}")
     return RecordMeta(**{f.name: values[f.name] for f in fields(RecordMeta)})
 
 
@@ -199,9 +199,10 @@ def require_teachers(meta: RecordMeta, teachers: Dict[str, Any], name: Union[str
     expected, found = teachers.get('embeddings'), meta.teachers.get('embeddings')
     if expected != found and meta.embeddings:
         raise RecordError(
-            '%s: its embeddings come from %s, expected are those of %s; they cannot be mixed: '
-            'prepare the set with that teacher'
-            % (record_path(name, '.rec'), _teacher(found), _teacher(expected))
+            '{}: its embeddings come from {}, expected are those of {}; they cannot be mixed: '
+            'prepare the set with that teacher'.format(
+                record_path(name, '.rec'), _teacher(found), _teacher(expected)
+            )
         )
 
 
@@ -209,11 +210,8 @@ def _teacher(teacher: Optional[Dict[str, Any]]) -> str:
     if not teacher:
         return 'no teacher'
     mirror = '' if teacher.get('mirror', True) else ', no mirror average'
-    return '%s (version %s, weights %.12s%s)' % (
-        teacher.get('name'),
-        teacher.get('version'),
-        teacher.get('sha256'),
-        mirror,
+    return '{} (version {}, weights {:.12}{})'.format(
+        teacher.get('name'), teacher.get('version'), teacher.get('sha256'), mirror
     )
 
 
@@ -249,18 +247,18 @@ def unpack_label(data: bytes, where: str = 'record'):
         The bytes are no record of this schema.
     """
     if len(data) < _MX_HEADER.size:
-        raise RecordError('%s: truncated' % where)
+        raise RecordError(f'{where}: truncated')
     count, _, _, picture = _MX_HEADER.unpack_from(data)
     start = _MX_HEADER.size + 4 * count
     if count < HEADER_WIDTH or start > len(data):
-        raise RecordError('%s: no label of a photo with faces' % where)
+        raise RecordError(f'{where}: no label of a photo with faces')
     label = np.frombuffer(data, '<f4', count, _MX_HEADER.size)
     if not np.isfinite(label[:HEADER_WIDTH]).all():
-        raise RecordError('%s: damaged label' % where)
+        raise RecordError(f'{where}: damaged label')
     if label[2] != SCHEMA_VERSION:
         raise RecordError('%s: schema version %g, this package reads %d' % (where, label[2], SCHEMA_VERSION))
     if (label[0], label[1]) != (HEADER_WIDTH, OBJECT_WIDTH) or (count - HEADER_WIDTH) % OBJECT_WIDTH:
-        raise RecordError('%s: damaged label' % where)
+        raise RecordError(f'{where}: damaged label')
     return label[:HEADER_WIDTH], label[HEADER_WIDTH:].reshape(-1, OBJECT_WIDTH), data[start:], picture
 
 
@@ -288,7 +286,7 @@ class RecordWriter:
 
     def _aside(self, suffix: str) -> Path:
         path = record_path(self.name, suffix)
-        return path.with_name('.%s.part' % path.name)
+        return path.with_name(f'.{path.name}.part')
 
     def __enter__(self) -> RecordWriter:
         try:
@@ -296,7 +294,7 @@ class RecordWriter:
             self._keys = open(str(self._aside('.keys')), 'w', encoding='utf-8', newline='\n')
         except OSError as error:
             raise RecordError(
-                '%s: cannot be written (%s)' % (record_path(self.name, '.rec'), error.strerror)
+                f'{record_path(self.name, ".rec")}: cannot be written ({error.strerror})'
             ) from None
         self._file = mx.recordio.MXIndexedRecordIO(str(self._aside('.idx')), str(self._aside('.rec')), 'w')
         return self
@@ -311,7 +309,7 @@ class RecordWriter:
         packed = pack_record(record, meta.records, source, person)
         try:
             self._file.write_idx(meta.records, packed)
-            self._keys.write('%s\t%s\n' % (record.source, record.key))
+            self._keys.write(f'{record.source}\t{record.key}\n')
         except (mx.MXNetError, OSError) as failure:
             raise self._unwritten(failure) from None
         objects = record.objects
@@ -341,7 +339,7 @@ class RecordWriter:
 
     def _unwritten(self, failure: Exception) -> RecordError:
         reason = last_line(failure)
-        return RecordError('%s: cannot be written (%s)' % (record_path(self.name, '.rec'), reason))
+        return RecordError(f'{record_path(self.name, ".rec")}: cannot be written ({reason})')
 
     def _finish(self, written: int) -> None:
         # MXNet does not notice when the last block finds no room.
@@ -385,7 +383,7 @@ class RecordReader:
             path = record_path(name, suffix)
             expected = self.meta.files.get(suffix, {})
             if not path.is_file():
-                raise RecordError('%s: no such file; it belongs to %s' % (path, record_path(name, '.json')))
+                raise RecordError(f'{path}: no such file; it belongs to {record_path(name, ".json")}')
             if path.stat().st_size != expected.get('bytes'):
                 raise RecordError(
                     '%s: %d bytes where %s says %s: it is incomplete or another file; prepare '
@@ -394,8 +392,9 @@ class RecordReader:
                 )
             if verify and file_hash(path) != expected.get('sha256'):
                 raise RecordError(
-                    '%s: its sha256 is not the one in %s: the file is damaged; prepare the set '
-                    'again' % (path, record_path(name, '.json'))
+                    '{}: its sha256 is not the one in {}: the file is damaged; prepare the set again'.format(
+                        path, record_path(name, '.json')
+                    )
                 )
         self.path = record_path(name, '.rec')
         self._offsets = self._read_index()
@@ -454,8 +453,7 @@ class RecordReader:
             self._keys = [line.partition('\t')[2] for line in text.split('\n')[:-1]]
             if len(self._keys) != len(self):
                 raise RecordError(
-                    '%s: %d lines for %d records'
-                    % (record_path(self.name, '.keys'), len(self._keys), len(self))
+                    f'{record_path(self.name, ".keys")}: {len(self._keys)} lines for {len(self)} records'
                 )
         return self._keys[index]
 
@@ -465,9 +463,9 @@ class RecordReader:
             lines = path.read_text(encoding='ascii').splitlines()
             offsets = np.array([int(line.split('\t')[1]) for line in lines], np.int64)
         except (ValueError, IndexError, OverflowError):
-            raise RecordError('%s: damaged index; prepare the set again' % path) from None
+            raise RecordError(f'{path}: damaged index; prepare the set again') from None
         if len(offsets) != len(self):
-            raise RecordError('%s: %d lines for %d records; prepare the set again' % (path, len(offsets), len(self)))
+            raise RecordError(f'{path}: {len(offsets)} lines for {len(self)} records; prepare the set again')
         return offsets
 
     def close(self) -> None:

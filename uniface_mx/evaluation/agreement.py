@@ -10,14 +10,14 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from tqdm import tqdm
 
-from uniface_mx.command_line import batches, read_photos
+from uniface_mx.cli.options import batches, read_photos
+from uniface_mx.cli.program import at_least
+from uniface_mx.deploy.predictor import Face, Predictor
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.memory import choose
 from uniface_mx.evaluation.subject import hash_model, similarities
 from uniface_mx.geometry import iou
-from uniface_mx.predictor import Face, Predictor
-from uniface_mx.program import at_least
-from uniface_mx.results import machine, write_result
+from uniface_mx.provenance import machine, write_result
 
 SAME_BOX = 0.9
 # What overlaps less is another face.

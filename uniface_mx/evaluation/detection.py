@@ -9,7 +9,16 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 import numpy as np
 from tqdm import tqdm
 
-from uniface_mx.data.records import BOX, CLASS, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, Record
+from uniface_mx.data.records import (
+    BOX,
+    CLASS,
+    EMBEDDING,
+    HAS_EMBEDDING,
+    HAS_LANDMARKS,
+    IGNORE,
+    LANDMARKS,
+    Record,
+)
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.intervals import mean_with_interval, wilson
 from uniface_mx.evaluation.landmarks import point_errors
@@ -144,7 +153,9 @@ def summarise(
                 'from': low,
                 'below': high,
                 'faces': len(inside),
-                'average_precision': average_precision(scores[own], hits[own], len(inside)) if len(inside) else None,
+                'average_precision': average_precision(scores[own], hits[own], len(inside))
+                if len(inside)
+                else None,
                 'recall': got / len(inside) if len(inside) else None,
                 'interval': wilson(got, len(inside)) if len(inside) else None,
             }
@@ -219,12 +230,7 @@ def evaluate(
                 truth = objects[:, BOX] * np.array([record.width, record.height] * 2, np.float64)
                 ignored = objects[:, IGNORE] > 0
                 boxes = np.array([face.box for face in faces], np.float64).reshape(-1, 4)
-                outcome = match(
-                    boxes,
-                    np.array([face.score for face in faces], np.float64),
-                    truth,
-                    ignored,
-                )
+                outcome = match(boxes, np.array([face.score for face in faces], np.float64), truth, ignored)
                 matched.append(outcome)
                 scale = INPUT_SIZE / max(record.width, record.height)
                 heights.append((truth[~ignored, 3] - truth[~ignored, 1]) * scale)

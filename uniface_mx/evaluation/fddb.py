@@ -69,7 +69,7 @@ def parse_faces(path: Union[str, Path], widths: Sequence[int]) -> Dict[str, np.n
     try:
         lines = [line.strip() for line in Path(path).read_text(encoding='utf-8').splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise FddbError('{}: cannot be read ({})'.format(path, error)) from error
+        raise FddbError(f'{path}: cannot be read ({error})') from error
     while lines and not lines[-1]:
         lines.pop()
     found: Dict[str, np.ndarray] = {}
@@ -84,18 +84,14 @@ def parse_faces(path: Union[str, Path], widths: Sequence[int]) -> Dict[str, np.n
             ]
         except (IndexError, ValueError) as error:
             raise FddbError(
-                '{}:{}: after image {!r} expected the number of its faces and a row for each'.format(
-                    path, at + 1, name
-                )
+                f'{path}:{at + 1}: after image {name!r} expected the number of its faces and a row for each'
             ) from error
         if not name or count < 0 or len(rows) != count:
             raise FddbError(
-                '{}:{}: image {!r} announces {} faces, {} rows follow'.format(
-                    path, at + 1, name, count, len(rows)
-                )
+                f'{path}:{at + 1}: image {name!r} announces {count} faces, {len(rows)} rows follow'
             )
         if name in found:
-            raise FddbError('{}:{}: image {!r} occurs twice'.format(path, at + 1, name))
+            raise FddbError(f'{path}:{at + 1}: image {name!r} occurs twice')
         for number, row in enumerate(rows, at + 3):
             width = len(row) if width is None else width
             if len(row) not in widths or len(row) != width or not np.isfinite(row).all():
@@ -115,11 +111,11 @@ def _read_folds(directory: Union[str, Path], pattern: str, widths: Sequence[int]
     for fold in range(1, FOLDS + 1):
         path = directory / pattern.format(fold)
         if not path.is_file():
-            raise FddbError('{}: missing; all {} folds are needed'.format(path, FOLDS))
+            raise FddbError(f'{path}: missing; all {FOLDS} folds are needed')
         part = parse_faces(path, widths)
         twice = sorted(set(part) & set(merged))
         if twice:
-            raise FddbError('{}: image {!r} is in an earlier fold too'.format(path, twice[0]))
+            raise FddbError(f'{path}: image {twice[0]!r} is in an earlier fold too')
         merged.update(part)
     return merged
 
@@ -146,11 +142,7 @@ def find_photos(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]
     photos = {name: Path(root) / (name + '.jpg') for name in names}
     missing = [name for name, path in photos.items() if not path.is_file()]
     if missing:
-        raise FddbError(
-            '{}: {} of {} photos are missing, {}.jpg first'.format(
-                root, len(missing), len(photos), missing[0]
-            )
-        )
+        raise FddbError(f'{root}: {len(missing)} of {len(photos)} photos are missing, {missing[0]}.jpg first')
     return photos
 
 
@@ -160,7 +152,7 @@ def read_sizes(photos: Dict[str, Path]) -> Dict[str, Tuple[int, int]]:
     for name, path in photos.items():
         size = image_size(path)
         if size is None:
-            raise FddbError('{}: not an image'.format(path))
+            raise FddbError(f'{path}: not an image')
         sizes[name] = size
     return sizes
 
@@ -205,17 +197,15 @@ def write_detections(
         lines: List[str] = []
         for name in names:
             rows = detections[name]
-            lines += [name, str(len(rows))] + [
-                ' '.join('{:.6g}'.format(value) for value in row) for row in rows
-            ]
-        with written_aside(directory / 'fold-{:02d}-out.txt'.format(number)) as aside:
+            lines += [name, str(len(rows))] + [' '.join(f'{value:.6g}' for value in row) for row in rows]
+        with written_aside(directory / f'fold-{number:02d}-out.txt') as aside:
             aside.write_text('\n'.join(lines) + '\n', encoding='utf-8')
 
 
 def fold_names(directory: Union[str, Path]) -> List[List[str]]:
     """Image names of each fold, in the annotations' order."""
     return [
-        list(parse_faces(Path(directory) / 'FDDB-fold-{:02d}-ellipseList.txt'.format(fold), (5, 6)))
+        list(parse_faces(Path(directory) / f'FDDB-fold-{fold:02d}-ellipseList.txt', (5, 6)))
         for fold in range(1, FOLDS + 1)
     ]
 
@@ -360,7 +350,7 @@ def evaluate(
     ):
         missing = [name for name in here if name not in there]
         if missing:
-            raise FddbError('{} images are not in the {}, {!r} first'.format(len(missing), what, missing[0]))
+            raise FddbError(f'{len(missing)} images are not in the {what}, {missing[0]!r} first')
 
     passed = (
         {name: np.zeros(len(rows), bool) for name, rows in annotations.items()}
@@ -428,11 +418,11 @@ def agreement(curve: Curve, directory: Union[str, Path], first: int = 10) -> Dic
     for kind, pattern in (('discrete', '*DiscROC.txt'), ('continuous', '*ContROC.txt')):
         paths = sorted(Path(directory).glob(pattern))
         if len(paths) != 1:
-            raise FddbError('{}: expected one {}, found {}'.format(directory, pattern, len(paths)))
+            raise FddbError(f'{directory}: expected one {pattern}, found {len(paths)}')
         official[kind] = read_curve(paths[0])
     last = int(official['discrete'][:, 1].max())
     if last < first:
-        raise FddbError('{}: the curves end at {} false positives, before {}'.format(directory, last, first))
+        raise FddbError(f'{directory}: the curves end at {last} false positives, before {first}')
     at = np.arange(first, last + 1)
     rates = {}
     for kind, table in official.items():
@@ -461,7 +451,7 @@ def write_curves(directory: Union[str, Path], curve: Curve, prefix: str = '') ->
     }
     for name, rows in contents.items():
         with written_aside(directory / name) as aside:
-            aside.write_text(''.join(' '.join('{:.6g}'.format(value) for value in row) + '\n' for row in rows))
+            aside.write_text(''.join(' '.join(f'{value:.6g}' for value in row) + '\n' for row in rows))
 
 
 def read_curve(path: Union[str, Path]) -> np.ndarray:
@@ -471,5 +461,5 @@ def read_curve(path: Union[str, Path]) -> np.ndarray:
     try:
         table = np.loadtxt(str(path), ndmin=2)[:, :2]
     except (OSError, ValueError, IndexError) as error:
-        raise FddbError('{}: not a curve of rates and false positives ({})'.format(path, error)) from error
+        raise FddbError(f'{path}: not a curve of rates and false positives ({error})') from error
     return table[np.lexsort((table[:, 0], table[:, 1]))]

@@ -3,6 +3,7 @@
 They are easier than FDDB, and no figure on them is a figure on FDDB. A face that is visible by less than a
 half, and a detection on it, do not count.
 """
+
 from __future__ import annotations
 
 import json
@@ -45,7 +46,7 @@ def read_crops(directory: Union[str, Path]) -> Crops:
             ellipses[name] = np.array([face['ellipse'] for face in faces], np.float64).reshape(len(faces), 5)
             ignored[name] = np.array([face['visible_fraction'] < VISIBLE for face in faces], bool)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise fddb.FddbError('{}: not the description of FDDB-crops ({!r})'.format(path, error)) from error
+        raise fddb.FddbError(f'{path}: not the description of FDDB-crops ({error!r})') from error
     fddb.find_photos(directory / 'images', photos)
     return Crops(photos, ellipses, ignored)
 

@@ -1,6 +1,7 @@
 """Curves as pictures: ROC of verification, FDDB's curves over other detectors' (Fig. 4), losses (Fig. 5), and all that
 a training told of itself.
 """
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -62,7 +62,7 @@ def read_names(path: Union[str, Path], kind: str) -> Set[str]:
     try:
         lines = Path(path).read_text(encoding='utf-8').splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UnifaceError('{}: cannot be read ({})'.format(path, error)) from error
+        raise UnifaceError(f'{path}: cannot be read ({error})') from error
     parts = [line.rpartition('\t') for line in lines if line.strip()]
     return {Path(key.strip()).name for source, tab, key in parts if not tab or source == kind}
 
@@ -82,9 +82,9 @@ def read_people(
         Names of the photos to take: those that were not trained on.
     """
     if kind not in NAMES:
-        raise UnifaceError('unknown collection {!r}: choose from {}'.format(kind, ', '.join(sorted(NAMES))))
+        raise UnifaceError(f'unknown collection {kind!r}: choose from {", ".join(sorted(NAMES))}')
     if not Path(root).is_dir():
-        raise UnifaceError('{}: no such folder'.format(root))
+        raise UnifaceError(f'{root}: no such folder')
     people, unnamed = [], 0
     for path in sorted(Path(root).rglob('*.jpg'), key=lambda path: path.name):
         if only is not None and path.name not in only:
@@ -97,7 +97,7 @@ def read_people(
     if not people:
         raise UnifaceError(
             '{}: no photo named like those of {}{}'.format(
-                root, kind, '' if only is None else ' among the {} that were asked for'.format(len(only))
+                root, kind, '' if only is None else f' among the {len(only)} that were asked for'
             )
         )
     return people, unnamed
@@ -106,7 +106,7 @@ def read_people(
 def age_group(age: int) -> str:
     """Name of the age group, ``20-39``."""
     low, high = [bounds for bounds in AGES if bounds[0] <= age][-1]
-    return '{}+'.format(low) if high is None else '{}-{}'.format(low, high)
+    return f'{low}+' if high is None else f'{low}-{high}'
 
 
 def choose_people(people: Sequence[Person], limit: int, seed: int = 0) -> List[Person]:
@@ -182,9 +182,7 @@ def by_group(outcomes: Sequence[Outcome]) -> Dict[str, Any]:
     keys: Dict[str, Callable[[Outcome], str]] = {
         'age': lambda outcome: age_group(outcome.person.age),
         'origin': lambda outcome: outcome.person.origin,
-        'origin_and_age': lambda outcome: '{} {}'.format(
-            outcome.person.origin, age_group(outcome.person.age)
-        ),
+        'origin_and_age': lambda outcome: f'{outcome.person.origin} {age_group(outcome.person.age)}',
     }
 
     def order(outcome: Outcome) -> Tuple[str, int]:
@@ -228,5 +226,5 @@ def evaluate(
                 outcomes.append(compare(person, find_person(ours, reference, middle), reference))
             bar.update(len(batch))
     if not outcomes:
-        raise UnifaceError('none of the {} photos could be read'.format(len(people)))
+        raise UnifaceError(f'none of the {len(people)} photos could be read')
     return dict(by_group(outcomes), margin=margin, skipped=len(skipped), skipped_photos=skipped[:20])

@@ -1,4 +1,5 @@
 """95 % confidence intervals: of a share (Wilson), and of a mean (bootstrap)."""
+
 from __future__ import annotations
 
 from typing import Any, Dict, Sequence, Tuple

@@ -1,4 +1,5 @@
 """Error of the five landmarks against annotated ones, over the distance of the eyes."""
+
 from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List
@@ -79,7 +80,9 @@ def evaluate(
         for batch in batches(readable(pointed, lambda item: item.path, skipped)):
             padded = [pad(image, margin) for _, image in batch]
             for (item, _), (_, room), faces in zip(batch, padded, subject([canvas for canvas, _ in padded])):
-                known = [points + room for points in np.asarray(item.landmarks, np.float64) if _measurable(points)]
+                known = [
+                    points + room for points in np.asarray(item.landmarks, np.float64) if _measurable(points)
+                ]
                 annotated += len(known)
                 meant = [face_at(faces, points.mean(axis=0)) for points in known]
                 errors += [

@@ -23,11 +23,10 @@ from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import verification
 from uniface_mx.evaluation.photos import batches
 from uniface_mx.evaluation.subject import FoundFace, Subject, similarities
-from uniface_mx.files import written_aside
+from uniface_mx.files import file_hash, written_aside
 from uniface_mx.image import read_image
-from uniface_mx.manifest import file_hash
 from uniface_mx.paths import PACKAGE
-from uniface_mx.results import versions
+from uniface_mx.provenance import versions
 
 BATCH = 32
 SHARD = 512
@@ -51,7 +50,7 @@ class Pairs(NamedTuple):
 
 
 def _photo(person: str, number: str) -> str:
-    return '{0}/{0}_{1:04d}.jpg'.format(person, int(number))
+    return f'{person}/{person}_{int(number):04d}.jpg'
 
 
 def read_pairs(path: Union[str, Path]) -> Pairs:
@@ -63,16 +62,14 @@ def read_pairs(path: Union[str, Path]) -> Pairs:
     try:
         lines = Path(path).read_text(encoding='utf-8').splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise LfwError('{}: cannot be read ({})'.format(path, error)) from error
+        raise LfwError(f'{path}: cannot be read ({error})') from error
     rows = [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
     try:
         folds, each = (int(value) for value in rows[0][1])
     except (IndexError, ValueError) as error:
-        raise LfwError('{}:1: expected the number of folds and of pairs of each kind'.format(path)) from error
+        raise LfwError(f'{path}:1: expected the number of folds and of pairs of each kind') from error
     if folds < 2 or each < 1 or len(rows) != 1 + 2 * folds * each:
-        raise LfwError(
-            '{}: {} folds of 2 x {} pairs announced, {} rows follow'.format(path, folds, each, len(rows) - 1)
-        )
+        raise LfwError(f'{path}: {folds} folds of 2 x {each} pairs announced, {len(rows) - 1} rows follow')
     first, second, same, fold = [], [], [], []
     for index, (number, row) in enumerate(rows[1:]):
         genuine = index % (2 * each) < each
@@ -114,9 +111,7 @@ def find_photos(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]
             found[name] = path
     if missing:
         raise LfwError(
-            '{}: {} of the photos that the pairs name are missing, {} first'.format(
-                root, len(missing), missing[0]
-            )
+            f'{root}: {len(missing)} of the photos that the pairs name are missing, {missing[0]} first'
         )
     return found
 
@@ -142,7 +137,7 @@ def perturb(image: np.ndarray, limit: int, seed: int, name: str) -> Tuple[np.nda
     generator = np.random.default_rng([seed, zlib.crc32(name.encode('utf-8'))])
     left, top, right, bottom = (int(value) for value in generator.integers(-limit, limit + 1, 4))
     if left + right <= -width or top + bottom <= -height:
-        raise LfwError('{}: a photo of {}x{} cannot lose {} pixels a side'.format(name, width, height, limit))
+        raise LfwError(f'{name}: a photo of {width}x{height} cannot lose {limit} pixels a side')
     inside = image[max(0, -top) : height - max(0, -bottom), max(0, -left) : width - max(0, -right)]
     sides = ((max(0, top), max(0, bottom)), (max(0, left), max(0, right)), (0, 0))
     return np.pad(inside, sides), (left, top)
@@ -153,7 +148,7 @@ def choose_face(faces: Sequence[FoundFace], centre: Tuple[float, float], rule: s
     y).
     """
     if rule not in CHOICES:
-        raise ValueError('choose by {}, not {!r}'.format(' or '.join(CHOICES), rule))
+        raise ValueError(f'choose by {" or ".join(CHOICES)}, not {rule!r}')
 
     def distance(face: FoundFace) -> float:
         x1, y1, x2, y2 = (float(value) for value in face.box)
@@ -166,7 +161,8 @@ def choose_face(faces: Sequence[FoundFace], centre: Tuple[float, float], rule: s
 
 class Embedded(NamedTuple):
     """``names`` (n,), ``found`` (n,) bool, ``vectors`` (n, d) float32 with zeros where no face was found, and
-    ``several`` (n,) bool, whether there was a choice."""
+    ``several`` (n,) bool, whether there was a choice.
+    """
 
     names: List[str]
     found: np.ndarray
@@ -244,7 +240,7 @@ def cached_embeddings(
                 'photos': [(name, file_hash(photos[name])) for name in part],
             }
             digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode('utf-8')).hexdigest()
-            path = Path(directory) / 'lfw-{}.npz'.format(digest[:24])
+            path = Path(directory) / f'lfw-{digest[:24]}.npz'
             if path.is_file():
                 shards.append(_load_shard(path))
                 bar.update(len(part))
@@ -262,18 +258,14 @@ def _load_shard(path: Path) -> Embedded:
                 content['names'].tolist(), content['found'], content['vectors'], content['several']
             )
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise LfwError('{}: damaged cache ({}); remove the file'.format(path, error)) from error
+        raise LfwError(f'{path}: damaged cache ({error}); remove the file') from error
 
 
 def _save_shard(path: Path, shard: Embedded) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(path) as aside, open(str(aside), 'wb') as file:
         np.savez(
-            file,
-            names=np.array(shard.names),
-            found=shard.found,
-            vectors=shard.vectors,
-            several=shard.several,
+            file, names=np.array(shard.names), found=shard.found, vectors=shard.vectors, several=shard.several
         )
 
 

@@ -12,12 +12,12 @@ from typing import Any, Dict, Iterator, List, Mapping, Sequence
 import numpy as np
 from tqdm import tqdm
 
-from uniface_mx.command_line import PhotoFile, batches, find_photos, read_photos
+from uniface_mx.cli.options import PhotoFile, batches, find_photos, read_photos
+from uniface_mx.cli.program import at_least
+from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.subject import hash_model
-from uniface_mx.predictor import Predictor
-from uniface_mx.program import at_least
-from uniface_mx.results import machine, write_result
+from uniface_mx.provenance import machine, write_result
 
 MIB = 2**20
 
@@ -41,7 +41,7 @@ def choose(folders: Sequence[str], count: int, seed: int) -> List[PhotoFile]:
     while len(chosen) < count and any(queues):
         chosen += [queue.pop() for queue in queues if queue]
     if len(chosen) < count:
-        raise UnifaceError('{} photos are needed, {} are there'.format(count, len(chosen)))
+        raise UnifaceError(f'{count} photos are needed, {len(chosen)} are there')
     chosen = chosen[:count]
     shuffled.shuffle(chosen)
     return chosen
@@ -79,9 +79,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> List[str]:
     lines = ['{:>7} {:>8} {:>8} {:>8}'.format('photos', 'faces', 'MiB', 'change')]
     for row in rows:
         change = row['bytes'] / rows[0]['bytes'] - 1
-        lines.append(
-            '{photos:>7} {faces:>8} {0:>8.0f} {1:>+8.1%}'.format(row['bytes'] / MIB, change, **row)
-        )
+        lines.append('{photos:>7} {faces:>8} {0:>8.0f} {1:>+8.1%}'.format(row['bytes'] / MIB, change, **row))
     return lines
 
 
@@ -91,7 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--backend', default='mxnet')
     parser.add_argument('--photos', nargs='+', required=True, metavar='DIR', help='taken from by turns')
     parser.add_argument('--count', type=at_least(1), default=5000, help='photos in all (%(default)s)')
-    parser.add_argument('--every', type=at_least(1), default=500, help='photos between two rows (%(default)s)')
+    parser.add_argument(
+        '--every', type=at_least(1), default=500, help='photos between two rows (%(default)s)'
+    )
     parser.add_argument('--batch', type=at_least(1), default=8, help='(%(default)s)')
     parser.add_argument('--seed', type=at_least(0), default=0, help='of the choice (%(default)s)')
     parser.add_argument(

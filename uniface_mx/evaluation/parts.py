@@ -11,20 +11,20 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from uniface_mx.cli.program import at_least
 from uniface_mx.data.records import RecordReader, load_meta, require_teachers
 from uniface_mx.data.sources import open_source
+from uniface_mx.deploy.export import inference_graphs
+from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import detection, fddb, fddb_crops, groups, landmarks, lfw, speed, verification
 from uniface_mx.evaluation.figures import draw_fddb, draw_verification
 from uniface_mx.evaluation.subject import Enlarged, ModelSubject, TeacherSubject, hash_model
-from uniface_mx.export import inference_graphs
-from uniface_mx.manifest import find_model, read_manifest
 from uniface_mx.models import get_model
+from uniface_mx.models.cost import count
+from uniface_mx.models.manifest import find_model, read_manifest
 from uniface_mx.paths import data_root
-from uniface_mx.predictor import Predictor
-from uniface_mx.program import at_least
-from uniface_mx.results import portable, read_result, write_result
-from uniface_mx.summary import count
+from uniface_mx.provenance import portable, read_result, write_result
 from uniface_mx.teachers import open_teacher
 
 TEACHERS = ('mtcnn', 'dlib')
@@ -64,8 +64,8 @@ def subject(arguments: argparse.Namespace, embed: bool = True, centre=None):
         predictor = Predictor.load(arguments.model, **options)
         if embed and not predictor.manifest.get('embedding', {}).get('centred'):
             print(
-                'note: {} was exported without a mean embedding, so the cosine of strangers is not '
-                'near 0'.format(arguments.model),
+                f'note: {arguments.model} was exported without a mean embedding, so the cosine of strangers is not '
+                'near 0',
                 file=sys.stderr,
             )
         chosen = ModelSubject(predictor, arguments.model, options)
@@ -120,7 +120,7 @@ def write(
         metrics=metrics,
         command=['tools/evaluate.py', *recorded(arguments.command_line)],
     )
-    print('wrote {}'.format(path))
+    print(f'wrote {path}')
 
 
 def whom(chosen) -> Dict[str, Any]:
@@ -130,7 +130,7 @@ def whom(chosen) -> Dict[str, Any]:
 
 def percent(value: Optional[float]) -> str:
     """A share as printed."""
-    return 'none' if value is None else '{:.2f} %'.format(100 * value)
+    return 'none' if value is None else f'{100 * value:.2f} %'
 
 
 def mean_embedding(arguments: argparse.Namespace) -> Optional[np.ndarray]:
@@ -195,7 +195,11 @@ def add_subject(command: argparse.ArgumentParser, score_threshold: Optional[floa
         '--no-mirror', dest='mirror', action='store_false', help="teachers: the face's embedding alone"
     )
     command.add_argument(
-        '--enlarge', type=at_least(0.01, float), default=1, metavar='F', help='show every photo F times as large'
+        '--enlarge',
+        type=at_least(0.01, float),
+        default=1,
+        metavar='F',
+        help='show every photo F times as large',
     )
 
 
@@ -258,7 +262,7 @@ def run_lfw(arguments: argparse.Namespace) -> None:
         print(
             '{}accuracy {} +- {:.2f} (std of the folds), standard error {:.2f}, area {:.5f}, '
             '{} photos without face'.format(
-                'seed {}: '.format(seed) if arguments.perturb else '',
+                f'seed {seed}: ' if arguments.perturb else '',
                 percent(figures['accuracy']),
                 100 * figures['std'],
                 100 * figures['standard_error'],
@@ -270,9 +274,9 @@ def run_lfw(arguments: argparse.Namespace) -> None:
     name = 'lfw' + unusual.get((arguments.teacher, arguments.mirror), '')
     metrics = dict(runs[0], choose=arguments.choose)
     if arguments.perturb:
-        name += '_perturb{}'.format(arguments.perturb)
+        name += f'_perturb{arguments.perturb}'
         metrics = dict(lfw.average(runs), choose=arguments.choose, perturb=arguments.perturb, seeds=runs)
-        print('over {} seeds: {}'.format(len(runs), percent(metrics['accuracy'])))
+        print(f'over {len(runs)} seeds: {percent(metrics["accuracy"])}')
     draw_verification(
         Path(arguments.out) / (name + '_roc.png'),
         {chosen.name: (curve.false_accepts[1:], curve.true_accepts[1:])},
@@ -370,7 +374,7 @@ def other_curves(folder: Optional[str]) -> Dict[str, np.ndarray]:
     """Published curves, ``*DiscROC*.txt`` in a folder, by detector."""
     paths = sorted(Path(folder).glob('*DiscROC*.txt')) if folder else []
     if folder and not paths:
-        raise UnifaceError('{}: no *DiscROC*.txt, the form of published curves'.format(folder))
+        raise UnifaceError(f'{folder}: no *DiscROC*.txt, the form of published curves')
     return {path.stem.replace('DiscROC', '') or path.stem: fddb.read_curve(path) for path in paths}
 
 
@@ -422,7 +426,7 @@ def add_limit(command: argparse.ArgumentParser, limit: Optional[int]) -> None:
         type=at_least(1),
         default=limit,
         metavar='N',
-        help='photos of each record set, evenly spread over it ({})'.format(limit or 'all'),
+        help=f'photos of each record set, evenly spread over it ({limit or "all"})',
     )
 
 
@@ -446,7 +450,11 @@ def run_detection(arguments: argparse.Namespace) -> None:
     for row in figures['by_height']:
         print(
             '  height {:>3} to {:>3}: {:>6} faces, average precision {}, recall {}'.format(
-                row['from'], row['below'], row['faces'], percent(row['average_precision']), percent(row['recall'])
+                row['from'],
+                row['below'],
+                row['faces'],
+                percent(row['average_precision']),
+                percent(row['recall']),
             )
         )
     name = arguments.name or '_'.join(Path(reader.name).name for reader in readers)
@@ -499,9 +507,7 @@ def run_cosine(arguments: argparse.Namespace) -> None:
             record_faces=found['faces'],
         )
         if figures[part]['mean'] is None:
-            raise UnifaceError(
-                '{}: none of its faces was found and has an embedding'.format(', '.join(named[part]))
-            )
+            raise UnifaceError(f'{", ".join(named[part])}: none of its faces was found and has an embedding')
         print(
             '{}: cosine {:.3f} ({:.3f} to {:.3f}) over {} faces; {} of all faces found'.format(
                 part.replace('_', ' '),
@@ -525,7 +531,7 @@ def run_cost(arguments: argparse.Namespace) -> None:
     """Parameters and multiply-adds."""
     model = manifest_of(arguments).get('model')
     if not isinstance(model, dict) or 'name' not in model:
-        raise UnifaceError('{}.json does not say which model it is'.format(arguments.model))
+        raise UnifaceError(f'{arguments.model}.json does not say which model it is')
     graphs = inference_graphs(get_model(model['name'], **model.get('overrides', {})))
     image, face = (count(*graphs[part]) for part in ('trunk', 'faces'))
     figures = {
@@ -535,7 +541,7 @@ def run_cost(arguments: argparse.Namespace) -> None:
         'multiply_adds_face': face.multiply_adds,
     }
     for name, value in figures.items():
-        print('{}: {:,}'.format(name.replace('_', ' '), value))
+        print(f'{name.replace("_", " ")}: {value:,}')
     write(arguments, 'cost', the_model(arguments), {'name': 'graph'}, figures)
 
 
@@ -562,9 +568,7 @@ def add_groups(command: argparse.ArgumentParser) -> None:
         metavar='N',
         help='of each age group and origin (%(default)s)',
     )
-    command.add_argument(
-        '--sample-seed', type=at_least(0), default=0, metavar='S', help='of their choice'
-    )
+    command.add_argument('--sample-seed', type=at_least(0), default=0, metavar='S', help='of their choice')
     command.add_argument(
         '--margin',
         type=at_least(0, float),
@@ -597,7 +601,7 @@ def run_groups(arguments: argparse.Namespace) -> None:
                     part['faces'],
                     percent(part['recall']['share']),
                     percent(part['landmark_error']['mean']),
-                    'none' if cosine is None else '{:.3f}'.format(cosine),
+                    'none' if cosine is None else f'{cosine:.3f}',
                 )
             )
     data = {
@@ -654,13 +658,11 @@ def run_compare(arguments: argparse.Namespace) -> None:
         result = read_result(path)
         folds.append(result['metrics'].get('folds'))
         if folds[-1] is None:
-            raise UnifaceError('{}: no result of lfw, it has no folds'.format(path))
+            raise UnifaceError(f'{path}: no result of lfw, it has no folds')
     difference = verification.compare_folds(*folds)
-    print('fold by fold, points: ' + ' '.join('{:+.2f}'.format(100 * value) for value in difference.folds))
+    print('fold by fold, points: ' + ' '.join(f'{100 * value:+.2f}' for value in difference.folds))
     print(
-        'mean {:+.2f}, standard deviation {:.2f}; paired t-test: t = {:.2f}, p = {:.2g}'.format(
-            100 * difference.mean, 100 * difference.std, difference.t, difference.p
-        )
+        f'mean {100 * difference.mean:+.2f}, standard deviation {100 * difference.std:.2f}; paired t-test: t = {difference.t:.2f}, p = {difference.p:.2g}'
     )
     print(
         {1: 'the first is better', -1: 'the second is better', 0: 'neither is better'}[difference.answer]
@@ -670,7 +672,8 @@ def run_compare(arguments: argparse.Namespace) -> None:
 
 class Part(NamedTuple):
     """A command: what adds its options, what runs it, what it is about, and the score from which faces count
-    (None: the model's own). ``subjects``: whether it takes a model or the teachers."""
+    (None: the model's own). ``subjects``: whether it takes a model or the teachers.
+    """
 
     add: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], None]

@@ -1,6 +1,7 @@
 """What the evaluations on loose photos share: reading in batches, room around tight crops, which face is
 meant.
 """
+
 from __future__ import annotations
 
 from typing import Iterable, Iterator, List, Optional, Sequence, Tuple, TypeVar

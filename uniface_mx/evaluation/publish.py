@@ -7,8 +7,8 @@ from typing import Any, Dict, Optional, Union
 
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.subject import hash_model
-from uniface_mx.manifest import find_model, read_manifest, write_manifest
-from uniface_mx.results import read_result
+from uniface_mx.models.manifest import find_model, read_manifest, write_manifest
+from uniface_mx.provenance import read_result
 
 # Of each result, by the beginning of its name, the figures that a manifest keeps.
 KEPT = {
@@ -58,12 +58,12 @@ def publish(
             continue
         result = read_result(path)
         if result['subject'].get('identity', {}).get('sha256') != identity:
-            raise UnifaceError('{}: about another model than {}'.format(path, prefix))
+            raise UnifaceError(f'{path}: about another model than {prefix}')
         figures[path.stem] = {key: result['metrics'][key] for key in kept if key in result['metrics']}
         if path.stem == 'lfw':
             thresholds = {key: float(result['metrics'][name]) for key, name in THRESHOLDS.items()}
     if not thresholds:
-        raise UnifaceError('{}: no lfw.json, which the thresholds of one person come from'.format(folder))
+        raise UnifaceError(f'{folder}: no lfw.json, which the thresholds of one person come from')
     entries = dict(results=figures, thresholds=dict(manifest['thresholds'], **thresholds))
     if licence:
         entries['licence'] = licence

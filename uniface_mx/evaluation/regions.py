@@ -6,6 +6,7 @@ whole pixels, angles rounded to whole degrees, both ends of a rectangle are draw
 image does not count. Here a region keeps only the window that holds it, so that a comparison costs the pixels
 that two regions share and not those of the photo; the counts are the same.
 """
+
 from __future__ import annotations
 
 from typing import NamedTuple, Optional, Sequence, Tuple

@@ -10,7 +10,7 @@ import yaml
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.parts import PARTS, recorded
 from uniface_mx.evaluation.subject import hash_model
-from uniface_mx.results import ResultError, read_result
+from uniface_mx.provenance import ResultError, read_result
 
 
 def read_settings(path: Union[str, Path]) -> List[Tuple[str, List[str]]]:
@@ -27,19 +27,19 @@ def read_settings(path: Union[str, Path]) -> List[Tuple[str, List[str]]]:
     try:
         entries = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UnifaceError('{}: not readable YAML ({})'.format(path, ' '.join(str(error).split()))) from None
+        raise UnifaceError(f'{path}: not readable YAML ({" ".join(str(error).split())})') from None
     if not isinstance(entries, list) or not entries:
-        raise UnifaceError('{}: expected a list of evaluations, `- lfw: {{images: DIR, ...}}`'.format(path))
+        raise UnifaceError(f'{path}: expected a list of evaluations, `- lfw: {{images: DIR, ...}}`')
     commands = []
     for number, entry in enumerate(entries, 1):
         name, options = (
             next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (None, None)
         )
         if name is None or not isinstance(options or {}, dict):
-            raise UnifaceError('{}: entry {} is not one name with its options'.format(path, number))
+            raise UnifaceError(f'{path}: entry {number} is not one name with its options')
         if name not in PARTS:
             raise UnifaceError(
-                '{}: entry {}: no evaluation {!r}; there are {}'.format(path, number, name, ', '.join(PARTS))
+                f'{path}: entry {number}: no evaluation {name!r}; there are {", ".join(PARTS)}'
             )
         words: List[str] = []
         for key, value in (options or {}).items():

@@ -22,20 +22,19 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from uniface_mx.backends import BACKENDS, BackendError, MxnetBackend
-from uniface_mx.command_line import find_photos
+from uniface_mx.cli.options import find_photos
+from uniface_mx.cli.program import at_least
 from uniface_mx.data.prepare.executor import open_executor
 from uniface_mx.data.prepare.look import open_teachers
-from uniface_mx.errors import UnifaceError
+from uniface_mx.deploy.backends import BACKENDS, BackendError, MxnetBackend
+from uniface_mx.deploy.predictor import Predictor
+from uniface_mx.errors import UnifaceError, lookup
 from uniface_mx.evaluation.subject import hash_model
 from uniface_mx.geometry import INPUT_SIZE, letterbox_scale
 from uniface_mx.image import ImageError, read_image
-from uniface_mx.manifest import find_model, read_manifest
+from uniface_mx.models.manifest import find_model, read_manifest
 from uniface_mx.paths import data_root
-from uniface_mx.predictor import Predictor
-from uniface_mx.program import at_least
-from uniface_mx.registry import lookup
-from uniface_mx.results import machine, write_result
+from uniface_mx.provenance import machine, write_result
 from uniface_mx.teachers.base import embed_faces
 
 NO_FACE = 2.0
@@ -77,7 +76,7 @@ def read_portraits(folder: str, count: int) -> List[np.ndarray]:
         except ImageError:
             continue
     if len(portraits) < count:
-        raise UnifaceError('{}: {} portraits are needed, {} are there'.format(folder, count, len(portraits)))
+        raise UnifaceError(f'{folder}: {count} portraits are needed, {len(portraits)} are there')
     return portraits
 
 
@@ -177,7 +176,7 @@ def measure(
     rates: List[List[float]] = [[] for _ in systems]
     found = [0] * len(systems)
     with tempfile.TemporaryDirectory() as folder:
-        paths = [os.path.join(folder, '{}.npy'.format(number)) for number in range(count)]
+        paths = [os.path.join(folder, f'{number}.npy') for number in range(count)]
         for path, photo in zip(paths, photos):
             np.save(path, photo)
         # The first round prepares executors and processes.
@@ -216,7 +215,7 @@ def open_models(
             except BackendError as error:
                 if backends:
                     raise
-                print('left out: {}'.format(error), file=sys.stderr)
+                print(f'left out: {error}', file=sys.stderr)
                 continue
             models += [Model(backend, manifest, batch) for batch in batches]
     return models
@@ -231,15 +230,15 @@ def table(rows: Sequence[Mapping[str, Any]], size: str) -> List[str]:
             'images a second, photos of {}'.format('300 px' if size == '300' else 'their own size'), 'batch'
         )
     ]
-    lines[0] += ''.join('{:>9}'.format('{} faces'.format(n)) for n in numbers)
+    lines[0] += ''.join(f'{f"{n} faces":>9}' for n in numbers)
     cells: Dict[tuple, Dict[int, float]] = {}
     for row in rows:
         cells.setdefault((row['system'], row['backend'], row['batch']), {})[row['faces']] = row[
             'images_per_second'
         ]
     for (system, backend, batch), rates in cells.items():
-        line = '{:<40} {:>6}'.format('{}, {}'.format(system, backend), batch or '')
-        lines.append(line + ''.join('{:>9.1f}'.format(rates[n]) for n in numbers))
+        line = f'{f"{system}, {backend}":<40} {batch or "":>6}'
+        lines.append(line + ''.join(f'{rates[n]:>9.1f}' for n in numbers))
     return lines
 
 
@@ -268,7 +267,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='pairs of teachers to run beside (%(default)s; mtcnn+dlib_library is MTCNN in MXNet and dlib as pip '
         'brings it); none leaves them out',
     )
-    parser.add_argument('--rounds', type=at_least(1), default=3, help='of which the median counts (%(default)s)')
+    parser.add_argument(
+        '--rounds', type=at_least(1), default=3, help='of which the median counts (%(default)s)'
+    )
     parser.add_argument(
         '--results', metavar='DIR', help='write DIR/NAME/speed.json for each; experiments/results by custom'
     )

@@ -1,4 +1,5 @@
 """Whoever is evaluated: a trained model, or the teachers as the upper bound of what it can learn."""
+
 from __future__ import annotations
 
 import hashlib
@@ -10,12 +11,12 @@ import cv2
 import numpy as np
 
 from uniface_mx.geometry import unit_vectors
-from uniface_mx.manifest import find_model, read_manifest
+from uniface_mx.models.manifest import find_model, read_manifest
 from uniface_mx.teachers.base import EmbeddingTeacher, LandmarkTeacher, embed_faces
 
 
 class FoundFace(NamedTuple):
-    """One face, in pixels of the photo; ``uniface_mx.predictor.Face`` has the same four attributes and serves
+    """One face, in pixels of the photo; ``uniface_mx.deploy.predictor.Face`` has the same four attributes and serves
     as well.
 
     ``box`` (4,), ``score``, ``landmarks`` (5, 2), ``embedding`` (128,) or None.
@@ -102,7 +103,7 @@ class ModelSubject(Subject):
     Parameters
     ----------
     predictor : callable
-        ``uniface_mx.predictor.Predictor`` or anything that returns faces alike for a list of images.
+        ``uniface_mx.deploy.predictor.Predictor`` or anything that returns faces alike for a list of images.
     prefix : path
         Of the model's files, which give it its identity.
     options : dict, optional
@@ -165,4 +166,4 @@ def similarities(a: np.ndarray, b: np.ndarray, metric: str) -> np.ndarray:
         return np.sum(unit_vectors(a) * unit_vectors(b), axis=1)
     if metric == 'euclidean':
         return -np.linalg.norm(a - b, axis=1)
-    raise ValueError("metric must be 'cosine' or 'euclidean', not {!r}".format(metric))
+    raise ValueError(f"metric must be 'cosine' or 'euclidean', not {metric!r}")

@@ -108,8 +108,8 @@ def compare_folds(first: Sequence[float], second: Sequence[float]) -> Difference
     """Compare two models' accuracies fold by fold; both must be over the same folds of the same pairs."""
     if len(first) != len(second) or len(first) < 2:
         raise UnifaceError(
-            'accuracies of {} and of {} folds cannot be compared; two equal numbers, two or more, are '
-            'needed'.format(len(first), len(second))
+            f'accuracies of {len(first)} and of {len(second)} folds cannot be compared; two equal numbers, two or more, are '
+            'needed'
         )
     # Accuracies are whole pairs over their number: a deviation this small is rounding.
     folds = np.round(np.asarray(first, np.float64) - np.asarray(second, np.float64), 12)
@@ -143,9 +143,7 @@ def area(curve: Roc) -> float:
 
 def true_accepts_at(curve: Roc, rates: Sequence[float] = FALSE_ACCEPT_RATES) -> Dict[str, float]:
     """Largest rate of true accepts with a rate of false accepts that is not above each of ``rates``."""
-    return {
-        '{:g}'.format(rate): float(curve.true_accepts[curve.false_accepts <= rate].max()) for rate in rates
-    }
+    return {f'{rate:g}': float(curve.true_accepts[curve.false_accepts <= rate].max()) for rate in rates}
 
 
 def threshold_at(curve: Roc, rate: float) -> float:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 
-from uniface_mx.errors import UnifaceError
-from uniface_mx.exported import weights_path
-from uniface_mx.manifest import find_model, read_manifest
+from uniface_mx.errors import UnifaceError, lookup, suggestion
+from uniface_mx.models.exported import weights_path
+from uniface_mx.models.manifest import find_model, read_manifest
 from uniface_mx.models.presets import PRESETS, build_uniface
 from uniface_mx.models.uniface import Uniface
 from uniface_mx.models.weights import load_weights
 from uniface_mx.paths import resource
-from uniface_mx.registry import lookup, suggestion
 
 __all__ = ['PRESETS', 'Uniface', 'build_uniface', 'get_model']
 
@@ -41,7 +40,7 @@ def get_model(name: str, pretrained: bool = False, **overrides) -> Uniface:
     arguments = inspect.signature(build_uniface).parameters
     for key in overrides:
         if key not in arguments:
-            raise UnifaceError('a model has no argument {!r}{}'.format(key, suggestion(key, arguments)))
+            raise UnifaceError(f'a model has no argument {key!r}{suggestion(key, arguments)}')
     net = build_uniface(**dict(preset, **overrides))
     if pretrained:
         prefix = find_model(resource('symbols') / name)
@@ -49,6 +48,6 @@ def get_model(name: str, pretrained: bool = False, **overrides) -> Uniface:
         for key in WEIGHTLESS:
             value = trained.get(key, preset.get(key, arguments[key].default))
             if overrides.get(key, value) != value:
-                raise UnifaceError('{}: its weights were trained with {} {!r}'.format(name, key, value))
+                raise UnifaceError(f'{name}: its weights were trained with {key} {value!r}')
         load_weights(net, weights_path(prefix))
     return net

@@ -51,7 +51,7 @@ def _check_ranges(arguments: Mapping[str, Any]) -> None:
                     name,
                     value,
                     'whole ' if kind is Integral else '',
-                    'from {}'.format(least) + (' to {}'.format(greatest) if greatest < inf else ' on'),
+                    f'from {least}' + (f' to {greatest}' if greatest < inf else ' on'),
                 )
             )
 
@@ -117,15 +117,11 @@ def build_uniface(
         ('normalization', normalization, NORMALIZATIONS),
     ):
         if value not in choices:
-            raise UnifaceError(
-                '{} is {!r}; choose one of {}'.format(argument, value, ', '.join(sorted(choices)))
-            )
+            raise UnifaceError(f'{argument} is {value!r}; choose one of {", ".join(sorted(choices))}')
     num_levels = TRUNK_LEVELS + len(extra_channels)
     if len(anchor_heights) != num_levels:
         raise UnifaceError(
-            'anchor_heights has {} heights; give one for each of the {} levels'.format(
-                len(anchor_heights), num_levels
-            )
+            f'anchor_heights has {len(anchor_heights)} heights; give one for each of the {num_levels} levels'
         )
 
     def bottom_up(name):

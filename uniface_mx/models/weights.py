@@ -36,22 +36,20 @@ def save_arrays(path: Union[str, os.PathLike], arrays: Dict[str, mx.nd.NDArray])
             if arrays and set(mx.nd.load(str(aside))) != set(arrays):
                 raise ValueError('incomplete, is the disk full?')
         except (mx.MXNetError, OSError, ValueError) as error:
-            raise UnifaceError('{}: cannot be written ({})'.format(path, last_line(error))) from None
+            raise UnifaceError(f'{path}: cannot be written ({last_line(error)})') from None
 
 
 def load_arrays(path: Union[str, os.PathLike]) -> Dict[str, mx.nd.NDArray]:
     """Read a ``.params`` file; raises `UnifaceError` where there is none or it is damaged."""
     path = Path(path)
     if not path.is_file():
-        raise UnifaceError('{}: no such file of weights'.format(path))
+        raise UnifaceError(f'{path}: no such file of weights')
     try:
         arrays = mx.nd.load(str(path))
     except (mx.MXNetError, ValueError) as error:
-        raise UnifaceError(
-            '{}: cannot be read as weights ({})'.format(path, last_line(error))
-        ) from None
+        raise UnifaceError(f'{path}: cannot be read as weights ({last_line(error)})') from None
     if not isinstance(arrays, dict):
-        raise UnifaceError('{}: holds arrays without names'.format(path))
+        raise UnifaceError(f'{path}: holds arrays without names')
     return arrays
 
 
@@ -86,11 +84,9 @@ def load_weights(net: HybridBlock, path: Union[str, os.PathLike], ctx=None) -> N
         if isinstance(parameter, Constant):
             expected = np.asarray(parameter.value.asnumpy())
             if expected.shape != value.shape or np.abs(expected - value.asnumpy()).max() > 1e-4:
-                raise UnifaceError('{}: made for other {} than the model has'.format(path, name))
+                raise UnifaceError(f'{path}: made for other {name} than the model has')
         elif parameter.shape != value.shape:
-            raise UnifaceError(
-                '{}: {} has shape {}, the model wants {}'.format(path, name, value.shape, parameter.shape)
-            )
+            raise UnifaceError(f'{path}: {name} has shape {value.shape}, the model wants {parameter.shape}')
     for name, parameter in parameters.items():
         if isinstance(parameter, Constant):
             parameter.initialize(ctx=ctx, force_reinit=True)

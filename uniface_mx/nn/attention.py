@@ -46,7 +46,7 @@ class RoiRegions(HybridBlock):
     def __init__(self, frame: MapFrame, size: int, roi_op: str, landmarks: bool, **kwargs):
         super().__init__(**kwargs)
         if roi_op not in ROI_OPS:
-            raise ValueError('roi_op is {!r}; choose one of {}'.format(roi_op, ', '.join(ROI_OPS)))
+            raise ValueError(f'roi_op is {roi_op!r}; choose one of {", ".join(ROI_OPS)}')
         self._frame, self._size, self._align, self._landmarks = frame, size, roi_op == 'align', landmarks
 
     def _pool(self, F, features, index, corners, side):
@@ -86,7 +86,8 @@ class RoiRegions(HybridBlock):
 
 def _branch(name: str, hidden: int, features: int, side: int, grid: int) -> nn.HybridSequential:
     """Two conv-relu-pooling layers: (R, C, side, side) to (R, features), read off a grid of `grid` x `grid`
-    places."""
+    places.
+    """
     half = side // 2
     stride = half // grid
     branch = nn.HybridSequential(prefix=name + '_')

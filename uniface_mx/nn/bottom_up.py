@@ -29,7 +29,7 @@ class BottomUp(HybridBlock):
         with self.name_scope():
             self.extra = nn.HybridSequential(prefix='')
             for number, channels in enumerate(extra_channels):
-                level = nn.HybridSequential(prefix='extra{}_'.format(number))
+                level = nn.HybridSequential(prefix=f'extra{number}_')
                 with level.name_scope():
                     level.add(
                         conv_unit('reduce', channels // 2, 1),

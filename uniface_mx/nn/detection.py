@@ -29,9 +29,7 @@ class DetectionHeads(HybridBlock):
         with self.name_scope():
             self.heads = nn.HybridSequential(prefix='')
             for number in range(num_levels):
-                self.heads.add(
-                    nn.Conv2D(anchors_per_cell * OUTPUTS, 3, padding=1, prefix='level{}_'.format(number))
-                )
+                self.heads.add(nn.Conv2D(anchors_per_cell * OUTPUTS, 3, padding=1, prefix=f'level{number}_'))
 
     def hybrid_forward(self, F, *levels):
         rows = [

@@ -126,7 +126,7 @@ class InceptionTrunk(HybridBlock):
                 stage = nn.HybridSequential(prefix='')
                 for name, branches in blocks:
                     stage.add(self._block(name, branches))
-                setattr(self, 'stage{}'.format(number), stage)
+                setattr(self, f'stage{number}', stage)
 
     def _unit(self, name, unit, padding=None):
         return conv_unit(name, scale_channels(unit.channels, self._width), unit.kernel, unit.stride, padding)

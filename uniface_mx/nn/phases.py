@@ -42,12 +42,7 @@ class PhaseDeconvolution(HybridBlock):
         self._channels, self._side = channels, side
         with self.name_scope():
             self.conv = nn.Conv2D(
-                len(PHASES) * channels,
-                2,
-                padding=1,
-                activation='relu',
-                in_channels=inputs,
-                prefix='conv_',
+                len(PHASES) * channels, 2, padding=1, activation='relu', in_channels=inputs, prefix='conv_'
             )
 
     def hybrid_forward(self, F, data):

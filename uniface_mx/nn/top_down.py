@@ -31,10 +31,10 @@ class TopDown(HybridBlock):
         with self.name_scope():
             self.lateral = nn.HybridSequential(prefix='')
             for number in range(num_levels):
-                self.lateral.add(nn.Conv2D(fusion_channels, 1, prefix='lateral{}_'.format(number)))
+                self.lateral.add(nn.Conv2D(fusion_channels, 1, prefix=f'lateral{number}_'))
             self.deconv = nn.HybridSequential(prefix='')
             for number, channels in enumerate(deconv_channels):
-                self.deconv.add(deconv_unit('up{}'.format(number), channels))
+                self.deconv.add(deconv_unit(f'up{number}', channels))
 
     def hybrid_forward(self, F, *levels):
         laterals = [conv(level) for conv, level in zip(self.lateral, levels)]

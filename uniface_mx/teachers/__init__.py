@@ -1,4 +1,5 @@
 """Teachers by name."""
+
 from __future__ import annotations
 
 import importlib
@@ -9,8 +10,16 @@ import yaml
 
 from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher, TeacherError, embed_faces
 
-__all__ = ['Detections', 'EmbeddingTeacher', 'LandmarkTeacher', 'TEACHERS', 'TeacherError', 'create_teacher',
-           'embed_faces', 'open_teacher']
+__all__ = [
+    'Detections',
+    'EmbeddingTeacher',
+    'LandmarkTeacher',
+    'TEACHERS',
+    'TeacherError',
+    'create_teacher',
+    'embed_faces',
+    'open_teacher',
+]
 
 # Class and its preset arguments. Imported on demand: each teacher needs packages that the others do not.
 TEACHERS = {
@@ -38,23 +47,25 @@ def create_teacher(name: str, **options):
         Unknown name or option, a package that is not installed, or weights that cannot be used.
     """
     if name not in TEACHERS and ':' not in name:
-        raise TeacherError("unknown teacher '{}': choose from {}".format(name, ', '.join(sorted(TEACHERS))))
+        raise TeacherError(f"unknown teacher '{name}': choose from {', '.join(sorted(TEACHERS))}")
     path, preset = TEACHERS.get(name, (name, {}))
     module, _, attribute = path.partition(':')
     try:
         teacher = getattr(importlib.import_module(module), attribute, None)
         if teacher is None:
-            raise TeacherError("teacher '{}': module {} has no class {}".format(name, module, attribute))
+            raise TeacherError(f"teacher '{name}': module {module} has no class {attribute}")
         arguments = dict(preset, **options)
         known = list(inspect.signature(teacher).parameters)
         unknown = sorted(set(arguments) - set(known))
         if unknown:
-            raise TeacherError("teacher '{}' has no option '{}': its options are {}".format(
-                name, unknown[0], ', '.join(option for option in known if option not in preset)))
+            raise TeacherError(
+                "teacher '{}' has no option '{}': its options are {}".format(
+                    name, unknown[0], ', '.join(option for option in known if option not in preset)
+                )
+            )
         return teacher(**arguments)
     except ImportError as error:
-        raise TeacherError("teacher '{}' needs a package that is not installed: {}".format(
-            name, error)) from error
+        raise TeacherError(f"teacher '{name}' needs a package that is not installed: {error}") from error
 
 
 def open_teacher(spec: str) -> Union[LandmarkTeacher, EmbeddingTeacher]:
@@ -70,12 +81,12 @@ def open_teacher(spec: str) -> Union[LandmarkTeacher, EmbeddingTeacher]:
     for part in filter(None, query.split('&')):
         option, equals, value = part.partition('=')
         if not equals:
-            raise TeacherError("teacher '{}': '{}' is not OPTION=VALUE".format(spec, part))
+            raise TeacherError(f"teacher '{spec}': '{part}' is not OPTION=VALUE")
         try:
             options[option] = yaml.safe_load(value)
         except yaml.YAMLError:
-            raise TeacherError("teacher '{}': {} is no value for '{}'".format(spec, value, option)) from None
+            raise TeacherError(f"teacher '{spec}': {value} is no value for '{option}'") from None
     try:
         return create_teacher(name, **options)
     except (TypeError, ValueError) as error:
-        raise TeacherError("teacher '{}': {}".format(spec, error)) from None
+        raise TeacherError(f"teacher '{spec}': {error}") from None

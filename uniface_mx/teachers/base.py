@@ -1,4 +1,5 @@
 """What a teacher is: something that labels photos for UniFace to learn from (section IV.A of the paper)."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Dict, Iterable, List, NamedTuple, Sequence
 import numpy as np
 
 from uniface_mx.errors import UnifaceError
-from uniface_mx.manifest import file_hash
+from uniface_mx.files import file_hash
 
 
 class TeacherError(UnifaceError):
@@ -94,8 +95,9 @@ class EmbeddingTeacher(Teacher):
         raise NotImplementedError
 
 
-def embed_faces(teacher: EmbeddingTeacher, image: np.ndarray, landmarks: np.ndarray,
-                mirror: bool = True) -> np.ndarray:
+def embed_faces(
+    teacher: EmbeddingTeacher, image: np.ndarray, landmarks: np.ndarray, mirror: bool = True
+) -> np.ndarray:
     """Embeddings of an image's faces, by default averaged over each face and its mirror image.
 
     Parameters
@@ -133,4 +135,4 @@ def hash_files(paths: Iterable[Path]) -> str:
     try:
         return file_hash(*paths)
     except OSError as error:
-        raise TeacherError('teacher file {}: {}'.format(error.filename, error.strerror)) from error
+        raise TeacherError(f'teacher file {error.filename}: {error.strerror}') from error

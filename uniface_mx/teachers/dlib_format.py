@@ -4,6 +4,7 @@ A network is written from its output inwards: one version number a layer, then t
 back out what each layer consists of. So the second half lists the layers in the order in which data pass
 them; layers that only name or fetch a tensor (tags, skips) leave a version number and nothing else.
 """
+
 from __future__ import annotations
 
 import math
@@ -49,14 +50,14 @@ class Reader:
         if count > len(self.data) - self.position:
             raise self.fail('the file is truncated or is not a network saved by dlib')
         self.position += count
-        return self.data[self.position - count:self.position]
+        return self.data[self.position - count : self.position]
 
     def integer(self) -> int:
         """A byte with sign (bit 7) and length, then the magnitude, least significant byte first."""
         head = self.take(1)[0]
-        if head & 0x70 or not 1 <= head & 0x0f <= 8:
+        if head & 0x70 or not 1 <= head & 0x0F <= 8:
             raise self.fail(f'byte {head:#04x} starts no integer: not a network saved by dlib')
-        magnitude = int.from_bytes(self.take(head & 0x0f), 'little')
+        magnitude = int.from_bytes(self.take(head & 0x0F), 'little')
         return -magnitude if head & 0x80 else magnitude
 
     def real(self) -> float:
@@ -115,8 +116,10 @@ _NAMES_A_TENSOR, _LAYER, _LAYER_ON_INPUT = 1, 2, 3
 
 def _window(reader: Reader, version: int) -> Dict[str, Any]:
     """Size (0: the whole map), stride and padding of a moving window."""
-    values = {name: reader.integer()
-              for name in ('rows', 'columns', 'stride_y', 'stride_x', 'padding_y', 'padding_x')}
+    values = {
+        name: reader.integer()
+        for name in ('rows', 'columns', 'stride_y', 'stride_x', 'padding_y', 'padding_x')
+    }
     if not all(0 <= n <= 1024 for n in values.values()) or not values['stride_y'] * values['stride_x']:
         raise reader.fail(f'impossible window {values}')
     return values
@@ -183,12 +186,18 @@ def _add_prev(reader: Reader, version: int) -> Dict[str, Any]:
 
 # Name in the file -> (kind, version, reader of the rest).
 _LAYERS = {
-    'con_4': ('con', 4, _con), 'con_5': ('con', 5, _con), 'con_6': ('con', 6, _con),
-    'affine_': ('affine', 1, _affine), 'affine_2': ('affine', 2, _affine),
-    'relu_': ('relu', 1, _relu), 'relu_2': ('relu', 2, _relu),
-    'max_pool_2': ('max_pool', 2, _window), 'avg_pool_2': ('avg_pool', 2, _window),
+    'con_4': ('con', 4, _con),
+    'con_5': ('con', 5, _con),
+    'con_6': ('con', 6, _con),
+    'affine_': ('affine', 1, _affine),
+    'affine_2': ('affine', 2, _affine),
+    'relu_': ('relu', 1, _relu),
+    'relu_2': ('relu', 2, _relu),
+    'max_pool_2': ('max_pool', 2, _window),
+    'avg_pool_2': ('avg_pool', 2, _window),
     'add_prev_': ('add_prev', 1, _add_prev),
-    'fc_2': ('fc', 2, _fc), 'fc_3': ('fc', 3, _fc),
+    'fc_2': ('fc', 2, _fc),
+    'fc_3': ('fc', 3, _fc),
 }
 
 

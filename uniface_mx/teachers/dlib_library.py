@@ -1,4 +1,5 @@
 """dlib's face network run by dlib itself, as most who deploy it do: to compare times with."""
+
 from __future__ import annotations
 
 from typing import Sequence

@@ -3,6 +3,7 @@
 The cascade of Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional
 Networks", in the package's coordinates. Every image is looked at by itself: its faces depend on nothing else.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -46,21 +47,28 @@ class MTCNN(LandmarkTeacher):
         Unknown runtime, senseless option, or files that are missing, damaged or of another network.
     """
 
-    def __init__(self, runtime: str = 'mxnet', directory: Optional[Union[str, Path]] = None,
-                 min_face: float = 20, min_face_fraction: float = 1 / 24,
-                 thresholds: Sequence[float] = (0.6, 0.7, 0.8), refine_threshold: float = 0.3):
+    def __init__(
+        self,
+        runtime: str = 'mxnet',
+        directory: Optional[Union[str, Path]] = None,
+        min_face: float = 20,
+        min_face_fraction: float = 1 / 24,
+        thresholds: Sequence[float] = (0.6, 0.7, 0.8),
+        refine_threshold: float = 0.3,
+    ):
         if runtime not in RUNTIMES:
-            raise TeacherError("unknown runtime '{}' for MTCNN: choose from {}".format(
-                runtime, ', '.join(sorted(RUNTIMES))))
+            raise TeacherError(
+                f"unknown runtime '{runtime}' for MTCNN: choose from {', '.join(sorted(RUNTIMES))}"
+            )
         if not min_face >= CELL:
-            raise TeacherError('min_face is {}: MTCNN sees no face under {} pixels'.format(min_face, CELL))
+            raise TeacherError(f'min_face is {min_face}: MTCNN sees no face under {CELL} pixels')
         if len(thresholds) != 3 or not all(0 < t < 1 for t in tuple(thresholds) + (refine_threshold,)):
             raise TeacherError('MTCNN wants three thresholds, and a refine_threshold, between 0 and 1')
         self._networks = RUNTIMES[runtime](directory)
         self.name, self.sha256 = self._networks.name, self._networks.sha256
         self.version = '{};min_face={:g};min_face_fraction={:.6g};thresholds={};refine_threshold={:g}'.format(
-            REVISION, min_face, min_face_fraction, ','.join('{:g}'.format(t) for t in thresholds),
-            refine_threshold)
+            REVISION, min_face, min_face_fraction, ','.join(f'{t:g}' for t in thresholds), refine_threshold
+        )
         self._min_face, self._min_face_fraction = min_face, min_face_fraction
         self._thresholds, self._refine_threshold = tuple(thresholds), refine_threshold
 
@@ -76,8 +84,9 @@ class MTCNN(LandmarkTeacher):
         score 0 and NaN landmarks.
         """
         given = np.asarray(boxes, np.float32).reshape(-1, 4)
-        faces = Detections(given, np.zeros(len(given), np.float32),
-                           np.full((len(given), 5, 2), np.nan, np.float32))
+        faces = Detections(
+            given, np.zeros(len(given), np.float32), np.full((len(given), 5, 2), np.nan, np.float32)
+        )
         squares = to_squares(given)
         for _ in range(3):
             look = self._third_stage(image, squares)
@@ -85,8 +94,12 @@ class MTCNN(LandmarkTeacher):
             centres = look.landmarks.mean(axis=1)
             inside = np.all((centres >= given[:, :2]) & (centres <= given[:, 2:]), axis=1)
             seen = inside & (look.scores >= self._refine_threshold)
-            faces = Detections(*(np.where(seen.reshape((-1,) + (1,) * (new.ndim - 1)), new, old)
-                                 for new, old in zip(look, faces)))
+            faces = Detections(
+                *(
+                    np.where(seen.reshape((-1,) + (1,) * (new.ndim - 1)), new, old)
+                    for new, old in zip(look, faces)
+                )
+            )
         return faces
 
     def _detect(self, image: np.ndarray) -> Detections:
@@ -109,7 +122,8 @@ class MTCNN(LandmarkTeacher):
             factor *= PYRAMID_FACTOR
             probability, moves = (maps[0] for maps in self._networks.pnet(normalise(level[None])))
             rows, columns, level_boxes = cells_to_boxes(
-                probability, self._thresholds[0], (width / level.shape[1], height / level.shape[0]))
+                probability, self._thresholds[0], (width / level.shape[1], height / level.shape[0])
+            )
             level_scores = probability[rows, columns]
             keep = suppress(level_boxes, level_scores, 0.5)
             boxes.append(level_boxes[keep])
@@ -151,8 +165,9 @@ def shrink(image: np.ndarray, scale: float) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=method)
 
 
-def cells_to_boxes(probability: np.ndarray, threshold: float,
-                   scale: Tuple[float, float]) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def cells_to_boxes(
+    probability: np.ndarray, threshold: float, scale: Tuple[float, float]
+) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows, columns and image boxes of the first stage's cells that reach `threshold`.
 
     Cell k of a level sees its pixels 2k to 2k + 11, so [2k, 2k + 12), times the (x, y) `scale` from level to
@@ -192,8 +207,9 @@ def cut_out(image: np.ndarray, squares: np.ndarray, side: int) -> np.ndarray:
             continue
         patch = image[y0:y1, x0:x1]
         if (x1 - x0, y1 - y0) != (right - left, bottom - top):
-            patch = cv2.copyMakeBorder(patch, y0 - top, bottom - y1, x0 - left, right - x1,
-                                       cv2.BORDER_CONSTANT)
+            patch = cv2.copyMakeBorder(
+                patch, y0 - top, bottom - y1, x0 - left, right - x1, cv2.BORDER_CONSTANT
+            )
         method = cv2.INTER_AREA if right - left > side else cv2.INTER_LINEAR
         cv2.resize(patch, (side, side), dst=crop, interpolation=method)
     return normalise(crops)

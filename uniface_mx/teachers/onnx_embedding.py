@@ -13,6 +13,7 @@
 `points` says where the five landmarks lie in the crop, in continuous coordinates (pixel i covers [i, i + 1)):
 add half a pixel to a template that gives pixel centres whole numbers, as ArcFace's does.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -23,9 +24,9 @@ from typing import Literal, Sequence, Tuple, Union
 import numpy as np
 
 from uniface_mx import geometry
-from uniface_mx.config import load_config, to_yaml
+from uniface_mx.config.reader import load_config, to_yaml
+from uniface_mx.config.schema import within
 from uniface_mx.errors import last_line
-from uniface_mx.schema import within
 from uniface_mx.teachers.base import EmbeddingTeacher, TeacherError, hash_files
 from uniface_mx.teachers.onnx_session import open_session
 
@@ -73,11 +74,11 @@ class OnnxEmbedding(EmbeddingTeacher):
         path = Path(description)
         self._description = load_config(path, schema=EmbeddingDescription)
         if not self._description.model:
-            raise TeacherError("{}: key 'model' is missing: it names the ONNX file beside it".format(path))
+            raise TeacherError(f"{path}: key 'model' is missing: it names the ONNX file beside it")
         model = path.parent / self._description.model
         self.sha256 = hash_files([model])
         digest = hashlib.sha256(to_yaml(self._description).encode()).hexdigest()
-        self.version = '{};{}'.format(REVISION, digest[:16])
+        self.version = f'{REVISION};{digest[:16]}'
         self.dim = self._description.dim
         width, height = self._description.input_size
         try:
@@ -86,11 +87,13 @@ class OnnxEmbedding(EmbeddingTeacher):
         except ImportError:
             raise
         except Exception as error:  # ONNX Runtime has a class of errors for each of its codes
-            raise TeacherError('{}: does not run on one crop as {} describes it ({})'.format(
-                model, path.name, last_line(error))) from error
+            raise TeacherError(
+                f'{model}: does not run on one crop as {path.name} describes it ({last_line(error)})'
+            ) from error
         if found != (self.dim,):
-            raise TeacherError("{}: the network's output is of shape {}, {} says dim: {}".format(
-                model, found, path.name, self.dim))
+            raise TeacherError(
+                f"{model}: the network's output is of shape {found}, {path.name} says dim: {self.dim}"
+            )
 
     def align(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """The (height, width, 3) crop in which the landmarks lie nearest to the description's points."""

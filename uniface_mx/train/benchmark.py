@@ -16,9 +16,9 @@ from typing import Any, Dict, List
 
 import mxnet as mx
 
-from uniface_mx.config import load_config
+from uniface_mx.cli.program import at_least
+from uniface_mx.config.reader import load_config
 from uniface_mx.models import Uniface, get_model
-from uniface_mx.program import at_least
 from uniface_mx.train.build import build_trainer, training_graphs
 
 WARM = 2
@@ -53,7 +53,8 @@ def planned_memory(net: Uniface, precision: str, batch: int, faces: int) -> floa
 
 def operators(action, count: int) -> List[Dict[str, Any]]:
     """Milliseconds and share of each operator in an action, most first; meaningful without bulking
-    (`MXNET_EXEC_BULK_EXEC_TRAIN=0`)."""
+    (`MXNET_EXEC_BULK_EXEC_TRAIN=0`).
+    """
     with tempfile.TemporaryDirectory() as folder:
         mx.profiler.set_config(
             profile_all=True, aggregate_stats=True, filename=os.path.join(folder, 'profile.json')
@@ -81,7 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cells', type=at_least(0), default=0, help='mosaics of so many photos only; 1 for whole photos'
     )
-    parser.add_argument('--operators', type=at_least(0), default=0, help='show so many operators of a profiled step')
+    parser.add_argument(
+        '--operators', type=at_least(0), default=0, help='show so many operators of a profiled step'
+    )
 
 
 def _kinds_of_canvas(cells: int) -> List[str]:
@@ -94,7 +97,7 @@ def _kinds_of_canvas(cells: int) -> List[str]:
         'augmentation.letterbox=0',
         'augmentation.crop=0',
         'augmentation.mosaic=1',
-        'augmentation.mosaic_cells=[{}]'.format(cells),
+        f'augmentation.mosaic_cells=[{cells}]',
         'augmentation.mosaic_weights=[1.0]',
     ]
 

@@ -13,7 +13,7 @@ import numpy as np
 from mxnet.gluon import HybridBlock
 from mxnet.gluon.nn import BatchNorm
 
-from uniface_mx.config import Config, as_dict, to_yaml
+from uniface_mx.config.reader import Config, as_dict, to_yaml
 from uniface_mx.data.loader import Canvases, Loader, read_photo
 from uniface_mx.data.records import (
     EMBEDDING,
@@ -26,14 +26,14 @@ from uniface_mx.data.records import (
 )
 from uniface_mx.data.transforms import AugmentSettings, RecordShare
 from uniface_mx.files import written_aside
-from uniface_mx.losses import Terms
 from uniface_mx.models import Uniface, get_model
 from uniface_mx.models.weights import load_weights, named_arrays
-from uniface_mx.results import portable, provenance, write_json
+from uniface_mx.provenance import portable, provenance, write_json
 from uniface_mx.train.checkpoint import WEIGHTS, Checkpoint, Checkpoints
 from uniface_mx.train.errors import TrainError
 from uniface_mx.train.group import Group, parse_devices
 from uniface_mx.train.log import Log
+from uniface_mx.train.losses import Terms
 from uniface_mx.train.optimizer import SGD, AdamW, Optimizer, choose
 from uniface_mx.train.precision import lowered
 from uniface_mx.train.schedule import Cooldown, Cosine, Milestones, Plateau, Schedule
@@ -70,7 +70,7 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
     _check(config, group)
     checkpoints = Checkpoints(run, config.training.keep_every)
     if checkpoints.numbers() and not resume:
-        raise TrainError('{}: holds a run already; go on with --resume, or choose another --out'.format(run))
+        raise TrainError(f'{run}: holds a run already; go on with --resume, or choose another --out')
     checkpoint = checkpoints.load() if resume and checkpoints.numbers() else None
 
     net = get_model(config.model.name, **config.model.overrides())
@@ -86,9 +86,7 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
     if checkpoint:
         if checkpoint.iteration > config.training.iterations:
             raise TrainError(
-                'training.iterations: is {}, but {} stands at iteration {} already'.format(
-                    config.training.iterations, run, checkpoint.iteration
-                )
+                f'training.iterations: is {config.training.iterations}, but {run} stands at iteration {checkpoint.iteration} already'
             )
         changed = _compare(checkpoint, facts, canvases)
         if changed and group.rank == 0:
@@ -166,9 +164,7 @@ def _check(config: Config, group: Group) -> None:
     parts = len(group.devices) * config.training.accumulate
     if config.training.batch_size % parts:
         raise TrainError(
-            'training.batch_size: {} is not a multiple of {}, the devices times training.accumulate'.format(
-                config.training.batch_size, parts
-            )
+            f'training.batch_size: {config.training.batch_size} is not a multiple of {parts}, the devices times training.accumulate'
         )
     if not config.data.train:
         raise TrainError('data.train: names no record set')
@@ -203,7 +199,8 @@ def open_canvases(
 
 def training_graphs(net: Uniface, precision: str = 'float32', freeze_batch_norm: bool = False) -> Graphs:
     """What the step runs, compiled; batch norms whose scale does not learn, or all of them, keep their
-    statistics."""
+    statistics.
+    """
 
     def freeze(block: HybridBlock) -> None:
         if isinstance(block, BatchNorm) and (freeze_batch_norm or block.gamma.grad_req == 'null'):
@@ -244,7 +241,8 @@ def build_schedule(config: Config) -> Schedule:
 
 def teacher_bank(canvases: Canvases, size: int, seed: int) -> np.ndarray:
     """Teacher embeddings (B, 128) of up to `size` faces, drawn from the records that a seed chooses; raises
-    `RecordError` at a damaged record, if the canvases do not leave those out."""
+    `RecordError` at a damaged record, if the canvases do not leave those out.
+    """
     readers = [reader for reader in canvases.readers if reader.meta.embeddings]
     places = [(reader, index) for reader in readers for index in range(len(reader))]
     rows: List[np.ndarray] = []
@@ -273,7 +271,9 @@ def _optimizer(config: Config, net: Uniface, rules: Rules) -> Optimizer:
     return Optimizer(choose(parameters, settings.weight_decay, settings.trunk_rate, frozen), rule)
 
 
-def _validation(config: Config, net: Uniface, graphs: Graphs, criteria: Criteria, group: Group, teachers, mean):
+def _validation(
+    config: Config, net: Uniface, graphs: Graphs, criteria: Criteria, group: Group, teachers, mean
+):
     """A function that validates, or None without records for it."""
     if not config.data.validation or group.rank:
         return None
@@ -321,15 +321,13 @@ def _compare(checkpoint: Checkpoint, facts: Dict[str, Any], canvases: Canvases) 
     state = checkpoint.state
     if state['model'] != facts['model']:
         raise TrainError(
-            'the checkpoint is of {}, model.name is {}; begin a new run'.format(
-                state['model'], facts['model']
-            )
+            f'the checkpoint is of {state["model"]}, model.name is {facts["model"]}; begin a new run'
         )
     for reader in canvases.readers:
         require_teachers(reader.meta, state['teachers'] or facts['teachers'], reader.name)
     old, new = (_flat({'config': one['config'], 'records': one['records']}) for one in (state, facts))
     return [
-        '{}: {} -> {}'.format(key, old.get(key), new.get(key))
+        f'{key}: {old.get(key)} -> {new.get(key)}'
         for key in sorted(set(old) | set(new))
         if old.get(key) != new.get(key)
     ]

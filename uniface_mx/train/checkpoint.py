@@ -18,7 +18,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 import mxnet as mx
 
 from uniface_mx.errors import UnifaceError
-from uniface_mx.manifest import file_hash
+from uniface_mx.files import file_hash
 from uniface_mx.models.weights import load_arrays, save_arrays
 from uniface_mx.train.errors import TrainError
 
@@ -60,7 +60,7 @@ class Checkpoints:
 
     def path(self, iteration: int) -> Path:
         """A checkpoint's folder."""
-        return self.folder / '{:08d}'.format(iteration)
+        return self.folder / f'{iteration:08d}'
 
     def save(self, checkpoint: Checkpoint, best: Optional[int] = None) -> None:
         """Write a checkpoint, then remove those that are no longer needed.
@@ -76,7 +76,7 @@ class Checkpoints:
         TrainError
             It cannot be written; all earlier ones are as they were.
         """
-        aside = self.folder / '.{:08d}.part'.format(checkpoint.iteration)
+        aside = self.folder / f'.{checkpoint.iteration:08d}.part'
         try:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)
@@ -129,8 +129,8 @@ class Checkpoints:
             try:
                 return self._read(number)
             except TrainError as error:
-                report('{}; trying an earlier one'.format(error) if number != numbers[-1] else str(error))
-        raise TrainError('{}: no checkpoint to go on from'.format(self.folder))
+                report(f'{error}; trying an earlier one' if number != numbers[-1] else str(error))
+        raise TrainError(f'{self.folder}: no checkpoint to go on from')
 
     def _write(self, path: Path, arrays: Dict[str, mx.nd.NDArray]) -> str:
         save_arrays(path, arrays)
@@ -144,18 +144,16 @@ class Checkpoints:
             content = json.loads((path / STATE).read_text(encoding='utf-8'))
             if content['format'] != FORMAT:
                 raise TrainError(
-                    '{}: checkpoint format {}, this version reads {}'.format(path, content['format'], FORMAT)
+                    f'{path}: checkpoint format {content["format"]}, this version reads {FORMAT}'
                 )
             for name in (WEIGHTS, SLOTS):
                 if file_hash(path / name) != content['files'][name]:
-                    raise TrainError(
-                        '{}: damaged, its sha256 is not the one in {}'.format(path / name, STATE)
-                    )
+                    raise TrainError(f'{path / name}: damaged, its sha256 is not the one in {STATE}')
             return Checkpoint(
                 content['iteration'], load_arrays(path / WEIGHTS), load_arrays(path / SLOTS), content['state']
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TrainError('{}: not a checkpoint ({})'.format(path, error)) from None
+            raise TrainError(f'{path}: not a checkpoint ({error})') from None
 
     def _link(self, iteration: int, name: str) -> None:
         aside, target = self.run / (name + '.part'), self.run / name

@@ -24,14 +24,12 @@ def parse_devices(names: Sequence[str]) -> List[mx.Context]:
     for name in names:
         found = re.match(r'(cpu|gpu)(?:\((\d+)\))?$', name.strip())
         if not found:
-            raise TrainError(
-                'training.devices: {!r} is no device; write cpu, cpu(1), gpu or gpu(0)'.format(name)
-            )
+            raise TrainError(f'training.devices: {name!r} is no device; write cpu, cpu(1), gpu or gpu(0)')
         kind, number = found.group(1), int(found.group(2) or 0)
         if kind == 'gpu' and number >= mx.context.num_gpus():
             raise TrainError(
-                'training.devices: there is no gpu({}): MXNet sees {} GPUs; '
-                'python -m uniface_mx.doctor says why'.format(number, mx.context.num_gpus())
+                f'training.devices: there is no gpu({number}): MXNet sees {mx.context.num_gpus()} GPUs; '
+                'python -m uniface_mx.doctor says why'
             )
         devices.append(mx.Context(kind, number))
     if not devices or len(set(devices)) < len(devices):
@@ -56,8 +54,8 @@ class Group:
         self.distributed = kvstore.startswith('dist')
         if self.distributed and 'DMLC_ROLE' not in os.environ:
             raise TrainError(
-                'training.kvstore: {} needs a scheduler and servers; start the run with '
-                'python -m uniface_mx.train.launch'.format(kvstore)
+                f'training.kvstore: {kvstore} needs a scheduler and servers; start the run with '
+                'python -m uniface_mx.train.launch'
             )
         self._store = mx.kv.create(kvstore) if self.distributed or len(self.devices) > 1 else None
         self.rank = self._store.rank if self.distributed else 0
@@ -76,7 +74,8 @@ class Group:
 
     def total(self, key: str, values: Sequence[float]) -> np.ndarray:
         """The sum over the workers of a few numbers, (n,) float64 (of float32 precision when there are
-        several)."""
+        several).
+        """
         values = np.asarray(values, np.float64)
         if not self.distributed:
             return values

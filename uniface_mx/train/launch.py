@@ -18,7 +18,7 @@ import sys
 import time
 from typing import List, Optional, Sequence
 
-from uniface_mx.program import run
+from uniface_mx.cli.program import run
 from uniface_mx.runtime import THREADS_CHOSEN, cores
 
 # What a scheduler or a server does is what importing MXNet does under such a role.
@@ -85,7 +85,8 @@ def launch(command: Sequence[str], workers: int, servers: int = 1) -> int:
 
 def _wait(workers: List[subprocess.Popen]) -> int:
     """Until all have left, or one with an error and the others within the time of grace; the first error's
-    status."""
+    status.
+    """
     failed, since = 0, None
     while any(process.poll() is None for process in workers):
         for process in workers:

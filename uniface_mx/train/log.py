@@ -12,8 +12,8 @@ from typing import Any, Dict
 from tqdm import tqdm
 
 from uniface_mx.files import written_aside
-from uniface_mx.losses import Terms
 from uniface_mx.train.errors import TrainError
+from uniface_mx.train.losses import Terms
 from uniface_mx.train.step import Outcome
 
 METRICS = 'metrics.jsonl'
@@ -21,7 +21,8 @@ METRICS = 'metrics.jsonl'
 
 class Meter:
     """Means since the last row, and totals since the first iteration. `state` is plain JSON. The clock is not
-    in it: after `restore` the next row's speeds are those since then."""
+    in it: after `restore` the next row's speeds are those since then.
+    """
 
     def __init__(self):
         self.totals = {'canvases': 0, 'faces': 0, 'skipped': 0, 'bad_records': 0, 'overflow': 0}
@@ -57,7 +58,8 @@ class Meter:
 
     def row(self) -> Dict[str, Any]:
         """Means of the learned steps since the last row (null where there was none), totals and speed; begins
-        anew."""
+        anew.
+        """
         seconds = time.perf_counter() - self._start
         row: Dict[str, Any] = {
             name: value / self._steps if self._steps else None for name, value in self._sums.items()
@@ -71,11 +73,7 @@ class Meter:
 
     def state(self) -> Dict[str, Any]:
         """What `restore` needs."""
-        return {
-            'totals': dict(self.totals),
-            'steps': self._steps,
-            'sums': dict(self._sums),
-        }
+        return {'totals': dict(self.totals), 'steps': self._steps, 'sums': dict(self._sums)}
 
     def restore(self, state: Dict[str, Any]) -> None:
         """Go on from a state."""
@@ -138,15 +136,17 @@ class Log:
         row = dict.fromkeys(values, None)
         row.update(numbers)
         try:
-            self._file.write(json.dumps({'kind': kind, 'iteration': iteration, **row}, allow_nan=False) + '\n')
+            self._file.write(
+                json.dumps({'kind': kind, 'iteration': iteration, **row}, allow_nan=False) + '\n'
+            )
             self._file.flush()
         except OSError as error:
             raise TrainError(
-                '{}: cannot be written ({}); make room and go on with --resume'.format(self.path, error.strerror)
+                f'{self.path}: cannot be written ({error.strerror}); make room and go on with --resume'
             ) from None
         if self._board:
             for name, value in numbers.items():
-                self._board.add_scalar('{}/{}'.format(kind, name), value, iteration)
+                self._board.add_scalar(f'{kind}/{name}', value, iteration)
 
     def step(self) -> None:
         """Move the bar."""

@@ -9,7 +9,7 @@ from typing import Dict, List, NamedTuple, Sequence
 import mxnet as mx
 from mxnet.gluon.parameter import Constant, Parameter
 
-from uniface_mx.registry import suggestion
+from uniface_mx.errors import suggestion
 from uniface_mx.train.errors import TrainError
 
 TRUNK = '*trunk_*'
@@ -52,7 +52,7 @@ def choose(
     for pattern in frozen:
         if not any(fnmatch(name, pattern) for name in parameters):
             raise TrainError(
-                'optimizer.frozen: {!r} fits no parameter{}'.format(pattern, suggestion(pattern, parameters))
+                f'optimizer.frozen: {pattern!r} fits no parameter{suggestion(pattern, parameters)}'
             )
     chosen = []
     rates = {TRUNK: trunk_rate, EMBEDDING: EMBEDDING_RATE}
@@ -161,7 +161,7 @@ class Optimizer:
     def arrays(self) -> Dict[str, mx.nd.NDArray]:
         """The states under ``SLOT:PARAMETER``; devices have equal ones."""
         return {
-            '{}:{}'.format(slot, name): array
+            f'{slot}:{name}': array
             for name, devices in self._slots.items()
             for slot, array in zip(self.rule.slots, devices[0])
         }
@@ -184,6 +184,6 @@ class Optimizer:
         for name, devices in self._slots.items():
             for slots in devices:
                 for slot, array in zip(self.rule.slots, slots):
-                    stored = arrays.get('{}:{}'.format(slot, name))
+                    stored = arrays.get(f'{slot}:{name}')
                     if stored is not None:
                         stored.copyto(array)

@@ -16,12 +16,12 @@ from typing import Any, Dict, Optional, Sequence
 
 import numpy as np
 
-from uniface_mx.config import load_config
+from uniface_mx.cli.program import DONE, INTERRUPTED, PARTLY, STATUS, at_least, run
+from uniface_mx.config.reader import load_config
 from uniface_mx.data.records import EMBEDDING, HAS_EMBEDDING, IGNORE, RecordReader, RecordWriter
 from uniface_mx.errors import UnifaceError
-from uniface_mx.evaluation.tables import read_rows
-from uniface_mx.program import DONE, INTERRUPTED, PARTLY, STATUS, at_least, run
-from uniface_mx.results import write_json
+from uniface_mx.provenance import write_json
+from uniface_mx.report.tables import read_rows
 from uniface_mx.train.build import build_trainer
 from uniface_mx.train.log import METRICS
 
@@ -31,7 +31,8 @@ TERMS = ('classification', 'box', 'landmarks', 'mimic')
 
 def take(name: str, target: Path, count: int) -> float:
     """Copy the first records whose faces all have an embedding; the variance of those embeddings (summed over
-    128)."""
+    128).
+    """
     reader = RecordReader(name)
     wanted = islice(
         (
@@ -49,7 +50,7 @@ def take(name: str, target: Path, count: int) -> float:
             writer.add(record)
             embeddings.append(record.objects[:, EMBEDDING])
     if not embeddings:
-        raise UnifaceError('{}: no record whose faces all have embeddings'.format(name))
+        raise UnifaceError(f'{name}: no record whose faces all have embeddings')
     return float(np.concatenate(embeddings).var(axis=0).sum())
 
 
@@ -75,11 +76,12 @@ def figures(run: Path, variance: float) -> Dict[str, Any]:
 
 def overfit(args: argparse.Namespace) -> int:
     """Train and print what was learned; `PARTLY` if something was not, `INTERRUPTED` where a signal came before the
-    last iteration."""
+    last iteration.
+    """
     learned = args.out / 'overfit_figures.json'
     if learned.exists():
-        raise UnifaceError('{}: holds a finished run; remove it, or choose another --out'.format(args.out))
-    config = load_config('overfit', ['data.root={}'.format(args.out)] + args.set)
+        raise UnifaceError(f'{args.out}: holds a finished run; remove it, or choose another --out')
+    config = load_config('overfit', [f'data.root={args.out}'] + args.set)
     variance = take(args.records, args.out / 'overfit', args.count)
     trainer = build_trainer(config, args.out, resume=True)
     try:
@@ -90,25 +92,19 @@ def overfit(args: argparse.Namespace) -> int:
     found = figures(args.out, variance)
     write_json(learned, found)
     for name, part in found['parts'].items():
-        print(
-            '{:<16}{:.4f} -> {:.4f}  {:.1%} of its start'.format(
-                name, found['first'][name], found['last'][name], part
-            )
-        )
+        print(f'{name:<16}{found["first"][name]:.4f} -> {found["last"][name]:.4f}  {part:.1%} of its start')
     print(
         'mimic loss {:.1%} of the variance {:.3f}; {:.1%} of the faces found'.format(
             found['mimic_of_variance'], variance, found['recall']
         )
     )
-    print('passed' if found['passed'] else 'failed: the limit is {:.0%}, and every face'.format(LIMIT))
+    print('passed' if found['passed'] else f'failed: the limit is {LIMIT:.0%}, and every face')
     return DONE if found['passed'] else PARTLY
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(
-        prog='overfit',
-        description=__doc__.split('\n')[0],
-        epilog=STATUS.format('something was not learned'),
+        prog='overfit', description=__doc__.split('\n')[0], epilog=STATUS.format('something was not learned')
     )
     parser.add_argument('--records', required=True, metavar='NAME', help='a record set with embeddings')
     parser.add_argument('--count', type=at_least(1), default=32)

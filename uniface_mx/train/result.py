@@ -7,9 +7,9 @@ from typing import Any, Dict, NamedTuple, Optional
 
 import numpy as np
 
-from uniface_mx.exported import weights_path
-from uniface_mx.manifest import find_model, read_manifest
 from uniface_mx.models import Uniface, get_model
+from uniface_mx.models.exported import weights_path
+from uniface_mx.models.manifest import find_model, read_manifest
 from uniface_mx.models.weights import load_weights
 from uniface_mx.train.checkpoint import WEIGHTS, Checkpoints
 from uniface_mx.train.errors import TrainError
@@ -20,7 +20,8 @@ ABOUT = ('training', 'licence', 'mean_embedding', 'embedding')
 
 class TrainedModel(NamedTuple):
     """A network with a run's weights; `mean` is the mean teacher embedding (128,), if embeddings were taught;
-    `details` are a manifest's entries on where it comes from."""
+    `details` are a manifest's entries on where it comes from.
+    """
 
     net: Uniface
     name: str
@@ -47,7 +48,7 @@ def load_run(run, which: str = 'best', **overrides) -> TrainedModel:
     """
     checkpoints = Checkpoints(run)
     if not checkpoints.numbers():
-        raise TrainError('{}: no checkpoint in this folder; give --out of tools/train.py'.format(Path(run)))
+        raise TrainError(f'{Path(run)}: no checkpoint in this folder; give --out of tools/train.py')
     checkpoint = checkpoints.load()
     best = checkpoint.state['best']['iteration']
     if which == 'best' and best is not None:
@@ -100,7 +101,7 @@ def load_exported(prefix, **overrides) -> TrainedModel:
     manifest = read_manifest(prefix)
     told = manifest.get('model') or {}
     if not told.get('name'):
-        raise TrainError('{}: its manifest does not say which model it is'.format(prefix))
+        raise TrainError(f'{prefix}: its manifest does not say which model it is')
     given = dict(told.get('overrides') or {}, **overrides)
     net = get_model(told['name'], **given)
     load_weights(net, weights_path(prefix))

@@ -58,7 +58,8 @@ class Milestones(Schedule):
 
 class Cosine(Schedule):
     """Fall from the rate, at the end of the warm-up, to the minimum, at iteration `iterations`, along half a
-    cosine."""
+    cosine.
+    """
 
     def __init__(self, rate: float, warmup: int, minimum: float, iterations: int):
         super().__init__(rate, warmup, minimum)

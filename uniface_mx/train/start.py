@@ -13,9 +13,9 @@ import numpy as np
 from uniface_mx.backbones import load_trunk
 from uniface_mx.data.records import RecordMeta, require_teachers
 from uniface_mx.errors import UnifaceError
-from uniface_mx.exported import weights_path
-from uniface_mx.manifest import find_model, manifest_path, read_manifest
 from uniface_mx.models import Uniface
+from uniface_mx.models.exported import weights_path
+from uniface_mx.models.manifest import find_model, manifest_path, read_manifest
 from uniface_mx.models.weights import load_weights
 from uniface_mx.train.errors import TrainError
 
@@ -30,7 +30,8 @@ DECONVOLUTION = re.compile(r'topdown_up\d+_deconv_')
 class StartWeights(mx.init.MSRAPrelu):
     """He's deviation for what a ReLU follows, small weights for the outputs (`OUTPUTS`), and a top-down
     pathway that carries the finest level's faces to F_r: coarser levels join it small, and its
-    deconvolutions interpolate between cells."""
+    deconvolutions interpolate between cells.
+    """
 
     def __init__(self):
         super().__init__(factor_type='in', slope=0)
@@ -92,7 +93,7 @@ def load_start(net: Uniface, start: str, devices: Sequence[mx.Context], teachers
     try:
         prefix = find_model(prefix)
     except UnifaceError as error:
-        raise TrainError('training.init: {}'.format(error)) from None
+        raise TrainError(f'training.init: {error}') from None
     manifest = read_manifest(prefix)
     known = manifest.get('training', {}).get('teachers')
     if known and teachers:
@@ -114,4 +115,4 @@ def load_backbone(net: Uniface, path: str, devices: Sequence[mx.Context]) -> Non
     try:
         load_trunk(net, path, list(devices))
     except UnifaceError as error:
-        raise TrainError('training.backbone: {}'.format(error)) from None
+        raise TrainError(f'training.backbone: {error}') from None

@@ -12,15 +12,23 @@ from mxnet.gluon import HybridBlock
 
 from uniface_mx.data.iterators import network_input
 from uniface_mx.data.loader import Batch
-from uniface_mx.losses import ContrastLoss, DetectionLoss, MimicLoss, Terms, count_terms, total
-from uniface_mx.targets import Predictions, Rois, Targets, assign_targets, decode_predictions, select_rois
 from uniface_mx.train.group import Group
+from uniface_mx.train.losses import ContrastLoss, DetectionLoss, MimicLoss, Terms, count_terms, total
 from uniface_mx.train.optimizer import Optimizer
+from uniface_mx.train.targets import (
+    Predictions,
+    Rois,
+    Targets,
+    assign_targets,
+    decode_predictions,
+    select_rois,
+)
 
 
 class Graphs(NamedTuple):
     """What training runs: image to raw outputs and F_r, and F_r and faces to raw embeddings (see
-    `models.Uniface`)."""
+    `models.Uniface`).
+    """
 
     network: HybridBlock
     recognition: HybridBlock
@@ -63,7 +71,8 @@ class Part(NamedTuple):
 class Outcome(NamedTuple):
     """What a step gave: each term divided by its count and weighted, the loss, the gradient's norm before
     clipping, the counts of the whole step, whether the weights were updated, and whether that waits for a
-    smaller loss scale alone."""
+    smaller loss scale alone.
+    """
 
     terms: Terms
     loss: float
@@ -121,7 +130,8 @@ class Criteria:
 
     def sums(self, outputs, targets: Targets, embeddings, rois: Rois) -> Terms:
         """The terms of a part, summed over its anchors and faces, where its outputs are; embeddings may be
-        None."""
+        None.
+        """
         device = outputs[0].ctx
         terms = self._detection(*outputs[:3], *(mx.nd.array(array, ctx=device) for array in targets))
         mimic = contrast = None
@@ -144,7 +154,8 @@ class Criteria:
 
 class LossScale:
     """The factor that keeps float16 gradients from vanishing: halved when they overflow, doubled after
-    `window` good steps. Disabled, it is 1."""
+    `window` good steps. Disabled, it is 1.
+    """
 
     def __init__(self, enabled: bool, window: int = 2000):
         self.enabled, self.window = enabled, window
@@ -152,7 +163,8 @@ class LossScale:
 
     def update(self, finite: bool) -> bool:
         """Take note of whether a step's gradients were finite; whether that halved the scale, which may help.
-        At 1 it stays."""
+        At 1 it stays.
+        """
         if not self.enabled:
             return False
         self.good = self.good + 1 if finite else 0

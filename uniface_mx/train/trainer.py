@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 import mxnet as mx
 
 from uniface_mx.data.loader import Batch, Loader
-from uniface_mx.results import write_json
+from uniface_mx.provenance import write_json
 from uniface_mx.train.checkpoint import Checkpoint, Checkpoints
 from uniface_mx.train.errors import TrainError
 from uniface_mx.train.group import Group
@@ -25,7 +25,8 @@ BEST = {'loss': False, 'average_precision': True, 'recall': True, 'landmark_erro
 
 class Interrupt:
     """Within a `with` block, SIGINT and SIGTERM are noted in `name`; a second one raises
-    KeyboardInterrupt."""
+    KeyboardInterrupt.
+    """
 
     def __init__(self):
         self.name: Optional[str] = None
@@ -117,7 +118,8 @@ class Trainer:
 
     def restore(self, state: Dict[str, Any]) -> None:
         """Go on from a checkpoint's state, whose weights the network and whose slots the optimizer has already. Its
-        best figure counts if it was measured as those to come will be."""
+        best figure counts if it was measured as those to come will be.
+        """
         self.schedule.restore(state['schedule'])
         self.meter.restore(state['meter'])
         self.step.scale.value, self.step.scale.good = state['loss_scale']
@@ -163,7 +165,12 @@ class Trainer:
         bad = sum(batch.bad, [])
         left_out, overflow = self.group.total('left out', [len(bad), batch.overflow])
         self.meter.add(
-            outcome, batch.count * self.group.workers, outcome.counts.mimic, int(left_out), int(overflow), waited
+            outcome,
+            batch.count * self.group.workers,
+            outcome.counts.mimic,
+            int(left_out),
+            int(overflow),
+            waited,
         )
         if outcome.finite:
             self.schedule.update(outcome.loss)
@@ -189,8 +196,7 @@ class Trainer:
             self.log.row('validation', self.iteration, figures)
             self.log.say(
                 'validation at {}: {}'.format(
-                    self.iteration,
-                    ', '.join('{} {:.4g}'.format(name, value) for name, value in figures.items()),
+                    self.iteration, ', '.join(f'{name} {value:.4g}' for name, value in figures.items())
                 )
             )
             better = self._is_best(figures)
@@ -230,13 +236,9 @@ class Trainer:
     def _not_finite(self, outcome: Outcome, batch: Batch) -> None:
         """Tell and keep what made a loss or a gradient infinite, then stop or go on."""
         self.not_finite += 1
-        terms = ', '.join('{} {:.6g}'.format(name, value) for name, value in outcome.terms._asdict().items())
+        terms = ', '.join(f'{name} {value:.6g}' for name, value in outcome.terms._asdict().items())
         what = 'the loss' if not outcome.finite else 'the gradient'
-        path = (
-            Path(self.checkpoints.run)
-            / 'not_finite'
-            / '{:08d}.{}.json'.format(self.iteration, self.group.rank)
-        )
+        path = Path(self.checkpoints.run) / 'not_finite' / f'{self.iteration:08d}.{self.group.rank}.json'
         write_json(
             path,
             {
@@ -258,18 +260,22 @@ class Trainer:
             )
         if self.not_finite > self.nan_limit:
             raise TrainError(
-                '{}. This is step {} that was skipped, training.nan_limit is {}'.format(
-                    text, self.not_finite, self.nan_limit
-                )
+                f'{text}. This is step {self.not_finite} that was skipped, training.nan_limit is {self.nan_limit}'
             )
         self.log.say('skipped: ' + text)
 
 
 def _measure(config: Dict[str, Any]) -> Tuple[Any, ...]:
     """What a configuration's best validation figure depends on, apart from the network."""
-    settings = {key: value for key, value in config['validation'].items() if key not in ('every', 'batch_size')}
+    settings = {
+        key: value for key, value in config['validation'].items() if key not in ('every', 'batch_size')
+    }
     losses = config['losses']
-    return config['data']['validation'], settings, losses if settings['best'] == 'loss' else losses['roi_source']
+    return (
+        config['data']['validation'],
+        settings,
+        losses if settings['best'] == 'loss' else losses['roi_source'],
+    )
 
 
 def _line(iteration: int, iterations: int, row: Dict[str, Any], rate: float) -> str:
@@ -280,7 +286,7 @@ def _line(iteration: int, iterations: int, row: Dict[str, Any], rate: float) -> 
         ('mimic', 'mimic'),
         ('contrast', 'contrast'),
     )
-    terms = ' '.join('{} {:.3f}'.format(short, row[name]) for short, name in names if row[name] is not None)
+    terms = ' '.join(f'{short} {row[name]:.3f}' for short, name in names if row[name] is not None)
     return '{}/{} loss {} | {} | rate {:.3g} | {:.1f} canvases/s {:.0f} faces/s, waiting {:.0%}'.format(
         iteration,
         iterations,

@@ -17,11 +17,11 @@ from uniface_mx.data.records import BOX, HAS_LANDMARKS, IGNORE, LANDMARKS
 from uniface_mx.evaluation.detection import average_precision, match
 from uniface_mx.evaluation.landmarks import point_errors
 from uniface_mx.geometry import unit_vectors
-from uniface_mx.losses import Terms
 from uniface_mx.nn.detection import Suppression
-from uniface_mx.targets import real_faces
 from uniface_mx.train.errors import TrainError
+from uniface_mx.train.losses import Terms
 from uniface_mx.train.step import Criteria, Graphs
+from uniface_mx.train.targets import real_faces
 
 MAX_FACES = 100
 
@@ -159,7 +159,8 @@ class Validation:
     @staticmethod
     def _photo(rows: np.ndarray, faces: np.ndarray) -> Tuple:
         """Scores and hits of a photo's detections, scores by which its faces were found, errors of their
-        landmarks."""
+        landmarks.
+        """
         ignored = faces[:, IGNORE] > 0
         outcome = match(rows[:, 1:5], rows[:, 0], faces[:, BOX], ignored)
         hit = outcome.by >= 0

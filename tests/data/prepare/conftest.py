@@ -30,5 +30,5 @@ def photos(tmp_path):
 def prepared(tmp_path, photos, job):
     """The name of the record set of `photos`."""
     name = str(tmp_path / 'prepared')
-    make(open_source('folder:%s%s' % (photos, PATTERN)), name, job, SerialExecutor(), Cache(None))
+    make(open_source(f'folder:{photos}{PATTERN}'), name, job, SerialExecutor(), Cache(None))
     return name

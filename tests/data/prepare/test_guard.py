@@ -23,7 +23,7 @@ def evaluation(tmp_path, photos, job):
     cv2.imwrite(str(folder / 'smaller.png'), cv2.resize(cv2.imread(str(photos / '02_007.jpg')), (90, 75)))
     cv2.imwrite(str(folder / 'cut.png'), cv2.imread(str(photos / '05_015.jpg'))[10:80, 20:80])
     make(
-        open_source('folder:%s?name=evaluation' % folder),
+        open_source(f'folder:{folder}?name=evaluation'),
         str(tmp_path / 'guard'),
         job,
         SerialExecutor(),
@@ -52,11 +52,7 @@ def test_merge_leaves_them_out(tmp_path, prepared, evaluation):
 def test_a_guard_of_another_teacher_is_refused(tmp_path, photos, prepared):
     job = Job((TEACHERS[0], "fakes:FakeEmbedding?version='2'"))
     make(
-        open_source('folder:%s%s' % (photos, PATTERN)),
-        str(tmp_path / 'other'),
-        job,
-        SerialExecutor(),
-        Cache(None),
+        open_source(f'folder:{photos}{PATTERN}'), str(tmp_path / 'other'), job, SerialExecutor(), Cache(None)
     )
     with pytest.raises(RecordError, match='fake-embedding'):
         Guard([str(tmp_path / 'other')], RecordReader(prepared).meta.teachers)

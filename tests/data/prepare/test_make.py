@@ -40,7 +40,7 @@ TOOL = Path(__file__).parents[3] / 'tools' / 'prepare_data.py'
 
 def run(photos, name, job, options=PATTERN, executor=None, cache=None, **more):
     return make(
-        open_source('folder:%s%s' % (photos, options)),
+        open_source(f'folder:{photos}{options}'),
         str(name),
         job,
         executor or SerialExecutor(),
@@ -55,7 +55,7 @@ def environment():
 
 
 def command(photos, out, cache, *more, finder=TEACHERS[0]):
-    source = 'folder:%s%s' % (photos, PATTERN)
+    source = f'folder:{photos}{PATTERN}'
     return [
         sys.executable,
         str(TOOL),
@@ -133,7 +133,7 @@ def test_ranges_of_shards():
 
 def test_nothing_is_looked_at_twice(tmp_path, photos, job):
     log = tmp_path / 'log'
-    job = replace(job, teachers=('fakes:FakeFinder?log=%s' % log, TEACHERS[1]))
+    job = replace(job, teachers=(f'fakes:FakeFinder?log={log}', TEACHERS[1]))
     cache = Cache(tmp_path / 'cache')
     first = run(photos, tmp_path / 'a', job, cache=cache)
     assert first.new_answers == 60 and 0 < first.teacher_seconds <= first.seconds
@@ -189,9 +189,7 @@ def test_killed_at_ten_random_moments(tmp_path):
     assert start('killed').wait(300) == 0
     assert not list(tmp_path.glob('.*.part'))
     for ending in ('', NEGATIVES):
-        assert files_of('%s%s' % (tmp_path / 'killed', ending)) == files_of(
-            '%s%s' % (tmp_path / 'whole', ending)
-        )
+        assert files_of(f'{tmp_path / "killed"}{ending}') == files_of(f'{tmp_path / "whole"}{ending}')
 
 
 def test_an_interrupt_is_clean_and_the_next_run_goes_on(tmp_path, photos):

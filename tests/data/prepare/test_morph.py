@@ -18,7 +18,10 @@ def painted(width, height, box, ground, skin, bend=0.0):
     image[top:bottom, left:right] = skin
     # A few brighter and darker pixels, or there would be no deviation to match.
     image[top : top + 4, left:right] = np.add(skin, 20)
-    points = np.array([left, top]) + (POINTS + [[0, 0], [0, 0], [bend, 0], [0, 0], [0, 0]]) * [right - left, bottom - top]
+    points = np.array([left, top]) + (POINTS + [[0, 0], [0, 0], [bend, 0], [0, 0], [0, 0]]) * [
+        right - left,
+        bottom - top,
+    ]
     for x, y in np.round(points).astype(int):
         image[y - 3 : y + 3, x - 3 : x + 3] = 0
     return Portrait(image, np.array(box, float), points)
@@ -82,7 +85,7 @@ def test_photos_are_made_once_and_the_same_way(prepared, tmp_path):
     rows = [line.split('\t') for line in made[LIST].decode().splitlines()]
     assert [row[0] for row in rows] == sorted(set(made) - {LIST})
     reader = RecordReader(prepared)
-    by_name = {'{}/{}'.format(record.source, record.key): record for record in reader}
+    by_name = {f'{record.source}/{record.key}': record for record in reader}
     for name, first, second, share in rows:
         assert first != second and 0.35 <= float(share) <= 0.65
         assert read_image(out / name).shape == portrait(by_name[first]).image.shape

@@ -34,7 +34,7 @@ def prepare(spec, out, teachers):
 
 def test_crowds(real_data, tmp_path, teachers):
     """Annotated boxes stay; of the larger faces most have points, which lie in the box, and an embedding."""
-    records = prepare('wider64:%s?part=:4' % (real_data / 'wider64'), tmp_path / 'crowds', teachers)
+    records = prepare(f'wider64:{real_data / "wider64"}?part=:4', tmp_path / 'crowds', teachers)
     objects = np.concatenate([record.objects for record in records])
     pixels = np.concatenate([np.tile((r.width, r.height), (len(r.objects), 1)) for r in records])
     assert len(records) == 4 and len(objects) > 40
@@ -49,8 +49,8 @@ def test_crowds(real_data, tmp_path, teachers):
 def test_one_person_is_nearer_to_herself_than_to_others(real_data, tmp_path, teachers):
     folder = real_data / 'celeba_photos' / 'images'
     people = sorted(path.name for path in folder.iterdir())[:6]
-    pattern = '^(?P<person>%s)/' % '|'.join(people)
-    source = 'folder:%s?pattern=%s&part=:80:4' % (folder, pattern)
+    pattern = f'^(?P<person>{"|".join(people)})/'
+    source = f'folder:{folder}?pattern={pattern}&part=:80:4'
     records = [r for r in prepare(source, tmp_path / 'people', teachers) if r.objects[0, HAS_EMBEDDING]]
     vectors = np.stack([r.objects[0, 18:] for r in records])
     same = np.array([[a.person == b.person for a in records] for b in records])

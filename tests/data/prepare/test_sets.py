@@ -20,7 +20,7 @@ def other(tmp_path, photos, job):
     for key in ('00_000.jpg', '03_011.jpg'):
         shutil.copy(str(photos / key), str(folder / ('x' + key)))
     name = str(tmp_path / 'b')
-    make(open_source('folder:%s' % folder), name, job, SerialExecutor(), Cache(None))
+    make(open_source(f'folder:{folder}'), name, job, SerialExecutor(), Cache(None))
     return name
 
 
@@ -46,9 +46,7 @@ def test_a_set_merged_alone_is_itself(tmp_path, prepared):
 
 def test_other_teachers_do_not_mix(tmp_path, photos, prepared, job):
     changed = replace(job, teachers=(TEACHERS[0], "fakes:FakeEmbedding?version='2'"))
-    make(
-        open_source('folder:%s?name=b' % photos), str(tmp_path / 'b'), changed, SerialExecutor(), Cache(None)
-    )
+    make(open_source(f'folder:{photos}?name=b'), str(tmp_path / 'b'), changed, SerialExecutor(), Cache(None))
     with pytest.raises(RecordError, match=r'b\.rec: its embeddings come from fake-embedding \(version 2'):
         merge([prepared, str(tmp_path / 'b')], str(tmp_path / 'all'))
     assert not list(tmp_path.glob('all*'))
@@ -56,7 +54,7 @@ def test_other_teachers_do_not_mix(tmp_path, photos, prepared, job):
 
 def test_sources_of_one_name_that_differ(tmp_path, photos, prepared, job):
     make(
-        open_source('folder:%s%s' % (photos, PATTERN)),
+        open_source(f'folder:{photos}{PATTERN}'),
         str(tmp_path / 'b'),
         replace(job, size=50),
         SerialExecutor(),
@@ -68,7 +66,7 @@ def test_sources_of_one_name_that_differ(tmp_path, photos, prepared, job):
 
 def test_split_keeps_people_together_and_every_photo(tmp_path, prepared):
     metas = split(prepared, {'train': 0.6, 'test': 0.4})
-    parts = {part: list(RecordReader('%s-%s' % (prepared, part), verify=True)) for part in metas}
+    parts = {part: list(RecordReader(f'{prepared}-{part}', verify=True)) for part in metas}
     people = {part: {record.person for record in records} for part, records in parts.items()}
     assert not people['train'] & people['test'] and len(people['train'] | people['test']) == 7
     assert sorted(r.key for records in parts.values() for r in records) == [
@@ -89,14 +87,16 @@ def test_a_split_moves_nobody_when_photos_come_and_go(tmp_path, prepared):
 
 def test_shares_are_kept_where_nobody_is_named(tmp_path, photos, job):
     folder = write_photos(tmp_path / 'many', 120, size=(50, 50), faces=((10, 5, 45, 45),))
-    make(open_source('folder:%s' % folder), str(tmp_path / 'many'), job, SerialExecutor(), Cache(None))
+    make(open_source(f'folder:{folder}'), str(tmp_path / 'many'), job, SerialExecutor(), Cache(None))
     metas = split(str(tmp_path / 'many'), {'a': 0.7, 'b': 0.2, 'c': 0.1})
     total = sum(meta.records for meta in metas.values())
     assert metas['a'].records == pytest.approx(0.7 * total, abs=0.15 * total)
     assert metas['c'].records == pytest.approx(0.1 * total, abs=0.1 * total)
 
 
-@pytest.mark.parametrize('parts', [{'a': 1.0}, {'a': 0.5, 'b': 0.4}, {'a': 1.2, 'b': -0.2}, {'a': float('nan'), 'b': 0.5}])
+@pytest.mark.parametrize(
+    'parts', [{'a': 1.0}, {'a': 0.5, 'b': 0.4}, {'a': 1.2, 'b': -0.2}, {'a': float('nan'), 'b': 0.5}]
+)
 def test_shares_that_make_no_whole(prepared, parts):
     with pytest.raises(PrepareError, match='add up to 1'):
         split(prepared, parts)

@@ -16,7 +16,7 @@ def name(tmp_path):
             objects[:, BOX] = np.reshape(boxes, (-1, 4))
             if len(boxes) == 2:
                 objects[1, IGNORE] = 1
-            writer.add(Record(encode_jpeg(paint(0)), objects, 120, 100, 's', 'k%d' % len(boxes), 's/p'))
+            writer.add(Record(encode_jpeg(paint(0)), objects, 120, 100, 's', f'k{len(boxes)}', 's/p'))
     return str(tmp_path / 'set')
 
 

@@ -35,13 +35,29 @@ def test_right_annotations_pass_unchanged(write_image):
     np.testing.assert_array_equal(image.landmarks[0, 2], [40, 42])
 
 
-@pytest.mark.parametrize('box', [
-    [20, 20, 20, 40], [20, 20, 10, 40], [20, 20, 40, 20], [-30, 10, 0, 40], [100, 10, 140, 40],
-    [10, 80, 40, 90], [10, -20, 40, 0]])
+@pytest.mark.parametrize(
+    'box',
+    [
+        [20, 20, 20, 40],
+        [20, 20, 10, 40],
+        [20, 20, 40, 20],
+        [-30, 10, 0, 40],
+        [100, 10, 140, 40],
+        [10, 80, 40, 90],
+        [10, -20, 40, 0],
+    ],
+)
 def test_a_box_without_area_in_the_image_leaves_the_face_out(write_image, box):
     boxes = [[0, 0, 60, 60], box, [10, 10, 99, 79]]
-    image = annotated('a.png', write_image('a.png'), boxes, [FACE, FACE, FACE],
-                      masked=[True, False, False], ignore=[False, False, True], persons=('p', 'q', 'r'))
+    image = annotated(
+        'a.png',
+        write_image('a.png'),
+        boxes,
+        [FACE, FACE, FACE],
+        masked=[True, False, False],
+        ignore=[False, False, True],
+        persons=('p', 'q', 'r'),
+    )
     checked, reasons = check(image)
     np.testing.assert_array_equal(checked.boxes, [[0, 0, 60, 60], [10, 10, 99, 79]])
     assert checked.landmarks.shape == (2, 5, 2)
@@ -66,9 +82,17 @@ def test_points_that_are_one_point(write_image):
     assert check(annotated('a.png', path, [[0, 0, 100, 80]], points))[1] == []
 
 
-@pytest.mark.parametrize('point, inside', [
-    ((0, 0), True), ((100, 80), True), ((-0.5, 30), False), ((100.5, 30), False), ((30, 80.5), False),
-    ((30, -1), False)])
+@pytest.mark.parametrize(
+    'point, inside',
+    [
+        ((0, 0), True),
+        ((100, 80), True),
+        ((-0.5, 30), False),
+        ((100.5, 30), False),
+        ((30, 80.5), False),
+        ((30, -1), False),
+    ],
+)
 def test_points_outside_the_image(write_image, point, inside):
     points = np.reshape(FACE, (5, 2)).astype(np.float32)
     points[4] = point
@@ -84,9 +108,18 @@ def test_points_outside_the_image(write_image, point, inside):
 
 
 # The box is 40 wide and 50 high: points may lie 20 beyond its sides and 25 above and below it.
-@pytest.mark.parametrize('point, near', [
-    ((10, 40), True), ((9, 40), False), ((90, 40), True), ((91, 40), False),
-    ((40, 0), True), ((40, 95), True), ((40, 96), False)])
+@pytest.mark.parametrize(
+    'point, near',
+    [
+        ((10, 40), True),
+        ((9, 40), False),
+        ((90, 40), True),
+        ((91, 40), False),
+        ((40, 0), True),
+        ((40, 95), True),
+        ((40, 96), False),
+    ],
+)
 def test_points_outside_their_box_by_more_than_half_its_side(write_image, point, near):
     points = np.reshape(FACE, (5, 2)).astype(np.float32)
     points[0] = point
@@ -138,10 +171,12 @@ def test_image_size_is_that_of_the_image_as_it_is_read(write_image, suffix, orie
 
 def test_headers_are_read_without_decoding(tmp_path, write_image, monkeypatch):
     from PIL import ImageFile
+
     paths = [write_image('a' + suffix) for suffix in ('.png', '.jpg', '.webp', '.bmp')]
 
     def load(self):
         raise AssertionError('decoded')
+
     monkeypatch.setattr(ImageFile.ImageFile, 'load', load)
     assert [image_size(path) for path in paths] == [(100, 80)] * 4
 
@@ -161,8 +196,9 @@ def test_images_come_sorted_with_their_issues(write_image):
     assert source[2].key == 'c'
 
 
-@pytest.mark.parametrize('part, keys', [
-    ('', 'abcde'), (':2', 'ab'), ('3:', 'de'), ('::2', 'ace'), ('-1:', 'e')])
+@pytest.mark.parametrize(
+    'part, keys', [('', 'abcde'), (':2', 'ab'), ('3:', 'de'), ('::2', 'ace'), ('-1:', 'e')]
+)
 def test_part(part, keys):
     assert ''.join(Memory([annotated(key, key) for key in 'ecabd'], part=part).keys) == keys
 
@@ -178,9 +214,15 @@ def test_no_image_left():
         Memory([annotated('a', 'a')], part='1:')
 
 
-@pytest.mark.parametrize('text, key', [
-    ('a/b.jpg', 'a/b.jpg'), ('./a.jpg', 'a.jpg'), ('lfw_5590\\A_0001.jpg', 'lfw_5590/A_0001.jpg'),
-    (' /a.jpg', 'a.jpg')])
+@pytest.mark.parametrize(
+    'text, key',
+    [
+        ('a/b.jpg', 'a/b.jpg'),
+        ('./a.jpg', 'a.jpg'),
+        ('lfw_5590\\A_0001.jpg', 'lfw_5590/A_0001.jpg'),
+        (' /a.jpg', 'a.jpg'),
+    ],
+)
 def test_relative_key(text, key):
     assert relative_key(text, 'list:1') == key
 
@@ -193,19 +235,31 @@ def test_relative_key_that_leaves_the_root(text):
 
 def test_open_source_options(write_image):
     root = write_image('set/a.png').parent
-    source = open_source('folder:%s?name=mine&licence=CC0&complete=1&teacher_box=no&part=:1' % root)
+    source = open_source(f'folder:{root}?name=mine&licence=CC0&complete=1&teacher_box=no&part=:1')
     assert (source.kind, source.name, source.licence, source.complete, source.teacher_box) == (
-        'folder', 'mine', 'CC0', True, False)
-    plain = open_source('folder:%s' % root)
+        'folder',
+        'mine',
+        'CC0',
+        True,
+        False,
+    )
+    plain = open_source(f'folder:{root}')
     assert (plain.name, plain.licence, plain.complete, plain.teacher_box) == ('set', 'unknown', False, False)
-    assert open_source('folder:%s?name=a%%26b=c' % root).name == 'a&b=c'
+    assert open_source(f'folder:{root}?name=a%26b=c').name == 'a&b=c'
 
 
-@pytest.mark.parametrize('spec, message', [
-    ('photos', 'KIND:PATH'), ('nothing:here', 'folder, lfw, voc'), ('folder:', 'no path'),
-    ('folder:x?colour=1', 'unknown option .colour.; folder has complete, faces'),
-    ('lfw:x?faces=0', 'unknown option'), ('folder:x?complete=maybe', 'complete must be 0 or 1'),
-    ('folder:/no/such/folder', '/no/such/folder: no such folder')])
+@pytest.mark.parametrize(
+    'spec, message',
+    [
+        ('photos', 'KIND:PATH'),
+        ('nothing:here', 'folder, lfw, voc'),
+        ('folder:', 'no path'),
+        ('folder:x?colour=1', 'unknown option .colour.; folder has complete, faces'),
+        ('lfw:x?faces=0', 'unknown option'),
+        ('folder:x?complete=maybe', 'complete must be 0 or 1'),
+        ('folder:/no/such/folder', '/no/such/folder: no such folder'),
+    ],
+)
 def test_open_source_errors(spec, message):
     with pytest.raises(SourceError, match=message) as raised:
         open_source(spec)
@@ -215,12 +269,12 @@ def test_open_source_errors(spec, message):
 def test_every_kind_reports_a_missing_path(tmp_path):
     for kind in SOURCES:
         with pytest.raises(SourceError, match='missing'):
-            open_source('%s:%s' % (kind, tmp_path / 'missing'))
+            open_source(f'{kind}:{tmp_path / "missing"}')
 
 
 def test_sources_can_be_sent_to_other_processes(write_image):
     root = write_image('set/7_1.png').parent
-    source = pickle.loads(pickle.dumps(open_source(r'folder:%s?pattern=^(?P<person>\d+)_' % root)))
+    source = pickle.loads(pickle.dumps(open_source(rf'folder:{root}?pattern=^(?P<person>\d+)_')))
     assert [(image.key, image.person) for image in source] == [('7_1.png', '7')]
 
 

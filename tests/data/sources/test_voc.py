@@ -5,21 +5,21 @@ from uniface_mx.data.sources import SourceError, open_source
 from uniface_mx.data.sources.voc import TURNS
 from uniface_mx.image import read_image
 
-OBJECT = '''
+OBJECT = """
   <object>
     <name>{}</name><pose>Unspecified</pose><truncated>0</truncated><difficult>{}</difficult>
     <bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox>
-  </object>'''
+  </object>"""
 
 
 def voc(objects, filename='a.jpg', size=(100, 80)):
     """The text of a VOC annotation with (class, difficult, four corners) objects."""
-    return '''<annotation verified="yes">
+    return """<annotation verified="yes">
   <folder>data</folder><filename>{}</filename><path>C:\\data\\{}</path>
   <source><database>Unknown</database></source>
   <size><width>{}</width><height>{}</height><depth>3</depth></size>
   <segmented>0</segmented>{}
-</annotation>'''.format(filename, filename, *size, ''.join(OBJECT.format(*row) for row in objects))
+</annotation>""".format(filename, filename, *size, ''.join(OBJECT.format(*row) for row in objects))
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def write_voc(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+
     return write
 
 
@@ -35,11 +36,19 @@ def test_classes(tmp_path, write_image, write_voc):
     write_image('JPEGImages/a.jpg')
     write_image('JPEGImages/b.png')
     write_image('JPEGImages/not_annotated.png')
-    write_voc('Annotations/a.xml', voc([
-        ('without_mask', 0, 10, 12, 30, 42), ('with_mask', 0, 40, 10, 60, 35), ('dog', 0, 1, 1, 9, 9),
-        ('without_mask', 1, 70, 10, 90, 30.5)]))
+    write_voc(
+        'Annotations/a.xml',
+        voc(
+            [
+                ('without_mask', 0, 10, 12, 30, 42),
+                ('with_mask', 0, 40, 10, 60, 35),
+                ('dog', 0, 1, 1, 9, 9),
+                ('without_mask', 1, 70, 10, 90, 30.5),
+            ]
+        ),
+    )
     write_voc('Annotations/b.xml', voc([('dog', 0, 1, 1, 9, 9)], 'renamed.jpg'))
-    source = open_source('voc:%s?face=without_mask&masked=with_mask,worn_wrongly' % tmp_path)
+    source = open_source(f'voc:{tmp_path}?face=without_mask&masked=with_mask,worn_wrongly')
     a, b = source
     assert (a.key, b.key) == ('JPEGImages/a.jpg', 'JPEGImages/b.png')
     np.testing.assert_array_equal(a.boxes, [[10, 12, 30, 42], [40, 10, 60, 35], [70, 10, 90, 30.5]])
@@ -52,7 +61,7 @@ def test_other_folders_and_an_image_that_is_missing(tmp_path, write_image, write
     write_image('data/images/a.png')
     write_voc('data/xml/a.xml', voc([('face', 0, 10, 12, 30, 42)], 'whatever.png'))
     write_voc('data/xml/b.xml', voc([('face', 0, 10, 12, 30, 42)], 'gone.jpg'))
-    source = open_source('voc:%s?annotations=data/xml&images=data/images&complete=1' % tmp_path)
+    source = open_source(f'voc:{tmp_path}?annotations=data/xml&images=data/images&complete=1')
     assert source.keys == ['data/images/a.png', 'data/images/gone.jpg'] and source.complete
     assert not source[1].path.exists() and len(source[1].boxes) == 1
 
@@ -60,9 +69,9 @@ def test_other_folders_and_an_image_that_is_missing(tmp_path, write_image, write
 def test_box_without_area_is_listed(tmp_path, write_image, write_voc):
     write_image('JPEGImages/a.jpg')
     write_voc('Annotations/a.xml', voc([('face', 0, 10, 12, 10, 42), ('face', 0, 10, 12, 101, 42)]))
-    source = open_source('voc:%s' % tmp_path)
+    source = open_source(f'voc:{tmp_path}')
     np.testing.assert_array_equal(source[0].boxes, [[10, 12, 101, 42]])
-    (key, reason), = source.issues
+    ((key, reason),) = source.issues
     assert key == 'JPEGImages/a.jpg' and reason == 'face 0: its box (10, 12, 10, 42) has no area in the image'
 
 
@@ -71,6 +80,7 @@ def test_box_without_area_is_listed(tmp_path, write_image, write_voc):
 def test_boxes_of_images_that_exif_turns(tmp_path, write_image, write_voc, orientation, size):
     # The image is stored 40 wide and 60 high, with a bright patch that the box must hold after the turn.
     from PIL import Image
+
     path = write_image('JPEGImages/a.png', 40, 60, orientation)
     with Image.open(path) as stored:
         exif, picture = stored.getexif(), Image.new('L', (40, 60))
@@ -83,29 +93,36 @@ def test_boxes_of_images_that_exif_turns(tmp_path, write_image, write_voc, orien
     stated_as_stored = size == (40, 60)
     written = [5, 8, 15, 28] if turned and stated_as_stored else around
     write_voc('Annotations/a.xml', voc([('face', 0, *written)], 'a.png', size))
-    np.testing.assert_array_equal(open_source('voc:%s' % tmp_path)[0].boxes, [around])
+    np.testing.assert_array_equal(open_source(f'voc:{tmp_path}')[0].boxes, [around])
 
 
-@pytest.mark.parametrize('text, message', [
-    (voc([('face', 0, 1, 2, 3, 4)])[:-20], r'a\.xml: .*line \d+'),
-    ('', r'a\.xml: .*line 1'),
-    (voc([('face', 0, 1, 2, 3, 4), ('face', 0, 1, 2, 'three', 4)]), r'a\.xml: object 2: expected a bndbox'),
-    (voc([('face', 0, 1, 2, 'nan', 4)]), r'a\.xml: object 1'),
-    (voc([('face', 0, 1, 2, 3, 4)]).replace('xmax', 'right'), r'a\.xml: object 1'),
-    (voc([('person', 0, 1, 2, 3, 4)]), 'none of the classes face occurs; there are: person'),
-    (voc([]), 'there are: no objects')])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        (voc([('face', 0, 1, 2, 3, 4)])[:-20], r'a\.xml: .*line \d+'),
+        ('', r'a\.xml: .*line 1'),
+        (
+            voc([('face', 0, 1, 2, 3, 4), ('face', 0, 1, 2, 'three', 4)]),
+            r'a\.xml: object 2: expected a bndbox',
+        ),
+        (voc([('face', 0, 1, 2, 'nan', 4)]), r'a\.xml: object 1'),
+        (voc([('face', 0, 1, 2, 3, 4)]).replace('xmax', 'right'), r'a\.xml: object 1'),
+        (voc([('person', 0, 1, 2, 3, 4)]), 'none of the classes face occurs; there are: person'),
+        (voc([]), 'there are: no objects'),
+    ],
+)
 def test_malformed(tmp_path, write_image, write_voc, text, message):
     write_image('JPEGImages/a.jpg')
     write_voc('Annotations/a.xml', text)
     with pytest.raises(SourceError, match=message):
-        open_source('voc:%s' % tmp_path)
+        open_source(f'voc:{tmp_path}')
 
 
 def test_filename_that_leaves_the_folder(tmp_path, write_image, write_voc):
     write_image('JPEGImages/b.jpg')
     write_voc('Annotations/a.xml', voc([('face', 0, 1, 2, 3, 4)], '../../secret.jpg'))
     with pytest.raises(SourceError, match='below the root'):
-        open_source('voc:%s' % tmp_path)
+        open_source(f'voc:{tmp_path}')
 
 
 def test_two_images_or_annotations_for_one(tmp_path, write_image, write_voc):
@@ -113,20 +130,33 @@ def test_two_images_or_annotations_for_one(tmp_path, write_image, write_voc):
     write_voc('Annotations/a.xml', voc([('face', 0, 1, 2, 3, 4)]))
     write_voc('Annotations/b.xml', voc([('face', 0, 1, 2, 3, 4)]))
     with pytest.raises(SourceError, match='second annotation'):
-        open_source('voc:%s' % tmp_path)
+        open_source(f'voc:{tmp_path}')
     write_image('JPEGImages/a.png')
     with pytest.raises(SourceError, match='two images'):
-        open_source('voc:%s' % tmp_path)
+        open_source(f'voc:{tmp_path}')
 
 
-@pytest.mark.parametrize('spec, images, boxes, masked', [
-    ('facemask_ilc?annotations=annotations&face=without_mask&masked=with_mask,with_incorrect_mask',
-     1750, 4813, 3162),
-    ('mask_wearing?annotations=labels&images=images&face=bad&masked=good,none', 679, 3922, 3255),
-    ('mask853?annotations=data/xml&images=data/images&face=without_mask&masked=with_mask,'
-     'mask_weared_incorrect', 853, 4072, 3355)])
+@pytest.mark.parametrize(
+    'spec, images, boxes, masked',
+    [
+        (
+            'facemask_ilc?annotations=annotations&face=without_mask&masked=with_mask,with_incorrect_mask',
+            1750,
+            4813,
+            3162,
+        ),
+        ('mask_wearing?annotations=labels&images=images&face=bad&masked=good,none', 679, 3922, 3255),
+        (
+            'mask853?annotations=data/xml&images=data/images&face=without_mask&masked=with_mask,'
+            'mask_weared_incorrect',
+            853,
+            4072,
+            3355,
+        ),
+    ],
+)
 def test_real_sets(real_sets, spec, images, boxes, masked):
-    source = open_source('voc:%s/%s' % (real_sets, spec))
+    source = open_source(f'voc:{real_sets}/{spec}')
     found = list(source)
     assert len(found) == images
     assert sum(len(image.boxes) for image in found) == boxes

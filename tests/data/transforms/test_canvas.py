@@ -181,10 +181,14 @@ def test_blur_is_bounded_by_the_face():
 
 def test_expansions_and_crops_are_chosen_as_asked():
     def shown(probability):
-        settings = replace(GEOMETRY_ONLY, expand_probability=probability, max_expand=3.0, rotate_probability=0)
+        settings = replace(
+            GEOMETRY_ONLY, expand_probability=probability, max_expand=3.0, rotate_probability=0
+        )
         scales = []
         for seed in range(30):
-            (tile,) = plan('crop', [photo(300, 300, (100, 100, 200, 200))], settings, 300, np.random.default_rng(seed))
+            (tile,) = plan(
+                'crop', [photo(300, 300, (100, 100, 200, 200))], settings, 300, np.random.default_rng(seed)
+            )
             scales.append(np.sqrt(abs(np.linalg.det(tile.matrix[:, :2]))))
         return np.array(scales)
 
@@ -193,7 +197,9 @@ def test_expansions_and_crops_are_chosen_as_asked():
 
 
 def test_a_crop_is_made_for_a_face_to_learn():
-    settings = replace(GEOMETRY_ONLY, expand_probability=0, crop_overlaps=(0.9,), rotate_probability=0, flip_probability=0)
+    settings = replace(
+        GEOMETRY_ONLY, expand_probability=0, crop_overlaps=(0.9,), rotate_probability=0, flip_probability=0
+    )
     item = photo(300, 300, (10, 10, 60, 70), extra=[(230, 220, 290, 290)])
     for seed in range(60):
         assert not make('crop', [item], settings, seed)[1][:, IGNORE].all()
@@ -280,7 +286,8 @@ def test_plans_keep_rotation_centred_on_the_face():
     angles = []
     for seed in range(40):
         (tile,), (other,) = (
-            plan('mosaic', [photo()], settings, 300, np.random.default_rng(seed)) for settings in (turned, straight)
+            plan('mosaic', [photo()], settings, 300, np.random.default_rng(seed))
+            for settings in (turned, straight)
         )
         assert np.allclose(*(transform_points([85, 72.5], one.matrix) for one in (tile, other)))
         angles.append(np.degrees(np.arctan2(tile.matrix[1, 0], tile.matrix[0, 0])))

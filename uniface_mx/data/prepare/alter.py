@@ -55,7 +55,9 @@ def draw_changes(rng: np.random.Generator) -> Changes:
     groups = pose, light, quality
     chosen = rng.random(3) < CHANCE
     chosen[rng.integers(3)] = True
-    return Changes(**{name: value for group, taken in zip(groups, chosen) if taken for name, value in group.items()})
+    return Changes(
+        **{name: value for group, taken in zip(groups, chosen) if taken for name, value in group.items()}
+    )
 
 
 def turned(changes: Changes, middle: np.ndarray, distance: float) -> np.ndarray:
@@ -116,7 +118,7 @@ def alterations(names: Iterable[str]) -> Make:
 
     def make(rng: np.random.Generator) -> Made:
         record, changes = usable[rng.integers(len(usable))].read(), draw_changes(rng)
-        columns = (record_name(record), *('{:.4g}'.format(value) for value in changes))
+        columns = (record_name(record), *(f'{value:.4g}' for value in changes))
         return columns, lambda: alter(portrait(record), changes, rng)
 
     return make

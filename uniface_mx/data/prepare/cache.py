@@ -54,7 +54,7 @@ class Cache:
                 with _one_at_a_time(Path(path).parent):
                     self._open(str(path))
         except (OSError, sqlite3.Error) as error:
-            raise PrepareError('%s: cannot be used as a cache (%s)' % (path, error)) from None
+            raise PrepareError(f'{path}: cannot be used as a cache ({error})') from None
 
     def _open(self, path: str) -> None:
         self._database = sqlite3.connect(path, timeout=600)
@@ -100,7 +100,7 @@ class Answers:
     @staticmethod
     def question(function: str, teacher: str, arguments: np.ndarray) -> bytes:
         """The name of a question: a hash of a function's name, a teacher's identity and float32 arguments."""
-        words = ('%s\n%s\n' % (function, teacher)).encode()
+        words = (f'{function}\n{teacher}\n').encode()
         return hashlib.sha256(words + np.ascontiguousarray(arguments, '<f4').tobytes()).digest()[:16]
 
     def get(self, question: bytes, width: int) -> Optional[np.ndarray]:

@@ -62,13 +62,13 @@ def check(
             problems['unreadable'].append(str(error))
             continue
         title = 'record %d, %s' % (i, record_name(record))
-        problems['damaged'] += ['%s: %s' % (title, text) for text in record_problems(record)]
+        problems['damaged'] += [f'{title}: {text}' for text in record_problems(record)]
         first = seen.find(record)
         if first is not None:
-            problems[DUPLICATE].append('%s: %s' % (title, first))
+            problems[DUPLICATE].append(f'{title}: {first}')
         other = guard.find(record) if guard else None
         if other is not None:
-            problems[GUARDED].append('%s: %s' % (title, other))
+            problems[GUARDED].append(f'{title}: {other}')
         objects.append(record.objects[:, : IGNORE + 1])
         rows = record.objects[record.objects[:, HAS_EMBEDDING] == 1, EMBEDDING]
         norms += np.linalg.norm(rows, axis=1).tolist()
@@ -83,7 +83,7 @@ def _unlikely(norms: np.ndarray, owners: Sequence[str]) -> List[str]:
         return []
     ratio = norms / np.median(norms)
     odd = np.flatnonzero(~((ratio < NORM_FACTOR) & (ratio > 1 / NORM_FACTOR)))
-    return ['%s: %.3f, median %.3f' % (owners[i], norms[i], np.median(norms)) for i in odd]
+    return [f'{owners[i]}: {norms[i]:.3f}, median {np.median(norms):.3f}' for i in odd]
 
 
 def _counts(reader: RecordReader, objects: np.ndarray) -> List[str]:

@@ -55,7 +55,7 @@ class Duplicates:
 
 def record_name(record: Record) -> str:
     """`SOURCE/KEY`."""
-    return '%s/%s' % (record.source, record.key)
+    return f'{record.source}/{record.key}'
 
 
 def main_embedding(objects: np.ndarray) -> Optional[np.ndarray]:

@@ -91,7 +91,7 @@ def _dask_client(address: str):
     try:
         return Client(address, timeout=30)
     except (OSError, ValueError) as error:
-        raise PrepareError('%s: no Dask scheduler there (%s)' % (address, error)) from None
+        raise PrepareError(f'{address}: no Dask scheduler there ({error})') from None
 
 
 def in_one_go(executor: Executor, function: Callable, *arguments) -> Any:

@@ -59,14 +59,14 @@ class Guard:
         """Which guarded photo a record shows, and why it is thought so; or None."""
         picture = self._pictures.find(record, remember=False)
         if picture is not None:
-            return '%s (same picture)' % picture
+            return f'{picture} (same picture)'
         faces = _embeddings(record)
         if not len(faces) or not len(self._faces):
             return None
         squares = (faces**2).sum(axis=1)[:, None] + self._lengths - 2 * faces @ self._faces.T
         _, owner = np.unravel_index(np.argmin(squares), squares.shape)
         distance = float(np.sqrt(max(squares.min(), 0)))
-        return '%s (faces at %.3f)' % (self._owners[owner], distance) if distance <= SAME_PHOTO else None
+        return f'{self._owners[owner]} (faces at {distance:.3f})' if distance <= SAME_PHOTO else None
 
 
 def _embeddings(record: Record) -> np.ndarray:

@@ -103,7 +103,7 @@ def open_teachers(specs: Tuple[str, ...]) -> Tuple[LandmarkTeacher, EmbeddingTea
     embeddings = [teacher for teacher in teachers if isinstance(teacher, EmbeddingTeacher)]
     if len(landmarks) != 1 or len(embeddings) != 1:
         raise PrepareError(
-            'a landmark teacher and an embedding teacher are needed, not %s' % ' and '.join(specs)
+            f'a landmark teacher and an embedding teacher are needed, not {" and ".join(specs)}'
         )
     if embeddings[0].dim != EMBEDDING_DIM:
         raise PrepareError(
@@ -116,8 +116,7 @@ def open_teachers(specs: Tuple[str, ...]) -> Tuple[LandmarkTeacher, EmbeddingTea
 def identities(specs: Tuple[str, ...]) -> Dict[str, Dict[str, str]]:
     """Name, version and weights' sha256 of a job's teachers, as record sets state them."""
     return {
-        kind: teacher.identity
-        for kind, teacher in zip(('landmarks', 'embeddings'), open_teachers(specs))
+        kind: teacher.identity for kind, teacher in zip(('landmarks', 'embeddings'), open_teachers(specs))
     }
 
 

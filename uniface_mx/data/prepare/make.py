@@ -129,7 +129,15 @@ def make(
     summary = Summary()
     with ExitStack() as stack:
         outputs = [
-            _Output(str(record_path(name, '')) + ending, source, job, teachers['landmarks'], stated, shards == 1, stack)
+            _Output(
+                str(record_path(name, '')) + ending,
+                source,
+                job,
+                teachers['landmarks'],
+                stated,
+                shards == 1,
+                stack,
+            )
             for ending in ('', NEGATIVES)
         ]
         start = time.process_time()
@@ -150,7 +158,7 @@ def make(
         summary.seconds += time.process_time() - start
         _stop_if_bad(summary, max_bad)
         for key, reason in source.issues:
-            summary.skip('annotation left out', '%s: %s' % (key, reason))
+            summary.skip('annotation left out', f'{key}: {reason}')
         for output in outputs:
             output.state(summary)
     summary.written = {str(record_path(output.writer.name, '.rec')): output.writer.meta for output in outputs}
@@ -192,7 +200,7 @@ class _Output:
         if first is None:
             self.writer.add(record)
         else:
-            self.repeated.append('%s = %s' % (record_name(record), first))
+            self.repeated.append(f'{record_name(record)} = {first}')
 
     def state(self, summary: Summary) -> None:
         self.info['counts'] = {'photos': summary.photos, **summary.counts}
@@ -211,7 +219,7 @@ def _no_negative(image: SourceImage, outcome: Outcome, complete: bool) -> str:
 
 
 def _record(outcome: Outcome, source: str, people: str) -> Record:
-    person = None if outcome.person is None else '%s/%s' % (people, outcome.person)
+    person = None if outcome.person is None else f'{people}/{outcome.person}'
     size = outcome.width, outcome.height
     return Record(outcome.jpeg, outcome.objects, *size, source, outcome.key, person, outcome.picture)
 
@@ -252,8 +260,7 @@ def _outcomes(
     for looked in in_order(executor, look_at, tasks(), max(TASKS_AHEAD * workers, 1)):
         if looked.teachers != teachers:
             raise PrepareError(
-                'workers have different teachers, %s and %s: install the same package and weights everywhere'
-                % (teachers, looked.teachers)
+                f'workers have different teachers, {teachers} and {looked.teachers}: install the same package and weights everywhere'
             )
         summary.teacher_seconds += looked.teacher_seconds
         if looked.process != os.getpid():

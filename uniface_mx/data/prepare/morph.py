@@ -45,7 +45,11 @@ def morph(first: Portrait, second: Portrait, share: float) -> np.ndarray:
     seen = bend(np.stack([x.ravel(), y.ravel()], axis=1)).reshape(x.shape + (2,)).astype(np.float32)
     # OpenCV's coordinates are those of pixels' centres.
     face = cv2.remap(
-        second.image, seen[..., 0] - 0.5, seen[..., 1] - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        second.image,
+        seen[..., 0] - 0.5,
+        seen[..., 1] - 0.5,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
     ).astype(np.float32)
     inside = ((seen >= 0) & (seen <= second.image.shape[1::-1])).all(axis=2)
 
@@ -67,16 +71,21 @@ def _recoloured(face: np.ndarray, like: np.ndarray, weight: np.ndarray) -> np.nd
     for pixels in (face, like):
         mean = np.average(pixels, axis=(0, 1), weights=np.broadcast_to(weight[..., None], pixels.shape))
         means.append(mean)
-        spread = np.average((pixels - mean) ** 2, axis=(0, 1), weights=np.broadcast_to(weight[..., None], pixels.shape))
+        spread = np.average(
+            (pixels - mean) ** 2, axis=(0, 1), weights=np.broadcast_to(weight[..., None], pixels.shape)
+        )
         deviations.append(np.sqrt(spread))
     return (face - means[0]) * (deviations[1] / np.maximum(deviations[0], 1.0)) + means[1]
 
 
 def apart(first: np.ndarray, second: np.ndarray) -> float:
     """How differently two faces look or are made: the mean distance of their landmarks (5, 2), the second's moved,
-    turned and scaled to the first's, over the distance of the first's eyes."""
+    turned and scaled to the first's, over the distance of the first's eyes.
+    """
     moved = transform_points(second, similarity_transform(second, first))
-    return float(np.linalg.norm(moved - first, axis=1).mean() / max(np.linalg.norm(first[1] - first[0]), 1e-6))
+    return float(
+        np.linalg.norm(moved - first, axis=1).mean() / max(np.linalg.norm(first[1] - first[0]), 1e-6)
+    )
 
 
 def morphs(names: Iterable[str]) -> Make:
@@ -99,7 +108,7 @@ def morphs(names: Iterable[str]) -> Make:
             return None
         share = rng.uniform(*SHARES)
         records = [usable[one].read() for one in (first, others[int(np.argmin(distances))])]
-        columns = (*map(record_name, records), '{:.3f}'.format(share))
+        columns = (*map(record_name, records), f'{share:.3f}')
         return columns, lambda: morph(*map(portrait, records), share)
 
     return make

@@ -17,7 +17,8 @@ LIST = 'made.tsv'
 
 class Portrait(NamedTuple):
     """A record's only face: its photo (H, W, 3) RGB uint8, box ``xyxy`` and landmarks (5, 2) in the photo's
-    pixels."""
+    pixels.
+    """
 
     image: np.ndarray
     box: np.ndarray
@@ -113,11 +114,11 @@ def write_photos(
             if made is None:
                 continue
             columns, draw = made
-            path = folder / '{}_{:06d}.jpg'.format(seed, number)
+            path = folder / f'{seed}_{number:06d}.jpg'
             line = '\t'.join((path.name, *columns)) + '\n'
             known = listed.get(path.name)
             if known not in (None, line):
-                raise PrepareError('{}: was made of something else; choose another folder for --out'.format(path))
+                raise PrepareError(f'{path}: was made of something else; choose another folder for --out')
             if known is None or not path.is_file():
                 write_image(path, draw())
             if known is None:

@@ -56,7 +56,7 @@ def merge(
                 writer.add(record)
             else:
                 sources[record.source]['skipped'].setdefault(reason, []).append(
-                    '%s = %s' % (record_name(record), other)
+                    f'{record_name(record)} = {other}'
                 )
     return writer.meta
 
@@ -76,8 +76,8 @@ def _join_sources(readers: Sequence[RecordReader]) -> Dict[str, Dict[str, Any]]:
             for key in known:
                 if key not in ('counts', 'skipped') and known[key] != source.get(key):
                     raise PrepareError(
-                        "%s: its source '%s' differs from that of another set (%s): "
-                        'they were not prepared alike' % (reader.name, source['name'], key)
+                        "{}: its source '{}' differs from that of another set ({}): "
+                        'they were not prepared alike'.format(reader.name, source['name'], key)
                     )
             for text, number in source.get('counts', {}).items():
                 known['counts'][text] = known['counts'].get(text, 0) + number
@@ -106,14 +106,13 @@ def split(
     """
     if len(parts) < 2 or not abs(sum(parts.values()) - 1) <= 1e-6 or min(parts.values()) <= 0:
         raise PrepareError(
-            'parts %s: two or more are needed, whose shares add up to 1'
-            % ' '.join('%s=%g' % part for part in parts.items())
+            f'parts {" ".join("{}={:g}".format(*part) for part in parts.items())}: two or more are needed, whose shares add up to 1'
         )
     reader = RecordReader(name)
     with ExitStack() as stack:
         writers = {
             part: stack.enter_context(
-                RecordWriter('%s-%s' % (reader.name, part), reader.meta.sources, reader.meta.teachers)
+                RecordWriter(f'{reader.name}-{part}', reader.meta.sources, reader.meta.teachers)
             )
             for part in parts
         }
@@ -123,7 +122,7 @@ def split(
 
 
 def _part(owner: str, parts: Dict[str, float], salt: str) -> str:
-    digest = hashlib.sha256(('%s\n%s' % (salt, owner)).encode()).digest()
+    digest = hashlib.sha256((f'{salt}\n{owner}').encode()).digest()
     place = int.from_bytes(digest[:8], 'big') / 2**64
     names: List[str] = list(parts)
     for part in names[:-1]:

@@ -35,7 +35,7 @@ def drawing(record: Record, side: int) -> np.ndarray:
                 cv2.circle(image, (int(x), int(y)), 1, YELLOW, -1)
     canvas = np.zeros((side + CAPTION, side, 3), np.uint8)
     canvas[:height, :width] = image
-    text = record.person or '%s/%s' % (record.source, record.key)
+    text = record.person or f'{record.source}/{record.key}'
     cv2.putText(
         canvas, text[-side // 6 :], (2, side + CAPTION - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255)
     )
@@ -58,9 +58,7 @@ def sheet(name: str, numbers: Sequence[int], side: int = 180, columns: int = 8) 
     reader = RecordReader(name)
     wrong = [n for n in numbers if not 0 <= n < len(reader)]
     if wrong or not len(numbers):
-        raise PrepareError(
-            '%s has %d records: nothing to show of %s' % (reader.path, len(reader), wrong or 'none')
-        )
+        raise PrepareError(f'{reader.path} has {len(reader)} records: nothing to show of {wrong or "none"}')
     tiles = [drawing(reader[n], side) for n in numbers]
     columns = min(columns, len(tiles))
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)

@@ -103,12 +103,10 @@ def describe(stats: Stats, overlaps: Optional[np.ndarray] = None) -> List[str]:
     lines.append('%-24s %s' % ('percentile', ' '.join('%7d' % p for p in PERCENTILES)))
     for title, values in rows:
         if len(values):
-            lines.append(
-                '%-24s %s' % (title, ' '.join('%7.2f' % v for v in np.percentile(values, PERCENTILES)))
-            )
+            lines.append(f'{title:24} {" ".join(f"{v:7.2f}" for v in np.percentile(values, PERCENTILES))}')
     if overlaps is not None and len(overlaps):
         lines.append(
-            'faces whose best anchor overlaps by 0.5 or more: %.1f %%' % (100 * (overlaps >= 0.5).mean())
+            f'faces whose best anchor overlaps by 0.5 or more: {100 * (overlaps >= 0.5).mean():.1f} %'
         )
     return lines
 

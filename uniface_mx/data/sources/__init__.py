@@ -21,6 +21,7 @@ fddb      FDDB-folds or its parent  `root` (originalPics), `fold` (all)
 All kinds have `name` (after the kind or the path), `licence`, `complete`, `teacher_box` (the kind's own) and
 `part` (all; a slice of the sorted keys), as `Source` describes them.
 """
+
 from __future__ import annotations
 
 import inspect
@@ -38,9 +39,20 @@ from uniface_mx.data.sources.widerface import WiderFaceSource
 
 __all__ = ['SOURCES', 'Source', 'SourceError', 'SourceImage', 'open_source']
 
-SOURCES = {source.kind: source for source in (
-    FolderSource, LFWSource, VOCSource, PointsSource, Wider64Source, WiderFaceSource, CelebASource,
-    AFLWSource, FDDBSource)}
+SOURCES = {
+    source.kind: source
+    for source in (
+        FolderSource,
+        LFWSource,
+        VOCSource,
+        PointsSource,
+        Wider64Source,
+        WiderFaceSource,
+        CelebASource,
+        AFLWSource,
+        FDDBSource,
+    )
+}
 FLAGS = {'0': False, 'false': False, 'no': False, '1': True, 'true': True, 'yes': True}
 
 
@@ -54,22 +66,24 @@ def open_source(spec: str) -> Source:
     """
     kind, colon, rest = spec.partition(':')
     if not colon or kind not in SOURCES:
-        raise SourceError('source %r: expected KIND:PATH?option=value&..., KIND one of %s'
-                          % (spec, ', '.join(SOURCES)))
+        raise SourceError(
+            f'source {spec!r}: expected KIND:PATH?option=value&..., KIND one of {", ".join(SOURCES)}'
+        )
     path, _, query = rest.partition('?')
     if not path:
-        raise SourceError('source %r: no path' % spec)
+        raise SourceError(f'source {spec!r}: no path')
     types = _option_types(SOURCES[kind])
     options = {}
     for item in filter(None, query.split('&')):
         option, _, value = item.partition('=')
         if option not in types:
-            raise SourceError('source %r: unknown option %r; %s has %s'
-                              % (spec, option, kind, ', '.join(sorted(types))))
+            raise SourceError(
+                f'source {spec!r}: unknown option {option!r}; {kind} has {", ".join(sorted(types))}'
+            )
         value = unquote(value)
         if 'bool' in types[option]:
             if value.lower() not in FLAGS:
-                raise SourceError('source %r: %s must be 0 or 1' % (spec, option))
+                raise SourceError(f'source {spec!r}: {option} must be 0 or 1')
             value = FLAGS[value.lower()]
         options[option] = value
     return SOURCES[kind](path, **options)
@@ -77,6 +91,10 @@ def open_source(spec: str) -> Source:
 
 def _option_types(source):
     """The names of a kind's options with their annotations, its bases' included."""
-    parameters = [parameter for cls in source.__mro__[:-1] if cls is source or cls is Source
-                  for parameter in inspect.signature(cls.__init__).parameters.values()]
+    parameters = [
+        parameter
+        for cls in source.__mro__[:-1]
+        if cls is source or cls is Source
+        for parameter in inspect.signature(cls.__init__).parameters.values()
+    ]
     return {p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -1,4 +1,5 @@
 """AFLW: Annotated Facial Landmarks in the Wild, from its SQLite file."""
+
 from __future__ import annotations
 
 import sqlite3
@@ -13,12 +14,12 @@ from uniface_mx.geometry import xywh_to_xyxy
 # AFLW names points as the viewer sees them: LeftEyeLeftCorner is the leftmost eye point of an upright face.
 FEATURES = ('LeftEyeCenter', 'RightEyeCenter', 'NoseCenter', 'MouthLeftCorner', 'MouthRightCorner')
 UNSEEN = (np.nan, np.nan)
-FACES = '''SELECT FaceImages.filepath, Faces.face_id, FaceRect.x, FaceRect.y, FaceRect.w, FaceRect.h
+FACES = """SELECT FaceImages.filepath, Faces.face_id, FaceRect.x, FaceRect.y, FaceRect.w, FaceRect.h
            FROM Faces JOIN FaceImages ON FaceImages.file_id = Faces.file_id
-           LEFT JOIN FaceRect ON FaceRect.face_id = Faces.face_id ORDER BY Faces.face_id'''
-POINTS = '''SELECT FeatureCoords.face_id, FeatureCoordTypes.descr, FeatureCoords.x, FeatureCoords.y
+           LEFT JOIN FaceRect ON FaceRect.face_id = Faces.face_id ORDER BY Faces.face_id"""
+POINTS = f"""SELECT FeatureCoords.face_id, FeatureCoordTypes.descr, FeatureCoords.x, FeatureCoords.y
             FROM FeatureCoords JOIN FeatureCoordTypes USING (feature_id)
-            WHERE FeatureCoordTypes.descr IN (%s)''' % ', '.join('?' * len(FEATURES))
+            WHERE FeatureCoordTypes.descr IN ({', '.join('?' * len(FEATURES))})"""
 
 
 class AFLWSource(AnnotatedSource):
@@ -48,16 +49,16 @@ class AFLWSource(AnnotatedSource):
             marks[face][feature] = (x, y)
         rows, without = defaultdict(list), []
         for image, face, *rect in faces:
-            key = relative_key(str(image), '%s: face %s' % (path, face))
+            key = relative_key(str(image), f'{path}: face {face}')
             if None in rect:
-                without.append((key, 'face_id %s: it has no rectangle' % face))
+                without.append((key, f'face_id {face}: it has no rectangle'))
                 rows[key] += []
                 continue
             try:
                 five = np.array([marks[face].get(feature, UNSEEN) for feature in FEATURES], np.float32)
                 box = xywh_to_xyxy(np.array(rect, np.float32))
             except (TypeError, ValueError):
-                raise SourceError('%s: face_id %s: not all numbers' % (path, face)) from None
+                raise SourceError(f'{path}: face_id {face}: not all numbers') from None
             rows[key].append((box, five if np.isfinite(five).all() else np.full_like(five, np.nan)))
         images = {}
         for key, found in rows.items():
@@ -71,7 +72,7 @@ class AFLWSource(AnnotatedSource):
 
 def _read(path):
     if not path.is_file():
-        raise SourceError("%s: no such file (AFLW's aflw.sqlite)" % path)
+        raise SourceError(f"{path}: no such file (AFLW's aflw.sqlite)")
     try:
         connection = sqlite3.connect(path.resolve().as_uri() + '?mode=ro', uri=True)
         try:
@@ -79,4 +80,4 @@ def _read(path):
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise SourceError("%s: not AFLW's SQLite file (%s)" % (path, error)) from None
+        raise SourceError(f"{path}: not AFLW's SQLite file ({error})") from None

@@ -1,4 +1,5 @@
 """What a source of images is, and the checks that its annotations pass on the way out."""
+
 from __future__ import annotations
 
 import math
@@ -94,8 +95,17 @@ class Source:
     complete = False
     teacher_box = False
 
-    def __init__(self, root, keys, *, name: str = '', licence: Optional[str] = None,
-                 complete: Optional[bool] = None, teacher_box: Optional[bool] = None, part: str = ''):
+    def __init__(
+        self,
+        root,
+        keys,
+        *,
+        name: str = '',
+        licence: Optional[str] = None,
+        complete: Optional[bool] = None,
+        teacher_box: Optional[bool] = None,
+        part: str = '',
+    ):
         self.root = Path(root)
         self.name = name or self.root.resolve().name
         for attribute, value in (('licence', licence), ('complete', complete), ('teacher_box', teacher_box)):
@@ -103,7 +113,7 @@ class Source:
                 setattr(self, attribute, value)
         self.keys = sorted(keys)[_slice(part)]
         if not self.keys:
-            raise SourceError('%s: no image found for a source of kind %r' % (root, self.kind))
+            raise SourceError(f'{root}: no image found for a source of kind {self.kind!r}')
         self._issues: Dict[str, Dict[str, None]] = {}
 
     def annotation(self, key: str) -> SourceImage:
@@ -160,8 +170,10 @@ def check(image: SourceImage) -> Tuple[SourceImage, List[str]]:
     reasons = []
     if boxes is not None:
         keep = (boxes[:, 2:].clip(max=size or np.inf) > boxes[:, :2].clip(min=0)).all(1)
-        reasons += ['face %d: its box %s has no area in the image' % (i, _numbers(boxes[i]))
-                    for i in np.flatnonzero(~keep)]
+        reasons += [
+            'face %d: its box %s has no area in the image' % (i, _numbers(boxes[i]))
+            for i in np.flatnonzero(~keep)
+        ]
     if landmarks is not None:
         landmarks = landmarks.copy()
         for i in np.flatnonzero(keep & np.isfinite(landmarks).all((1, 2))):
@@ -179,8 +191,14 @@ def check(image: SourceImage) -> Tuple[SourceImage, List[str]]:
         return None if rows is None else rows[keep]
 
     persons = image.persons and tuple(person for person, stays in zip(image.persons, keep) if stays)
-    return replace(image, boxes=kept(boxes), landmarks=kept(landmarks), persons=persons,
-                   masked=kept(image.masked), ignore=kept(image.ignore)), reasons
+    return replace(
+        image,
+        boxes=kept(boxes),
+        landmarks=kept(landmarks),
+        persons=persons,
+        masked=kept(image.masked),
+        ignore=kept(image.ignore),
+    ), reasons
 
 
 def _doubt(points, box, size) -> str:
@@ -191,12 +209,12 @@ def _doubt(points, box, size) -> str:
     if box is not None:
         half = (box[2:] - box[:2]) / 2
         if ((points < box[:2] - half) | (points > box[2:] + half)).any():
-            return 'reach far outside its box %s' % _numbers(box)
+            return f'reach far outside its box {_numbers(box)}'
     return ''
 
 
 def _numbers(values) -> str:
-    return '(%s)' % ', '.join('%g' % value for value in np.ravel(values))
+    return f'({", ".join(f"{value:g}" for value in np.ravel(values))})'
 
 
 def _slice(text: str) -> slice:
@@ -205,7 +223,7 @@ def _slice(text: str) -> slice:
     except ValueError:
         parts = []
     if len(parts) not in (2, 3) or parts[2:] == [0]:
-        raise SourceError('part=%s is no slice such as :32, 32: or ::10' % text)
+        raise SourceError(f'part={text} is no slice such as :32, 32: or ::10')
     return slice(*parts)
 
 
@@ -232,18 +250,21 @@ def image_size(path) -> Optional[Tuple[int, int]]:
 def annotated(key: str, path, boxes=None, landmarks=None, masked=None, ignore=None, **names) -> SourceImage:
     """A `SourceImage` from lists: of boxes, of five points in any nesting, of flags."""
     return SourceImage(
-        key, Path(path),
+        key,
+        Path(path),
         boxes=None if boxes is None else np.array(boxes, np.float32).reshape(-1, 4),
         landmarks=None if landmarks is None else np.array(landmarks, np.float32).reshape(-1, 5, 2),
         masked=None if masked is None else np.array(masked, bool),
-        ignore=None if ignore is None else np.array(ignore, bool), **names)
+        ignore=None if ignore is None else np.array(ignore, bool),
+        **names,
+    )
 
 
 def relative_key(text: str, where: str) -> str:
     """A path from a list as a key; refuses one that leaves the root."""
     parts = [part for part in text.strip().replace('\\', '/').split('/') if part not in ('', '.')]
     if not parts or '..' in parts:
-        raise SourceError('%s: %r is no path below the root' % (where, text))
+        raise SourceError(f'{where}: {text!r} is no path below the root')
     return '/'.join(parts)
 
 
@@ -251,7 +272,7 @@ def require_folder(path, what: str) -> Path:
     """`path` as a Path, if it is a folder."""
     path = Path(path)
     if not path.is_dir():
-        raise SourceError('%s: no such folder (%s)' % (path, what))
+        raise SourceError(f'{path}: no such folder ({what})')
     return path
 
 
@@ -260,11 +281,14 @@ def read_lines(path) -> List[Tuple[str, str]]:
     try:
         text = Path(path).read_text(encoding='utf-8-sig')
     except OSError as error:
-        raise SourceError('%s: %s' % (path, error.strerror or error)) from None
+        raise SourceError(f'{path}: {error.strerror or error}') from None
     except UnicodeDecodeError:
-        raise SourceError('%s: no text file in UTF-8' % path) from None
-    return [('%s:%d' % (path, number), line.strip())
-            for number, line in enumerate(text.split('\n'), 1) if line.strip()]
+        raise SourceError(f'{path}: no text file in UTF-8') from None
+    return [
+        ('%s:%d' % (path, number), line.strip())
+        for number, line in enumerate(text.split('\n'), 1)
+        if line.strip()
+    ]
 
 
 def parse_numbers(fields: Sequence[str], count: int, where: str, what: str) -> List[float]:
@@ -287,10 +311,12 @@ def counted_blocks(lines, columns: int, what: str) -> Iterator[Tuple[str, str, L
     while at < len(lines):
         where, image = lines[at]
         if at + 1 == len(lines) or not lines[at + 1][1].isdigit():
-            raise SourceError('%s: %r: expected an image and then the number of its faces' % (where, image))
+            raise SourceError(f'{where}: {image!r}: expected an image and then the number of its faces')
         count = int(lines[at + 1][1])
-        rows = [parse_numbers(line.split(), columns, place, what)
-                for place, line in lines[at + 2:at + 2 + count]]
+        rows = [
+            parse_numbers(line.split(), columns, place, what)
+            for place, line in lines[at + 2 : at + 2 + count]
+        ]
         if len(rows) < count:
             raise SourceError('%s: %s: the file ends before its %d faces' % (where, image, count))
         at += 2 + count

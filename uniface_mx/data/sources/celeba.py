@@ -1,9 +1,18 @@
 """CelebA: its official lists."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
-from uniface_mx.data.sources.base import AnnotatedSource, SourceError, annotated, parse_numbers, read_lines, relative_key, require_folder
+from uniface_mx.data.sources.base import (
+    AnnotatedSource,
+    SourceError,
+    annotated,
+    parse_numbers,
+    read_lines,
+    relative_key,
+    require_folder,
+)
 from uniface_mx.geometry import xywh_to_xyxy
 
 SPLITS = {'train': 0, 'val': 1, 'test': 2}
@@ -36,11 +45,19 @@ class CelebASource(AnnotatedSource):
     licence = 'CelebA, non-commercial research'
     teacher_box = True
 
-    def __init__(self, path, *, aligned: bool = False, images: str = '', split: str = '',
-                 name: str = 'celeba', **common):
+    def __init__(
+        self,
+        path,
+        *,
+        aligned: bool = False,
+        images: str = '',
+        split: str = '',
+        name: str = 'celeba',
+        **common,
+    ):
         root = require_folder(path, 'CelebA with its lists')
         if split and split not in SPLITS:
-            raise SourceError('%s: split=%s: there are %s' % (path, split, ', '.join(SPLITS)))
+            raise SourceError(f'{path}: split={split}: there are {", ".join(SPLITS)}')
         points = _table(root, ALIGNED_POINTS if aligned else POINTS, 10, header=True)
         boxes = None if aligned else _table(root, BOXES, 4, header=True)
         people = _table(root, IDENTITIES, 1)
@@ -54,7 +71,7 @@ class CelebASource(AnnotatedSource):
             box = None
             if boxes is not None:
                 if key not in boxes:
-                    raise SourceError('%s: %s is missing in %s' % (root, key, BOXES))
+                    raise SourceError(f'{root}: {key} is missing in {BOXES}')
                 box = [xywh_to_xyxy(boxes[key])]
             person = '%d' % people[key][0] if key in people else None
             found[key] = annotated(key, root / folder / key, box, points[key], persons=(person,))
@@ -65,7 +82,7 @@ def _find(root, name, folders):
     for folder in folders:
         if (root / folder / name).exists():
             return Path(folder) / name
-    raise SourceError('%s: no %s in it or its %s' % (root, name, ', '.join(filter(None, folders))))
+    raise SourceError(f'{root}: no {name} in it or its {", ".join(filter(None, folders))}')
 
 
 def _table(root, name, columns, header=False):
@@ -73,9 +90,9 @@ def _table(root, name, columns, header=False):
     lines = read_lines(path)
     if header:
         # A count and a line of column names stand first.
-        (where, count), lines = lines[0] if lines else ('%s:1' % path, ''), lines[2:]
+        (where, count), lines = lines[0] if lines else (f'{path}:1', ''), lines[2:]
         if count != str(len(lines)):
-            raise SourceError('%s: %r images promised, %d lines follow' % (where, count, len(lines)))
+            raise SourceError(f'{where}: {count!r} images promised, {len(lines)} lines follow')
     table = {}
     for where, line in lines:
         image, *fields = line.split()

@@ -1,10 +1,19 @@
 """FDDB: ten folds of ellipses."""
+
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from uniface_mx.data.sources.base import AnnotatedSource, SourceError, annotated, counted_blocks, read_lines, relative_key, require_folder
+from uniface_mx.data.sources.base import (
+    AnnotatedSource,
+    SourceError,
+    annotated,
+    counted_blocks,
+    read_lines,
+    relative_key,
+    require_folder,
+)
 from uniface_mx.geometry import ellipse_to_box
 
 SUFFIX = '-ellipseList.txt'
@@ -50,12 +59,12 @@ class FDDBSource(AnnotatedSource):
             blocks = list(counted_blocks(read_lines(listed), 6, 'radii, angle, centre and 1 of an ellipse'))
             names = listed.with_name(listed.name.replace(SUFFIX, '.txt'))
             if names.exists() and [line for _, line in read_lines(names)] != [block[1] for block in blocks]:
-                raise SourceError('%s: not the images of %s' % (names, listed.name))
+                raise SourceError(f'{names}: not the images of {listed.name}')
             for where, image, rows in blocks:
                 key = relative_key(image + '.jpg', where)
                 if key in images:
-                    raise SourceError('%s: %s is listed twice' % (where, key))
+                    raise SourceError(f'{where}: {key} is listed twice')
                 images[key] = annotated(key, root / key, [ellipse_to_box(row[:5]) for row in rows])
         if not images:
-            raise SourceError('%s: no %s%s' % (folds, 'fold %s in ' % fold if fold else '', '...' + SUFFIX))
+            raise SourceError(f'{folds}: no {(f"fold {fold} in " if fold else "")}{"..." + SUFFIX}')
         super().__init__(root, images, name=name, **common)

@@ -1,4 +1,5 @@
 """Folders of photos without boxes or points: flat, one folder a person, or the person in the file's name."""
+
 from __future__ import annotations
 
 import os
@@ -30,12 +31,13 @@ class FolderSource(Source):
 
     def __init__(self, path, *, person: str = '', pattern: str = '', faces: bool = True, **common):
         if person not in ('', 'folder') or person and pattern:
-            raise SourceError('%s: person=%s: say person=folder, or give a pattern with (?P<person>...)'
-                              % (path, person))
+            raise SourceError(
+                f'{path}: person={person}: say person=folder, or give a pattern with (?P<person>...)'
+            )
         try:
             self._pattern = re.compile(r'(?:(?P<person>[^/]+)/)?[^/]+$' if person else pattern)
         except re.error as error:
-            raise SourceError('%s: pattern %r: %s' % (path, pattern, error)) from None
+            raise SourceError(f'{path}: pattern {pattern!r}: {error}') from None
         self._faces = faces
         super().__init__(path, filter(self._pattern.search, list_images(path)), **common)
 
@@ -61,6 +63,9 @@ def list_images(path) -> List[str]:
     for parent, folders, files in os.walk(str(root), followlinks=True):
         folders[:] = [name for name in folders if not name.startswith('.')]
         below = Path(parent).relative_to(root)
-        keys += [(below / name).as_posix() for name in files
-                 if not name.startswith('.') and os.path.splitext(name)[1].lower() in PHOTO_ENDINGS]
+        keys += [
+            (below / name).as_posix()
+            for name in files
+            if not name.startswith('.') and os.path.splitext(name)[1].lower() in PHOTO_ENDINGS
+        ]
     return keys

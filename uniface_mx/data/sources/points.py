@@ -1,4 +1,5 @@
 """Lists of five points: a path and ten numbers a line, one line a face."""
+
 from __future__ import annotations
 
 from collections import defaultdict
@@ -6,7 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from uniface_mx.data.sources.base import AnnotatedSource, SourceError, annotated, parse_numbers, read_lines, relative_key
+from uniface_mx.data.sources.base import (
+    AnnotatedSource,
+    SourceError,
+    annotated,
+    parse_numbers,
+    read_lines,
+    relative_key,
+)
 
 
 class PointsSource(AnnotatedSource):
@@ -27,7 +35,7 @@ class PointsSource(AnnotatedSource):
 
     def __init__(self, path, *, order: str = 'xy', root: str = '', name: str = '', **common):
         if order not in ('xy', 'mtfl'):
-            raise SourceError('%s: order=%s: there are xy and mtfl' % (path, order))
+            raise SourceError(f'{path}: order={order}: there are xy and mtfl')
         root = Path(root or Path(path).parent)
         faces = defaultdict(list)
         for where, line in read_lines(path):

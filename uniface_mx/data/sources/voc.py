@@ -1,4 +1,5 @@
 """Pascal VOC: one XML file an image."""
+
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
@@ -50,8 +51,16 @@ class VOCSource(AnnotatedSource):
 
     kind = 'voc'
 
-    def __init__(self, path, *, annotations: str = 'Annotations', images: str = 'JPEGImages',
-                 face: str = 'face', masked: str = '', **common):
+    def __init__(
+        self,
+        path,
+        *,
+        annotations: str = 'Annotations',
+        images: str = 'JPEGImages',
+        face: str = 'face',
+        masked: str = '',
+        **common,
+    ):
         root = require_folder(path, 'a VOC data set')
         masked_classes = {name: False for name in _names(face)}
         masked_classes.update((name, True) for name in _names(masked))
@@ -59,33 +68,38 @@ class VOCSource(AnnotatedSource):
         for name in list_images(root / images):
             stem = Path(name).with_suffix('').as_posix()
             if stem in found:
-                raise SourceError('%s: two images have the stem %s' % (root / images, stem))
+                raise SourceError(f'{root / images}: two images have the stem {stem}')
             found[stem] = name
         listed, self._sizes, seen = {}, {}, set()
         for xml in sorted(require_folder(root / annotations, 'annotations=... names it').rglob('*.xml')):
             try:
                 tree = ET.parse(str(xml)).getroot()
             except (ET.ParseError, OSError) as error:
-                raise SourceError('%s: %s' % (xml, error)) from None
+                raise SourceError(f'{xml}: {error}') from None
             stem = xml.relative_to(root / annotations).with_suffix('').as_posix()
             filename = found.get(stem) or _text(tree, 'filename') or stem + '.jpg'
-            key = relative_key('%s/%s' % (images, filename), str(xml))
+            key = relative_key(f'{images}/{filename}', str(xml))
             if key in listed:
-                raise SourceError('%s: a second annotation of %s' % (xml, key))
+                raise SourceError(f'{xml}: a second annotation of {key}')
             rows = []
             for number, element in enumerate(tree.iter('object'), 1):
                 label = _text(element, 'name')
                 seen.add(label)
                 if label in masked_classes:
-                    box = parse_numbers([_text(element, 'bndbox/' + corner) for corner in CORNERS], 4,
-                                        '%s: object %d' % (xml, number), 'a bndbox of ' + ', '.join(CORNERS))
+                    box = parse_numbers(
+                        [_text(element, 'bndbox/' + corner) for corner in CORNERS],
+                        4,
+                        '%s: object %d' % (xml, number),
+                        'a bndbox of ' + ', '.join(CORNERS),
+                    )
                     rows.append((box, masked_classes[label], _text(element, 'difficult') == '1'))
             boxes, masks, difficult = zip(*rows) if rows else ((), (), ())
             listed[key] = annotated(key, root / key, boxes=boxes, masked=masks, ignore=difficult)
             self._sizes[key] = _text(tree, 'size/width'), _text(tree, 'size/height')
         if listed and not seen & set(masked_classes):
-            raise SourceError('%s: none of the classes %s occurs; there are: %s; set face= and masked=' % (
-                root / annotations, ', '.join(masked_classes), ', '.join(sorted(seen)) or 'no objects'))
+            raise SourceError(
+                f'{root / annotations}: none of the classes {", ".join(masked_classes)} occurs; there are: {", ".join(sorted(seen)) or "no objects"}; set face= and masked='
+            )
         super().__init__(root, listed, **common)
 
     def annotation(self, key: str) -> SourceImage:

@@ -1,4 +1,5 @@
 """`wider64`: a JSON object from the image's name to its boxes."""
+
 from __future__ import annotations
 
 import json
@@ -26,18 +27,18 @@ class Wider64Source(AnnotatedSource):
         try:
             content = json.loads(listed.read_text(encoding='utf-8'))
         except (OSError, ValueError) as error:
-            raise SourceError('%s: %s' % (listed, error)) from None
+            raise SourceError(f'{listed}: {error}') from None
         if not isinstance(content, dict):
-            raise SourceError('%s: expected an object {image: boxes}' % listed)
+            raise SourceError(f'{listed}: expected an object {{image: boxes}}')
         images = {}
         for name, rows in content.items():
-            where = '%s: %s' % (listed, name)
+            where = f'{listed}: {name}'
             try:
                 boxes = np.array(rows, np.float64)
             except (TypeError, ValueError):
                 boxes = np.array(np.nan)
             if boxes.size and (boxes.ndim != 2 or boxes.shape[1] != 4) or not np.isfinite(boxes).all():
-                raise SourceError('%s: expected a list of boxes [left, top, right, bottom]' % where)
+                raise SourceError(f'{where}: expected a list of boxes [left, top, right, bottom]')
             key = relative_key('images/' + name, where)
             images[key] = annotated(key, root / key, boxes=boxes)
         super().__init__(root, images, **common)

@@ -1,4 +1,5 @@
 """WIDER FACE: its official text, and the `label.txt` with five points a face of RetinaFace's authors."""
+
 from __future__ import annotations
 
 import re
@@ -6,7 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from uniface_mx.data.sources.base import AnnotatedSource, SourceError, annotated, counted_blocks, parse_numbers, read_lines, relative_key
+from uniface_mx.data.sources.base import (
+    AnnotatedSource,
+    SourceError,
+    annotated,
+    counted_blocks,
+    parse_numbers,
+    read_lines,
+    relative_key,
+)
 from uniface_mx.geometry import xywh_to_xyxy
 
 OFFICIAL_ROW = 'x y w h blur expression illumination invalid occlusion pose'
@@ -45,7 +54,7 @@ class WiderFaceSource(AnnotatedSource):
         for where, image, rows in blocks:
             key = relative_key(image, where)
             if key in images:
-                raise SourceError('%s: %s is listed twice' % (where, key))
+                raise SourceError(f'{where}: {key} is listed twice')
             if five_points:
                 points = [np.reshape(row[4:19], (5, 3))[:, :2] for row in rows]
                 faces = dict(landmarks=[np.where((p == UNKNOWN).any(), np.nan, p) for p in points])
@@ -76,5 +85,5 @@ def _default_root(path, five_points):
         return path.parent / 'images'
     split = re.search('train|val|test', path.name)
     if not split:
-        raise SourceError('%s: its name says no split: give the folder of images by root=' % path)
+        raise SourceError(f'{path}: its name says no split: give the folder of images by root=')
     return path.parent.parent / ('WIDER_' + split.group()) / 'images'

@@ -11,9 +11,9 @@ from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 import cv2
 import numpy as np
 
+from uniface_mx.config.augmentation import AugmentSettings
 from uniface_mx.data.records import BOX, HAS_EMBEDDING, IGNORE, RecordError
 from uniface_mx.data.transforms import geometric, mosaic, photometric
-from uniface_mx.data.transforms.settings import AugmentSettings
 from uniface_mx.geometry import flip_boxes, letterbox, transform_points
 
 LETTERBOX, CROP, MOSAIC = 'letterbox', 'crop', 'mosaic'
@@ -69,7 +69,7 @@ def decode(photo: Photo, scale: float = 1.0) -> Tuple[np.ndarray, int]:
     image = cv2.imdecode(photo.data, flag | cv2.IMREAD_IGNORE_ORIENTATION) if photo.data.size else None
     if image is None:
         raise RecordError(
-            '%s: the image cannot be decoded; prepare the set again, or skip such records' % photo.where
+            f'{photo.where}: the image cannot be decoded; prepare the set again, or skip such records'
         )
     # Whole pixels only: reduction rounds up.
     expected = -(-photo.height // factor), -(-photo.width // factor)
