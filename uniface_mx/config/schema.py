@@ -118,6 +118,7 @@ class Training:
     precision: Literal['float32', 'float16', 'bfloat16'] = 'float32'
     freeze_batch_norm: bool = False
     seed: int = within(0, low=0)
+    average: float = within(0.0, low=0, high=0.99999)  # decay of the weights' moving average; 0: none
     on_nan: Literal['stop', 'skip'] = 'stop'
     nan_limit: int = within(20, low=0)  # skipped steps after which the run gives up
     log_every: int = within(20, low=1)

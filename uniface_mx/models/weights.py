@@ -19,10 +19,15 @@ HEAD_SCALE = 0.05
 STATISTICS = ('running_mean', 'running_var')
 
 
+def stock_name(name: str) -> str:
+    """A parameter's name in MXNet's files: ``arg:`` for arguments, ``aux:`` for running statistics."""
+    return ('aux:' if name.endswith(STATISTICS) else 'arg:') + name
+
+
 def named_arrays(net: HybridBlock) -> Dict[str, mx.nd.NDArray]:
     """Parameters under MXNet's stock names: ``arg:`` for arguments, ``aux:`` for running statistics."""
     return {
-        ('aux:' if name.endswith(STATISTICS) else 'arg:') + name: parameter.data(parameter.list_ctx()[0])
+        stock_name(name): parameter.data(parameter.list_ctx()[0])
         for name, parameter in net.collect_params().items()
     }
 

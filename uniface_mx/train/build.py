@@ -29,6 +29,7 @@ from uniface_mx.files import written_aside
 from uniface_mx.models import Uniface, get_model
 from uniface_mx.models.weights import load_weights, named_arrays
 from uniface_mx.provenance import portable, provenance, write_json
+from uniface_mx.train.average import Average
 from uniface_mx.train.checkpoint import WEIGHTS, Checkpoint, Checkpoints
 from uniface_mx.train.errors import TrainError
 from uniface_mx.train.group import Group, parse_devices
@@ -102,6 +103,7 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
         load_start(net, config.training.init, group.devices, facts['teachers'])
     elif config.training.backbone:
         load_backbone(net, config.training.backbone, group.devices)
+    average = Average(net.collect_params(), config.training.average) if config.training.average else None
     optimizer = _optimizer(config, net, rules)
     graphs = training_graphs(net, config.training.precision, config.training.freeze_batch_norm)
 
@@ -131,6 +133,8 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
     validate = _validation(config, net, graphs, criteria, group, facts['teachers'], mean)
     if checkpoint:
         optimizer.restore(checkpoint.slots, checkpoint.state['optimizer_steps'])
+        if average:
+            average.restore(checkpoint.average)
     chief = group.rank == 0
     if chief:
         _describe(run, config, facts, position)
@@ -153,6 +157,7 @@ def build_trainer(config: Config, run, resume: bool = False) -> Trainer:
         roi_warmup=config.losses.roi_warmup if config.losses.roi_source == 'predicted' else None,
         on_nan=config.training.on_nan,
         nan_limit=config.training.nan_limit,
+        average=average,
     )
     if checkpoint:
         trainer.restore(checkpoint.state)

@@ -1,10 +1,10 @@
 """Checkpoints that a kill or a full disk at any moment cannot spoil, and that nothing has to be unpickled
 from.
 
-A checkpoint is a folder, ``checkpoints/00012000``, of three files: ``weights.params`` (stock
-``arg:``/``aux:`` names, as MXNet's own loaders read it), ``optimizer.params`` (``momentum:NAME``, ...) and
-``state.json``, which also holds the sha256 of the other two. It is written under another name and renamed
-when it is complete and on the disk.
+A checkpoint is a folder, ``checkpoints/00012000``: ``weights.params`` (stock ``arg:``/``aux:`` names, as
+MXNet's own loaders read it), ``optimizer.params`` (``momentum:NAME``, ...), ``average.params`` where weights
+are averaged, and ``state.json``, which also holds the sha256 of the others. It is written under another name
+and renamed when it is complete and on the disk.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from uniface_mx.models.weights import load_arrays, save_arrays
 from uniface_mx.train.errors import TrainError
 
 FORMAT = 1
-WEIGHTS, SLOTS, STATE = 'weights.params', 'optimizer.params', 'state.json'
+WEIGHTS, SLOTS, AVERAGE, STATE = 'weights.params', 'optimizer.params', 'average.params', 'state.json'
 KEPT = 2
 
 
@@ -34,6 +34,7 @@ class Checkpoint(NamedTuple):
     weights: Dict[str, mx.nd.NDArray]
     slots: Dict[str, mx.nd.NDArray]
     state: Dict[str, Any]
+    average: Dict[str, mx.nd.NDArray] = {}
 
 
 class Checkpoints:
@@ -62,6 +63,11 @@ class Checkpoints:
         """A checkpoint's folder."""
         return self.folder / f'{iteration:08d}'
 
+    def result(self, iteration: int) -> Path:
+        """The file of what a checkpoint has trained: its average where there is one, else its weights."""
+        average = self.path(iteration) / AVERAGE
+        return average if average.is_file() else self.path(iteration) / WEIGHTS
+
     def save(self, checkpoint: Checkpoint, best: Optional[int] = None) -> None:
         """Write a checkpoint, then remove those that are no longer needed.
 
@@ -80,9 +86,11 @@ class Checkpoints:
         try:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)
+            files = {WEIGHTS: checkpoint.weights, SLOTS: checkpoint.slots, AVERAGE: checkpoint.average}
             hashes = {
                 name: self._write(aside / name, arrays)
-                for name, arrays in ((WEIGHTS, checkpoint.weights), (SLOTS, checkpoint.slots))
+                for name, arrays in files.items()
+                if arrays or name != AVERAGE
             }
             content = {
                 'format': FORMAT,
@@ -146,12 +154,12 @@ class Checkpoints:
                 raise TrainError(
                     f'{path}: checkpoint format {content["format"]}, this version reads {FORMAT}'
                 )
-            for name in (WEIGHTS, SLOTS):
+            names = (WEIGHTS, SLOTS) + ((AVERAGE,) if AVERAGE in content['files'] else ())
+            for name in names:
                 if file_hash(path / name) != content['files'][name]:
                     raise TrainError(f'{path / name}: damaged, its sha256 is not the one in {STATE}')
-            return Checkpoint(
-                content['iteration'], load_arrays(path / WEIGHTS), load_arrays(path / SLOTS), content['state']
-            )
+            weights, slots, *average = (load_arrays(path / name) for name in names)
+            return Checkpoint(content['iteration'], weights, slots, content['state'], *average)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainError(f'{path}: not a checkpoint ({error})') from None
 
@@ -160,9 +168,9 @@ class Checkpoints:
         if aside.exists():
             aside.unlink()
         try:
-            os.link(self.path(iteration) / WEIGHTS, aside)
+            os.link(self.result(iteration), aside)
         except OSError:
-            shutil.copyfile(self.path(iteration) / WEIGHTS, aside)
+            shutil.copyfile(self.result(iteration), aside)
         os.replace(aside, target)
 
     def _prune(self, last: int, best: Optional[int]) -> None:

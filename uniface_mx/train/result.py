@@ -11,7 +11,7 @@ from uniface_mx.models import Uniface, get_model
 from uniface_mx.models.exported import weights_path
 from uniface_mx.models.manifest import find_model, read_manifest
 from uniface_mx.models.weights import load_weights
-from uniface_mx.train.checkpoint import WEIGHTS, Checkpoints
+from uniface_mx.train.checkpoint import Checkpoints
 from uniface_mx.train.errors import TrainError
 
 # What a manifest says of weights, and goes with them into another export.
@@ -59,7 +59,7 @@ def load_run(run, which: str = 'best', **overrides) -> TrainedModel:
     }
     given.update(overrides)
     net = get_model(state['model'], **given)
-    load_weights(net, checkpoints.path(checkpoint.iteration) / WEIGHTS)
+    load_weights(net, checkpoints.result(checkpoint.iteration))
     mean = np.array(state['mean_embedding'], np.float32) if state['mean_embedding'] else None
     # Where the records lay on the machine that trained says nothing to those who get the model.
     config = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple
 
@@ -12,6 +13,7 @@ import mxnet as mx
 
 from uniface_mx.data.loader import Batch, Loader
 from uniface_mx.provenance import write_json
+from uniface_mx.train.average import Average
 from uniface_mx.train.checkpoint import Checkpoint, Checkpoints
 from uniface_mx.train.errors import TrainError
 from uniface_mx.train.group import Group
@@ -79,6 +81,8 @@ class Trainer:
     on_nan : {'stop', 'skip'}
     nan_limit : int
         Skipped steps after which the run gives up.
+    average : Average, optional
+        Of the weights: what is validated and exported in their place.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class Trainer:
         roi_warmup: Optional[int] = 0,
         on_nan: str = 'stop',
         nan_limit: int = 20,
+        average: Optional[Average] = None,
     ):
         self.step, self.schedule, self.loader, self.group = step, schedule, loader, group
         self.weights, self.checkpoints, self.log, self.validate = weights, checkpoints, log, validate
@@ -111,6 +116,7 @@ class Trainer:
             log_every,
         )
         self.roi_warmup, self.on_nan, self.nan_limit = roi_warmup, on_nan, nan_limit
+        self.average = average
         self.iteration = self.saved = loader.position
         self.meter = Meter()
         self.not_finite = 0
@@ -162,6 +168,8 @@ class Trainer:
         warm = self.roi_warmup is None or self.iteration < self.roi_warmup
         outcome = self.step(batch, rate, predicted=not warm)
         self.iteration += 1
+        if self.average and outcome.updated:
+            self.average.update(self.iteration)
         bad = sum(batch.bad, [])
         left_out, overflow = self.group.total('left out', [len(bad), batch.overflow])
         self.meter.add(
@@ -192,7 +200,8 @@ class Trainer:
             self.log.speed(_line(self.iteration, self.iterations, row, rate))
         better = False
         if self.validate and (self.iteration % self.validate_every == 0 or last):
-            figures = self.validate()
+            with self.average.in_place() if self.average else nullcontext():
+                figures = self.validate()
             self.log.row('validation', self.iteration, figures)
             self.log.say(
                 'validation at {}: {}'.format(
@@ -228,7 +237,13 @@ class Trainer:
             seed=self.seed,
         )
         self.checkpoints.save(
-            Checkpoint(self.iteration, self.weights(), self.step.optimizer.arrays(), state),
+            Checkpoint(
+                self.iteration,
+                self.weights(),
+                self.step.optimizer.arrays(),
+                state,
+                self.average.arrays() if self.average else {},
+            ),
             self.best['iteration'],
         )
         self.saved = self.iteration
