@@ -1,4 +1,4 @@
-"""Boxes, landmarks, letterbox and their inverses, and unit vectors, in NumPy.
+"""Boxes and how detections are matched with faces, landmarks, letterbox and their inverses, and unit vectors, in NumPy.
 
 The one coordinate rule of the package: a point (x, y) is continuous, in pixels of the image at hand, and
 pixel ``i`` covers [i, i + 1). Boxes are ``xyxy``, right and bottom exclusive. Landmarks are five points,
@@ -7,7 +7,7 @@ ordered image-left eye, image-right eye, nose, image-left mouth corner, image-ri
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import NamedTuple, Tuple
 
 import cv2
 import numpy as np
@@ -15,6 +15,8 @@ import numpy as np
 MIRRORED_LANDMARKS = (1, 0, 2, 4, 3)
 # Side of the network's input in pixels (section IV.A).
 INPUT_SIZE = 300
+# The least overlap of a detection with the face that it finds.
+SAME_FACE = 0.5
 
 
 def area(boxes: np.ndarray) -> np.ndarray:
@@ -38,6 +40,75 @@ def iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
     shared = intersection(boxes_a, boxes_b)
     union = area(boxes_a).reshape(-1, 1) + area(boxes_b).reshape(1, -1) - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+class Matched(NamedTuple):
+    """One photo's outcome.
+
+    ``scores`` (D,) of the detections that count, ``hits`` (D,) bool whether each found a face, ``numbers`` (D,)
+    int which of all detections each is, ``found`` (G,) the score with which each face that counts was found, -inf
+    where it was not, ``by`` (G,) int the number of the detection that found it, -1 where none did.
+    """
+
+    scores: np.ndarray
+    hits: np.ndarray
+    numbers: np.ndarray
+    found: np.ndarray
+    by: np.ndarray
+
+
+def match_boxes(boxes: np.ndarray, scores: np.ndarray, faces: np.ndarray, ignored: np.ndarray) -> Matched:
+    """Give each detection, by falling score, the face that it overlaps most and that is not yet found.
+
+    Parameters
+    ----------
+    boxes : (D, 4) array
+    scores : (D,) array
+    faces : (G, 4) array
+    ignored : (G,) bool array
+        Faces that need not be found; a detection that finds no other face, and overlaps such a one by
+        0.5 or lies in it by half, does not count.
+    """
+    boxes, faces = np.reshape(boxes, (-1, 4)), np.reshape(faces, (-1, 4))
+    ignored = np.asarray(ignored, bool)
+    overlap = iou(boxes, faces)
+    own_area = np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1e-9)
+    inside = intersection(boxes, faces) / own_area[:, None]
+    excused = ((overlap >= SAME_FACE) | (inside >= 0.5))[:, ignored].any(axis=1)
+    overlap = overlap[:, ~ignored]
+    found = np.full(overlap.shape[1], -np.inf)
+    by = np.full(overlap.shape[1], -1)
+    kept, hits, numbers = [], [], []
+    for detection in np.argsort(-np.asarray(scores, np.float64), kind='stable'):
+        free = np.where(np.isneginf(found), overlap[detection], -1.0)
+        best = int(np.argmax(free)) if len(free) else -1
+        hit = best >= 0 and free[best] >= SAME_FACE
+        if hit:
+            found[best], by[best] = scores[detection], detection
+        if hit or not excused[detection]:
+            kept.append(scores[detection])
+            hits.append(hit)
+            numbers.append(detection)
+    return Matched(np.array(kept, np.float64), np.array(hits, bool), np.array(numbers, int), found, by)
+
+
+def average_precision(scores: np.ndarray, hits: np.ndarray, faces: int) -> float:
+    """Area under precision over recall, precision made to fall (VOC 2010 and later).
+
+    Parameters
+    ----------
+    scores, hits : (D,) arrays
+        Of all photos; equal scores count as one threshold.
+    faces : int
+    """
+    thresholds = np.unique(scores)[::-1]
+    if not len(thresholds) or not faces:
+        return 0.0
+    order = np.argsort(-scores, kind='stable')
+    last = np.searchsorted(-scores[order], -thresholds, side='right') - 1
+    true = np.cumsum(hits[order])[last]
+    precision = np.maximum.accumulate((true / (last + 1))[::-1])[::-1]
+    return float(np.sum(np.diff(true, prepend=0) / faces * precision))
 
 
 def clip_boxes(boxes: np.ndarray, width: float, height: float) -> np.ndarray:
@@ -81,6 +152,23 @@ def flip_landmarks(landmarks: np.ndarray, width: float) -> np.ndarray:
     """Landmarks (..., 5, 2) in the mirror image of an image ``width`` wide; left and right change places."""
     landmarks = np.asarray(landmarks)[..., list(MIRRORED_LANDMARKS), :]
     return np.stack([width - landmarks[..., 0], landmarks[..., 1]], axis=-1)
+
+
+def point_errors(predicted: np.ndarray, annotated: np.ndarray) -> np.ndarray:
+    """Distance of each point over the annotated distance of the eyes.
+
+    Parameters
+    ----------
+    predicted, annotated : (..., 5, 2) array
+        In the same pixels.
+
+    Returns
+    -------
+    (..., 5) float64 array
+    """
+    predicted, annotated = np.asarray(predicted, np.float64), np.asarray(annotated, np.float64)
+    eyes = np.linalg.norm(annotated[..., 0, :] - annotated[..., 1, :], axis=-1)
+    return np.linalg.norm(predicted - annotated, axis=-1) / eyes[..., None]
 
 
 def unit_vectors(vectors: np.ndarray) -> np.ndarray:

@@ -1,7 +1,5 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scripted import Scripted, face
 
 from uniface_mx.data.records import (
@@ -17,73 +15,10 @@ from uniface_mx.data.records import (
 )
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import detection
-from uniface_mx.evaluation.detection import average_precision, match
+from uniface_mx.geometry import match_boxes
 from uniface_mx.image import encode_jpeg
 
 FACES = np.array([[0, 0, 10, 10], [20, 20, 40, 40]], float)
-
-
-def test_match_by_hand():
-    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [20, 20, 40, 30], [60, 60, 70, 70]], float)
-    matched = match(boxes, [0.6, 0.9, 0.8, 0.7], FACES, [False, False])
-    # By score: the second box takes face 0 first, the third overlaps face 1 by a half, the fourth none, the
-    # first is late.
-    assert matched.scores.tolist() == [0.9, 0.8, 0.7, 0.6]
-    assert matched.hits.tolist() == [True, True, False, False]
-    assert matched.found.tolist() == [0.9, 0.8]
-    assert matched.by.tolist() == [1, 2]
-
-
-def test_match_with_an_ignored_face():
-    boxes = np.array([[20, 20, 40, 40], [21, 21, 25, 25], [0, 0, 10, 10], [60, 60, 70, 70]], float)
-    matched = match(boxes, [0.9, 0.8, 0.7, 0.6], FACES, [False, True])
-    assert matched.scores.tolist() == [0.7, 0.6]
-    assert matched.hits.tolist() == [True, False]
-    assert matched.found.tolist() == [0.7]
-    assert matched.by.tolist() == [2]
-
-
-@pytest.mark.parametrize('left, counted', [(20, 0), (30, 0), (31, 1)])
-def test_half_of_a_detection_within_an_ignored_face_excuses_it(left, counted):
-    """It is 20 pixels wide, and the ignored face, which is eight times as large, ends at 40."""
-    box, ignored = np.array([[left, 0.0, left + 20, 10]]), np.array([[0.0, 0, 40, 40]])
-    assert len(match(box, [0.9], ignored, [True]).scores) == counted
-
-
-@pytest.mark.parametrize('boxes, faces', [(0, 0), (0, 2), (2, 0)])
-def test_match_without_faces_or_boxes(boxes, faces):
-    matched = match(FACES[:boxes], np.ones(boxes), FACES[:faces], np.zeros(faces, bool))
-    assert (len(matched.scores), matched.hits.any(), len(matched.found)) == (boxes, False, faces)
-
-
-def test_average_precision_by_hand():
-    scores = np.array([0.9, 0.8, 0.7, 0.6])
-    # Recall 1/4 at precision 1, 2/4 at 2/3, 3/4 at 3/4; the dip before the last hit is filled to 3/4.
-    assert average_precision(scores, np.array([True, False, True, True]), 4) == pytest.approx(
-        1 / 4 + 2 / 4 * 3 / 4
-    )
-    assert average_precision(scores, np.ones(4, bool), 4) == 1
-    assert average_precision(scores, np.zeros(4, bool), 4) == 0
-    assert average_precision(np.zeros(0), np.zeros(0, bool), 4) == 0
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=20),
-    st.randoms(use_true_random=False),
-)
-def test_the_order_of_equal_scores_does_not_matter(detections, random):
-    shuffled = list(detections)
-    random.shuffle(shuffled)
-    faces = max(1, sum(hit for _, hit in detections))
-    values = [
-        average_precision(
-            np.array([score for score, _ in some], float), np.array([hit for _, hit in some]), faces
-        )
-        for some in (detections, shuffled)
-    ]
-    assert values[0] == pytest.approx(values[1])
-    assert 0 <= values[0] <= 1
 
 
 def record(size, boxes, ignored):
@@ -96,7 +31,7 @@ def record(size, boxes, ignored):
 
 def test_a_detection_belongs_to_the_size_of_its_face():
     boxes = np.array([[0, 0, 10, 16], [20, 20, 40, 40], [60, 60, 70, 90], [21, 20, 40, 42]], float)
-    outcome = match(boxes, [0.6, 0.9, 0.8, 0.7], FACES, [False, False])
+    outcome = match_boxes(boxes, [0.6, 0.9, 0.8, 0.7], FACES, [False, False])
     heights = boxes[:, 3] - boxes[:, 1]
     # The second found the face of 20, the first that of 10; the last came too late.
     assert detection.sizes_of(outcome, heights, np.array([10.0, 20])).tolist() == [20, 30, 22, 10]
@@ -166,7 +101,7 @@ def test_labels_of_found_faces_are_compared():
 def test_every_height_has_its_row():
     assert detection.SIZES[0] == 0
     figures = detection.summarise(
-        [match(np.zeros((0, 4)), [], FACES, [False, False])], np.array([1.0, 300.0]), np.zeros(0), 0.5
+        [match_boxes(np.zeros((0, 4)), [], FACES, [False, False])], np.array([1.0, 300.0]), np.zeros(0), 0.5
     )
     assert sum(row['faces'] for row in figures['by_height']) == 2
     assert figures['precision'] is None

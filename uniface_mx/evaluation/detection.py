@@ -21,29 +21,12 @@ from uniface_mx.data.records import (
 )
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.intervals import mean_with_interval, wilson
-from uniface_mx.evaluation.landmarks import point_errors
 from uniface_mx.evaluation.photos import batches
 from uniface_mx.evaluation.subject import FoundFace, Subject, similarities
-from uniface_mx.geometry import INPUT_SIZE, intersection, iou
+from uniface_mx.geometry import INPUT_SIZE, Matched, average_precision, match_boxes, point_errors
 
-MATCH = 0.5
 # Face heights at the network's input.
 SIZES = (0, 16, 24, 32, 48, 64, 96, 144, 192, INPUT_SIZE + 1)
-
-
-class Matched(NamedTuple):
-    """One photo's outcome.
-
-    ``scores`` (D,) of the detections that count, ``hits`` (D,) bool whether each found a face, ``numbers`` (D,)
-    int which of all detections each is, ``found`` (G,) the score with which each face that counts was found, -inf
-    where it was not, ``by`` (G,) int the number of the detection that found it, -1 where none did.
-    """
-
-    scores: np.ndarray
-    hits: np.ndarray
-    numbers: np.ndarray
-    found: np.ndarray
-    by: np.ndarray
 
 
 def spread(records: Sequence[Record], limit: Optional[int] = None) -> Iterator[Record]:
@@ -52,41 +35,6 @@ def spread(records: Sequence[Record], limit: Optional[int] = None) -> Iterator[R
     if limit is None or limit >= count:
         return iter(records)
     return (records[int(number)] for number in np.linspace(0, count - 1, limit).round())
-
-
-def match(boxes: np.ndarray, scores: np.ndarray, faces: np.ndarray, ignored: np.ndarray) -> Matched:
-    """Give each detection, by falling score, the face that it overlaps most and that is not yet found.
-
-    Parameters
-    ----------
-    boxes : (D, 4) array
-    scores : (D,) array
-    faces : (G, 4) array
-    ignored : (G,) bool array
-        Faces that need not be found; a detection that finds no other face, and overlaps such a one by
-        0.5 or lies in it by half, does not count.
-    """
-    boxes, faces = np.reshape(boxes, (-1, 4)), np.reshape(faces, (-1, 4))
-    ignored = np.asarray(ignored, bool)
-    overlap = iou(boxes, faces)
-    own_area = np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1e-9)
-    inside = intersection(boxes, faces) / own_area[:, None]
-    excused = ((overlap >= MATCH) | (inside >= 0.5))[:, ignored].any(axis=1)
-    overlap = overlap[:, ~ignored]
-    found = np.full(overlap.shape[1], -np.inf)
-    by = np.full(overlap.shape[1], -1)
-    kept, hits, numbers = [], [], []
-    for detection in np.argsort(-np.asarray(scores, np.float64), kind='stable'):
-        free = np.where(np.isneginf(found), overlap[detection], -1.0)
-        best = int(np.argmax(free)) if len(free) else -1
-        hit = best >= 0 and free[best] >= MATCH
-        if hit:
-            found[best], by[best] = scores[detection], detection
-        if hit or not excused[detection]:
-            kept.append(scores[detection])
-            hits.append(hit)
-            numbers.append(detection)
-    return Matched(np.array(kept, np.float64), np.array(hits, bool), np.array(numbers, int), found, by)
 
 
 def sizes_of(outcome: Matched, detected: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -103,25 +51,6 @@ def sizes_of(outcome: Matched, detected: np.ndarray, faces: np.ndarray) -> np.nd
     found = outcome.by >= 0
     sizes[outcome.by[found]] = faces[found]
     return sizes[outcome.numbers]
-
-
-def average_precision(scores: np.ndarray, hits: np.ndarray, faces: int) -> float:
-    """Area under precision over recall, precision made to fall (VOC 2010 and later).
-
-    Parameters
-    ----------
-    scores, hits : (D,) arrays
-        Of all photos; equal scores count as one threshold.
-    faces : int
-    """
-    thresholds = np.unique(scores)[::-1]
-    if not len(thresholds) or not faces:
-        return 0.0
-    order = np.argsort(-scores, kind='stable')
-    last = np.searchsorted(-scores[order], -thresholds, side='right') - 1
-    true = np.cumsum(hits[order])[last]
-    precision = np.maximum.accumulate((true / (last + 1))[::-1])[::-1]
-    return float(np.sum(np.diff(true, prepend=0) / faces * precision))
 
 
 def summarise(
@@ -230,7 +159,9 @@ def evaluate(
                 truth = objects[:, BOX] * np.array([record.width, record.height] * 2, np.float64)
                 ignored = objects[:, IGNORE] > 0
                 boxes = np.array([face.box for face in faces], np.float64).reshape(-1, 4)
-                outcome = match(boxes, np.array([face.score for face in faces], np.float64), truth, ignored)
+                outcome = match_boxes(
+                    boxes, np.array([face.score for face in faces], np.float64), truth, ignored
+                )
                 matched.append(outcome)
                 scale = INPUT_SIZE / max(record.width, record.height)
                 heights.append((truth[~ignored, 3] - truth[~ignored, 1]) * scale)

@@ -19,13 +19,11 @@ import numpy as np
 from tqdm import tqdm
 
 from uniface_mx.errors import UnifaceError
-from uniface_mx.evaluation.detection import MATCH
 from uniface_mx.evaluation.intervals import mean_with_interval, wilson
-from uniface_mx.evaluation.landmarks import point_errors
 from uniface_mx.evaluation.lfw import choose_face
 from uniface_mx.evaluation.photos import batches, face_at, pad, readable
 from uniface_mx.evaluation.subject import FoundFace, Subject, similarities
-from uniface_mx.geometry import iou
+from uniface_mx.geometry import SAME_FACE, iou, point_errors
 
 AGES = ((0, 5), (6, 12), (13, 19), (20, 39), (40, 59), (60, None))
 UTKFACE_ORIGINS = ('white', 'black', 'asian', 'indian', 'other')
@@ -143,7 +141,7 @@ def find_person(
         np.array([face.box for face in faces], np.float64), np.asarray(teacher.box, np.float64)[None]
     )
     best = int(overlap[:, 0].argmax())
-    return faces[best] if overlap[best, 0] >= MATCH else None
+    return faces[best] if overlap[best, 0] >= SAME_FACE else None
 
 
 def compare(person: Person, face: Optional[FoundFace], teacher: Optional[FoundFace]) -> Outcome:

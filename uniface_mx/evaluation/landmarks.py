@@ -11,26 +11,10 @@ from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.intervals import bootstrap_mean, wilson
 from uniface_mx.evaluation.photos import batches, face_at, pad, readable
 from uniface_mx.evaluation.subject import Subject
+from uniface_mx.geometry import point_errors
 
 POINTS = ('left_eye', 'right_eye', 'nose', 'left_mouth', 'right_mouth')
 FAILURE = 0.1
-
-
-def point_errors(predicted: np.ndarray, annotated: np.ndarray) -> np.ndarray:
-    """Distance of each point over the annotated distance of the eyes.
-
-    Parameters
-    ----------
-    predicted, annotated : (..., 5, 2) array
-        In the same pixels.
-
-    Returns
-    -------
-    (..., 5) float64 array
-    """
-    predicted, annotated = np.asarray(predicted, np.float64), np.asarray(annotated, np.float64)
-    eyes = np.linalg.norm(annotated[..., 0, :] - annotated[..., 1, :], axis=-1)
-    return np.linalg.norm(predicted - annotated, axis=-1) / eyes[..., None]
 
 
 def summarise(errors: np.ndarray, annotated: int) -> Dict[str, Any]:

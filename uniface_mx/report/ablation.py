@@ -21,11 +21,11 @@ from uniface_mx.report.tables import (
     number,
     percent,
     perturbed,
-    read_rows,
     table,
     trained,
     training,
 )
+from uniface_mx.train.log import read_rows
 
 # What one run is measured by: title, value of a subject, form.
 MEASURES = (

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import List, Sequence
 
 from uniface_mx.evaluation.figures import Curves, draw_panels
-from uniface_mx.report.tables import read_rows
+from uniface_mx.train.log import read_rows
 
 # Title, kind of rows, and what is drawn of them.
 PANELS = (

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
 
-from uniface_mx.errors import UnifaceError
 from uniface_mx.provenance import ResultError, read_results
+from uniface_mx.train.log import read_rows
 
 LETTER = re.compile(
     r'^(?:uniface_|lite_|model_|ablation_)*([abcd])(?:_lite)?(?:_mimic)?(?:[_-]?(?:seed)?_?\d+)?$'
@@ -98,19 +97,6 @@ def letter_of(name: Any) -> Optional[str]:
     """Which of the paper's models a name is about, ``A`` to ``D``, or None."""
     found = LETTER.match(str(name).lower())
     return found.group(1).upper() if found else None
-
-
-def read_rows(path: Path, kind: str = 'train') -> List[Dict[str, Any]]:
-    """Rows of a run's ``metrics.jsonl``, those of training or of ``validation``."""
-    rows = []
-    for count, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise UnifaceError(f'{path}:{count}: not JSON ({error})') from error
-        if get(row, 'kind') == kind and get(row, 'iteration') is not None:
-            rows.append(row)
-    return rows
 
 
 def face_views(path: Path) -> Optional[int]:

@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from tqdm import tqdm
 
@@ -17,6 +17,21 @@ from uniface_mx.train.losses import Terms
 from uniface_mx.train.step import Outcome
 
 METRICS = 'metrics.jsonl'
+
+
+def read_rows(path: Path, kind: str = 'train') -> List[Dict[str, Any]]:
+    """Rows of a run's ``metrics.jsonl``, those of training or of ``validation``; `TrainError` for a line that is not
+    JSON.
+    """
+    rows = []
+    for count, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise TrainError(f'{path}:{count}: not JSON ({error})') from error
+        if isinstance(row, dict) and row.get('kind') == kind and row.get('iteration') is not None:
+            rows.append(row)
+    return rows
 
 
 class Meter:

@@ -21,9 +21,8 @@ from uniface_mx.config.reader import load_config
 from uniface_mx.data.records import EMBEDDING, HAS_EMBEDDING, IGNORE, RecordReader, RecordWriter
 from uniface_mx.errors import UnifaceError
 from uniface_mx.provenance import write_json
-from uniface_mx.report.tables import read_rows
 from uniface_mx.train.build import build_trainer
-from uniface_mx.train.log import METRICS
+from uniface_mx.train.log import METRICS, read_rows
 
 LIMIT = 0.05
 TERMS = ('classification', 'box', 'landmarks', 'mimic')

@@ -14,9 +14,7 @@ from uniface_mx.data.ahead import in_order
 from uniface_mx.data.iterators import network_input
 from uniface_mx.data.loader import Batch, Canvases
 from uniface_mx.data.records import BOX, HAS_LANDMARKS, IGNORE, LANDMARKS
-from uniface_mx.evaluation.detection import average_precision, match
-from uniface_mx.evaluation.landmarks import point_errors
-from uniface_mx.geometry import unit_vectors
+from uniface_mx.geometry import average_precision, match_boxes, point_errors, unit_vectors
 from uniface_mx.nn.detection import Suppression
 from uniface_mx.train.errors import TrainError
 from uniface_mx.train.losses import Terms
@@ -162,7 +160,7 @@ class Validation:
         landmarks.
         """
         ignored = faces[:, IGNORE] > 0
-        outcome = match(rows[:, 1:5], rows[:, 0], faces[:, BOX], ignored)
+        outcome = match_boxes(rows[:, 1:5], rows[:, 0], faces[:, BOX], ignored)
         hit = outcome.by >= 0
         pointed = faces[~ignored][hit]
         taught = pointed[:, HAS_LANDMARKS] > 0
