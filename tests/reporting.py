@@ -1,6 +1,6 @@
 """Result folders of runs that nobody ran, and the page made from them."""
 
-from uniface_mx.provenance import write_result
+from uniface_mx.evaluation.results import write_result
 from uniface_mx.report.page import write_report
 
 

@@ -1,7 +1,8 @@
-"""The paper's ablation: train models A to D under equal conditions by Eq. (3) alone, as the paper does, export, evaluate,
-and report them; and what the contrast beside it and more people are worth.
+"""The paper's ablation: train models A to D under equal conditions, export, evaluate, and report them.
 
-Run it again to go on where it stopped; what is done is passed over.
+They learn by Eq. (3) alone, as in the paper; further runs tell what the contrast beside it and more people are worth.
+Run it again to go on where it stopped; what is done is passed over. What it does stands in
+experiments/ablation_runs.yaml.
 """
 
 from __future__ import annotations
@@ -14,111 +15,67 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
-from typing import Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+
+import yaml
 
 from uniface_mx.cli.program import at_least, run
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import written_aside
-from uniface_mx.models.manifest import manifest_path
 from uniface_mx.paths import resource
 from uniface_mx.runtime import cores
 
-ROOT = Path(__file__).resolve().parent.parent
-# Configurations and seeds. The two models whose difference is the paper's largest come twice, so that the
-# spread between seeds stands beside the spread between models.
-RUNS = (
-    ('lite_a_mimic', 0),
-    ('lite_d_mimic', 0),
-    ('lite_b_mimic', 0),
-    ('lite_c_mimic', 0),
-    ('lite_a_mimic', 1),
-    ('lite_d_mimic', 1),
-    # With the contrast: the pair, and A's second seed beside half of the people.
-    ('lite_a', 0),
-    ('lite_d', 0),
-    ('lite_a', 1),
-    ('lite_a_half', 0),
-)
+TOOLS = Path(__file__).resolve().parent
 
 
-def run_name(config: str, seed: int) -> str:
-    """Of a run's folder, and of its results."""
-    return f'ablation_{config}_{seed}'
+def read_plan() -> Dict[str, List[Dict[str, Any]]]:
+    """What ``experiments/ablation_runs.yaml`` says: its runs, each with a name."""
+    plan = yaml.safe_load((resource('experiments') / 'ablation_runs.yaml').read_text(encoding='utf-8'))
+    runs = [dict(one, name=f'ablation_{one["config"]}_{one["seed"]}') for one in plan['runs']]
+    return dict(plan, runs=runs)
 
 
-def settings(arguments: argparse.Namespace, seed: int) -> List[str]:
-    """What every run's configuration is changed by; they differ in the seed alone."""
-    values = [
-        f'data.root={arguments.records}',
-        f'training.iterations={arguments.iterations}',
-        f'training.seed={seed}',
-    ]
-    return values + arguments.set
+def commands(steps: Sequence[Mapping[str, str]], values: Mapping[str, Any]) -> Iterator[List[str]]:
+    """Command lines of those steps of a run that are not done; ``values`` are filled in."""
+    for step in steps:
+        name, *words = step['do'].split()
+        made, source = (Path(step.get(key, '').format_map(values)) for key in ('makes', 'of'))
+        if made.is_file() and made.stat().st_mtime >= source.stat().st_mtime:
+            continue
+        own = [word for value in values['set'] for word in ('--set', value)] if name == 'train' else []
+        yield [sys.executable, str(TOOLS / f'{name}.py'), *(word.format_map(values) for word in words), *own]
 
 
-def commands(arguments: argparse.Namespace, config: str, seed: int) -> Iterator[List[str]]:
-    """Train, export, evaluate: what has been done is passed over, here or by the command itself."""
-    name = run_name(config, seed)
-    folder, results = Path(arguments.out) / name, Path(arguments.results) / name
-    train = [str(ROOT / 'tools' / 'train.py'), '--config', config, '--out', str(folder), '--resume']
-    for value in settings(arguments, seed):
-        train += ['--set', value]
-    yield train
-    results.mkdir(parents=True, exist_ok=True)
-    with written_aside(results / 'metrics.jsonl') as aside:
-        shutil.copyfile(str(folder / 'metrics.jsonl'), str(aside))
-    model, weights = exported(arguments, config, seed), folder / 'last.params'
-    manifest = manifest_path(model)
-    if not manifest.is_file() or manifest.stat().st_mtime < weights.stat().st_mtime:
-        yield [str(ROOT / 'tools' / 'export.py'), '--run', str(folder), '--checkpoint', 'last'] + [
-            '--out', str(model.parent), '--name', name, '--split',
-        ]  # fmt: skip
-    yield evaluation(arguments, config, seed, arguments.settings)
-
-
-def exported(arguments: argparse.Namespace, config: str, seed: int) -> Path:
-    """Prefix of a run's exported model."""
-    name = run_name(config, seed)
-    return Path(arguments.out) / name / 'model' / name
-
-
-def evaluation(arguments: argparse.Namespace, config: str, seed: int, wanted: str) -> List[str]:
-    """The command that evaluates a run's model by a file of settings, but for what has a result."""
-    results = Path(arguments.results) / run_name(config, seed)
-    return [str(ROOT / 'tools' / 'evaluate.py'), 'all', '--model', str(exported(arguments, config, seed))] + [
-        '--settings', wanted, '--out', str(results),
-    ]  # fmt: skip
-
-
-def run_one(arguments: argparse.Namespace, config: str, seed: int, stop: Event) -> int:
-    """All of a run's commands, their output in a file beside its folder; the first bad status, or 0."""
-    name = run_name(config, seed)
-    log = Path(arguments.out) / (name + '.log')
+def run_one(steps: Sequence[Mapping[str, str]], values: Mapping[str, Any], stop: Event) -> int:
+    """A run's steps, their output in a file beside its folder; the first bad status, or 0."""
+    name, results = values['name'], Path(values['results']) / values['name'] / 'metrics.jsonl'
+    log, rows = Path(values['out']) / f'{name}.log', Path(values['out']) / name / 'metrics.jsonl'
     log.parent.mkdir(parents=True, exist_ok=True)
-    threads = dict(os.environ, OMP_NUM_THREADS=str(max(1, cores() // arguments.parallel)))
-    for command in commands(arguments, config, seed):
+    threads = dict(os.environ, OMP_NUM_THREADS=str(max(1, cores() // values['parallel'])))
+    for command in commands(steps, values):
         if stop.is_set():
             return 1
-        print(f'{name}: {" ".join(command)} (output in {log})', flush=True)
-        with open(str(log), 'a') as output:
-            status = subprocess.call([sys.executable] + command, stdout=output, stderr=output, env=threads)
+        print(f'{name}: {" ".join(command[1:])} (output in {log})', flush=True)
+        with open(log, 'a') as output:
+            status = subprocess.call(command, stdout=output, stderr=output, env=threads)
         if status:
             stop.set()
             print(f'{name}: stopped with status {status}; see {log}', file=sys.stderr)
             return status
+        results.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(results) as aside:
+            shutil.copyfile(rows, aside)
     return 0
 
 
 def run_series(arguments: argparse.Namespace) -> int:
-    """Everything, `parallel` runs at a time, then their speeds one after another, and the report; the first bad
-    status, or 0.
-    """
-    for wanted in (arguments.settings, arguments.speed):
-        if not Path(wanted).is_file():
-            raise UnifaceError(f'{wanted}: no such file of evaluations')
-    stop = Event()
+    """Everything, `parallel` runs at a time, then their speeds and the report; the first bad status, or 0."""
+    if not Path(arguments.settings).is_file():
+        raise UnifaceError(f'{arguments.settings}: no such file of evaluations')
+    plan, stop = read_plan(), Event()
+    runs = [dict(vars(arguments), **one) for one in plan['runs']]
     with ThreadPoolExecutor(arguments.parallel) as pool:
-        running = [pool.submit(run_one, arguments, *one, stop) for one in RUNS]
+        running = [pool.submit(run_one, plan['each'], one, stop) for one in runs]
         try:
             statuses = [future.result() for future in running]
         except KeyboardInterrupt:
@@ -126,40 +83,32 @@ def run_series(arguments: argparse.Namespace) -> int:
             raise
     if any(statuses):
         return next(filter(None, statuses))
-    last = [evaluation(arguments, *one, arguments.speed) for one in RUNS]
-    last.append(
-        [str(ROOT / 'tools' / 'report.py'), '--results', arguments.results, '--out', arguments.report]
-    )
-    return next(filter(None, (subprocess.call([sys.executable] + command) for command in last)), 0)
+    last = [command for one in runs for command in commands(plan['then'], one)]
+    report = [
+        sys.executable,
+        str(TOOLS / 'report.py'),
+        '--results',
+        arguments.results,
+        '--out',
+        arguments.report,
+    ]
+    return next(filter(None, map(subprocess.call, [*last, report])), 0)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the program."""
     parser = argparse.ArgumentParser(prog='ablation', description=__doc__)
-    parser.add_argument(
-        '--records', required=True, metavar='DIR', help="folder of docs/data.md's record sets"
-    )
-    parser.add_argument('--out', default='runs', metavar='DIR', help='folder for the runs (%(default)s)')
-    parser.add_argument('--results', default='experiments/results', metavar='DIR', help='(%(default)s)')
-    parser.add_argument('--report', default='experiments/RESULTS.md', metavar='FILE', help='(%(default)s)')
-    evaluations = resource('experiments') / 'evaluation'
-    parser.add_argument(
-        '--settings', default=str(evaluations / 'ablation.yaml'), metavar='FILE', help='(%(default)s)'
-    )
-    parser.add_argument(
-        '--speed',
-        default=str(evaluations / 'speed.yaml'),
-        metavar='FILE',
-        help='after all runs (%(default)s)',
-    )
-    parser.add_argument('--iterations', type=at_least(1), default=3600, help='of each run (%(default)s)')
-    parser.add_argument(
-        '--parallel',
-        type=at_least(1),
-        default=1,
-        metavar='N',
-        help='runs side by side, which share the cores (%(default)s)',
-    )
-    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='for all runs alike')
+    add = parser.add_argument
+    add('--records', required=True, metavar='DIR', help="folder of docs/data.md's record sets")
+    add('--out', default='runs', metavar='DIR', help='folder for the runs (%(default)s)')
+    add('--results', default='experiments/results', metavar='DIR', help='(%(default)s)')
+    add('--report', default='experiments/RESULTS.md', metavar='FILE', help='(%(default)s)')
+    evaluations = resource('experiments') / 'evaluation' / 'ablation.yaml'
+    add('--settings', default=str(evaluations), metavar='FILE', help='(%(default)s)')
+    add('--iterations', type=at_least(1), default=3600, help='of each run (%(default)s)')
+    text = 'runs side by side, which share the cores (%(default)s)'
+    add('--parallel', type=at_least(1), default=1, metavar='N', help=text)
+    add('--set', action='append', default=[], metavar='KEY=VALUE', help='for all runs alike')
     arguments = parser.parse_args(argv)
     return run('ablation', lambda: run_series(arguments))
 

@@ -1,4 +1,4 @@
-"""The paper's evaluations of a model, or of the teachers: LFW, FDDB, landmarks, detection, groups, cost.
+"""Evaluate a model or the teachers by the paper's protocols and more: what each writes is in docs/evaluation.md.
 
 Each writes a result file, and what belongs to it, into the folder given by --out. `all` runs those that a
 file lists, and passes over what it has done; `compare` tells which of two LFW results is better; `publish`
@@ -10,75 +10,58 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Optional, Sequence
 
 from uniface_mx.cli.program import DONE, PARTLY, run
 from uniface_mx.errors import UnifaceError
-
-
-def add_out(command: argparse.ArgumentParser) -> None:
-    command.add_argument('--out', required=True, metavar='DIR', help='by custom experiments/results/NAME')
+from uniface_mx.evaluation import COMMANDS, EVALUATIONS, load, options
+from uniface_mx.evaluation.series import is_done, read_settings
 
 
 def build_parser() -> argparse.ArgumentParser:
-    from uniface_mx.evaluation import parts
-
-    parser = argparse.ArgumentParser(description=__doc__)
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(prog='evaluate', description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
-    for name, part in parts.PARTS.items():
-        command = commands.add_parser(name, help=part.text, description=part.text, allow_abbrev=False)
-        add_out(command)
-        if part.subjects:
-            parts.add_subject(command, part.score_threshold)
-        part.add(command)
-        command.set_defaults(run=part.run)
-    text = 'several of these for one model, each passed over if it is done'
-    command = commands.add_parser('all', help=text, description=text, allow_abbrev=False)
-    add_out(command)
-    parts.add_cost(command)
-    parts.add_backend(command)
-    command.add_argument(
-        '--settings', required=True, metavar='FILE', help='which, with their options: docs/evaluation.md'
-    )
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        if name in ('all', *EVALUATIONS):
+            text = 'by custom experiments/results/NAME'
+            command.add_argument('--out', required=True, metavar='DIR', help=text)
+        return command
+
+    for name in COMMANDS:
+        module = load(name)
+        command = add(name, module.HELP)
+        module.add_options(command)
+        command.set_defaults(run=module.run)
+    command = add('all', 'several of these for one model, each passed over if it is done')
+    options.add_model(command)
+    options.add_backend(command)
+    text = 'which, with their options: docs/evaluation.md'
+    command.add_argument('--settings', required=True, metavar='FILE', help=text)
     command.set_defaults(run=run_all)
-    command = commands.add_parser('compare', help='two LFW results, fold by fold')
-    parts.add_compare(command)
-    command.set_defaults(run=parts.run_compare)
-    text = "a model's threshold of one person, and its figures, from its results into its manifest"
-    command = commands.add_parser('publish', help=text, description=text)
-    command.add_argument('--model', required=True, metavar='PREFIX', help='of an exported model, as DIR/NAME')
-    command.add_argument('--results', required=True, metavar='DIR', help='with lfw.json among them')
-    command.add_argument('--licence', metavar='TEXT', help='what the model may be used for')
-    command.set_defaults(run=run_publish)
     return parser
 
 
-def parse(argv) -> argparse.Namespace:
-    """Read the command line; contradictions end the program with the usage."""
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Read a command line; contradictions end the program with the usage."""
     parser = build_parser()
-    arguments = parser.parse_args(argv)
-    arguments.command_line = list(argv)
-    fddb = arguments.command == 'fddb'
-    official = fddb and arguments.detections
-    if hasattr(arguments, 'teacher') and bool(arguments.model) + arguments.teacher + bool(official) != 1:
-        parser.error('give one of --model PREFIX, --teacher' + (' and --detections DIR' if fddb else ''))
-    if fddb and arguments.crops and (arguments.annotations or arguments.images or arguments.detections):
-        parser.error('--crops DIR goes with none of --annotations, --images and --detections')
-    if fddb and not (arguments.crops or arguments.annotations and (arguments.images or official)):
-        parser.error('give --crops DIR, or --annotations DIR with --images DIR or --detections DIR')
-    return arguments
+    arguments = parser.parse_args(words)
+    arguments.command_line = list(words)
+    wrong = arguments.check(arguments) if hasattr(arguments, 'check') else None
+    return parser.error(wrong) if wrong else arguments
 
 
 def run_all(arguments: argparse.Namespace) -> int:
     """Run what the settings list and no result file holds; failures are told, and counted in the end."""
-    from uniface_mx.evaluation.series import is_done, read_settings
-
-    commands = [
-        parse(
-            [name, '--model', arguments.model, '--out', arguments.out, *options]
-            + backend_options(arguments, name)
-        )
-        for name, options in read_settings(arguments.settings)
-    ]
+    backend = ['--backend', arguments.backend, '--device', arguments.device]
+    backend += [] if arguments.progress else ['--no-progress']
+    commands = []
+    for name, words in read_settings(arguments.settings):
+        words = [name, '--model', arguments.model, '--out', arguments.out, *words]
+        takes_backend = hasattr(parse(words), 'backend')
+        commands.append(parse(words + backend) if takes_backend else parse(words))
     failed = 0
     for command in commands:
         title = ' '.join(command.command_line)
@@ -96,29 +79,8 @@ def run_all(arguments: argparse.Namespace) -> int:
     return PARTLY if failed else DONE
 
 
-def run_publish(arguments: argparse.Namespace) -> None:
-    """Complete a model's manifest."""
-    from uniface_mx.evaluation.publish import publish
-
-    entries = publish(arguments.model, arguments.results, arguments.licence)
-    print(
-        '{}: one person from a similarity of {:.3f} on; figures of {}'.format(
-            arguments.model, entries['thresholds']['verification'], ', '.join(entries['results'])
-        )
-    )
-
-
-def backend_options(arguments: argparse.Namespace, name: str) -> list:
-    """Options of `all` that are handed on to a part."""
-    from uniface_mx.evaluation.parts import PARTS
-
-    if not PARTS[name].subjects:
-        return []
-    options = ['--backend', arguments.backend, '--device', arguments.device]
-    return options + ([] if arguments.progress else ['--no-progress'])
-
-
-def main(argv=None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the program."""
     arguments = parse(sys.argv[1:] if argv is None else argv)
     return run('evaluate', lambda: arguments.run(arguments))
 

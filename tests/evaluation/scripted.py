@@ -2,19 +2,15 @@
 
 import numpy as np
 
-from uniface_mx.evaluation.subject import FoundFace, Subject
+from uniface_mx.deploy.predictor import Face
+from uniface_mx.evaluation.subject import Subject
 
 
 def face(box, score=0.9, landmarks=None, embedding=None):
     box = np.asarray(box, np.float32)
-    if landmarks is None:
-        landmarks = np.tile((box[:2] + box[2:]) / 2, (5, 1))
-    return FoundFace(
-        box,
-        score,
-        np.asarray(landmarks, np.float32),
-        None if embedding is None else np.asarray(embedding, np.float32),
-    )
+    landmarks = np.tile((box[:2] + box[2:]) / 2, (5, 1)) if landmarks is None else landmarks
+    embedding = None if embedding is None else np.asarray(embedding, np.float32)
+    return Face(box, score, np.asarray(landmarks, np.float32), embedding)
 
 
 class Scripted(Subject):

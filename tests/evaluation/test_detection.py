@@ -15,6 +15,7 @@ from uniface_mx.data.records import (
 )
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import detection
+from uniface_mx.evaluation.options import spread
 from uniface_mx.geometry import match_boxes
 from uniface_mx.image import encode_jpeg
 
@@ -118,4 +119,4 @@ def test_no_face_that_counts():
     'limit, numbers', [(None, range(10)), (10, range(10)), (99, range(10)), (3, (0, 4, 9)), (1, (0,))]
 )
 def test_records_spread_over_a_set(limit, numbers):
-    assert list(detection.spread(list(range(10)), limit)) == list(numbers)
+    assert list(spread([list(range(10))], limit)) == list(numbers)

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import Scripted, face
 
-from uniface_mx.evaluation import fddb
-from uniface_mx.evaluation.fddb import Curve, FddbError, count_image, merge_counts
+from uniface_mx.evaluation import fddb, fddb_files
+from uniface_mx.evaluation.fddb import count_image, merge_counts
+from uniface_mx.evaluation.fddb_files import Curve, FddbError
 from uniface_mx.image import ImageError, write_image
 
 
@@ -21,7 +22,7 @@ def write_folds(directory, pattern, text_of_fold):
 def test_parse_faces(tmp_path):
     path = tmp_path / 'list.txt'
     path.write_text('2002/a\n2\n1 2 3 4 5  1\n6 7 8 9 10 1\n2002/b\n0\n\n')
-    faces = fddb.parse_faces(path, (5, 6))
+    faces = fddb_files.parse_faces(path, (5, 6))
     assert list(faces) == ['2002/a', '2002/b']
     assert faces['2002/a'].tolist() == [[1, 2, 3, 4, 5, 1], [6, 7, 8, 9, 10, 1]]
     assert faces['2002/b'].shape == (0, 5)
@@ -44,20 +45,20 @@ def test_malformed_lists(tmp_path, text, complaint):
     path = tmp_path / 'list.txt'
     path.write_text(text)
     with pytest.raises(FddbError, match=complaint):
-        fddb.parse_faces(path, (5,))
+        fddb_files.parse_faces(path, (5,))
 
 
 def test_missing_fold(tmp_path):
     write_folds(tmp_path, 'fold-{:02d}-out.txt', lambda fold: f'i{fold}\n0\n')
     (tmp_path / 'fold-07-out.txt').unlink()
     with pytest.raises(FddbError, match='fold-07-out.txt: missing; all 10 folds'):
-        fddb.read_detections(tmp_path)
+        fddb_files.read_detections(tmp_path)
 
 
 def test_image_in_two_folds(tmp_path):
     write_folds(tmp_path, 'fold-{:02d}-out.txt', lambda fold: f'i{min(fold, 9)}\n0\n')
     with pytest.raises(FddbError, match="fold-10-out.txt: image 'i9' is in an earlier fold"):
-        fddb.read_detections(tmp_path)
+        fddb_files.read_detections(tmp_path)
 
 
 def test_match_maximises_the_sum_not_the_single_overlap():
@@ -204,17 +205,17 @@ def test_curves_are_written_as_the_official_program_writes_them(tmp_path):
     curve = Curve(
         np.array([2 / 3, 0]), np.array([1 / 3, 0]), np.array([249, 0]), np.array([0.505806, fddb.NEVER]), 3
     )
-    fddb.write_curves(tmp_path, curve)
+    fddb_files.write_curves(tmp_path, curve)
     assert (tmp_path / 'DiscROC.txt').read_text() == '0.666667 249 0.505806\n0 0 1.79769e+308\n'
     assert (tmp_path / 'ContROC.txt').read_text() == '0.333333 249\n0 0\n'
-    assert fddb.read_curve(tmp_path / 'DiscROC.txt').tolist() == [[0, 0], [0.666667, 249]]
+    assert fddb_files.read_curve(tmp_path / 'DiscROC.txt').tolist() == [[0, 0], [0.666667, 249]]
     assert sorted(path.name for path in tmp_path.iterdir()) == ['ContROC.txt', 'DiscROC.txt']
 
 
 def test_no_curve(tmp_path):
     (tmp_path / 'DiscROC.txt').write_text('not a curve\n')
     with pytest.raises(FddbError, match='not a curve'):
-        fddb.read_curve(tmp_path / 'DiscROC.txt')
+        fddb_files.read_curve(tmp_path / 'DiscROC.txt')
 
 
 def test_written_detections_are_read_back(tmp_path):
@@ -223,8 +224,8 @@ def test_written_detections_are_read_back(tmp_path):
         name: np.array([[1, 2.5, 30, 40.25, 0.123456]] if name == 'x3' else np.zeros((0, 5)))
         for (name,) in folds
     }
-    fddb.write_detections(tmp_path, folds, detections)
-    again = fddb.read_detections(tmp_path)
+    fddb_files.write_detections(tmp_path, folds, detections)
+    again = fddb_files.read_detections(tmp_path)
     assert list(again) == [f'x{fold}' for fold in range(1, 11)]
     assert again['x3'].tolist() == [[1, 2.5, 30, 40.25, 0.123456]]
 
@@ -236,8 +237,8 @@ def official(real_data):
         pytest.skip(f'no official FDDB output in {directory}')
     return (
         directory,
-        fddb.read_annotations(real_data / 'fddb' / 'FDDB-folds'),
-        fddb.read_detections(directory),
+        fddb_files.read_annotations(real_data / 'fddb' / 'FDDB-folds'),
+        fddb_files.read_detections(directory),
         np.loadtxt(str(directory / 'MTCNNDiscROC.txt')),
         np.loadtxt(str(directory / 'MTCNNContROC.txt')),
     )
@@ -317,16 +318,16 @@ def test_detect(tmp_path):
     for name in ('a/x', 'b/y'):
         (tmp_path / name).parent.mkdir()
         write_image(tmp_path / (name + '.jpg'), np.zeros((30, 40, 3), np.uint8))
-    photos = fddb.find_photos(tmp_path, ['a/x', 'b/y'])
+    photos = fddb_files.find_photos(tmp_path, ['a/x', 'b/y'])
     subject = Scripted(lambda image: [face((1, 2, 11, 22), 0.75)])
     detections, sizes = fddb.detect(subject, photos, progress=False)
     assert detections['b/y'].tolist() == [[1, 2, 10, 20, 0.75]]
     assert sizes == {'a/x': (40, 30), 'b/y': (40, 30)}
-    assert fddb.read_sizes(photos) == sizes
+    assert fddb_files.read_sizes(photos) == sizes
     (tmp_path / 'b/y.jpg').write_bytes(b'')
     with pytest.raises(FddbError, match='y.jpg: not an image'):
-        fddb.read_sizes(photos)
+        fddb_files.read_sizes(photos)
     with pytest.raises(ImageError, match='y.jpg'):
         fddb.detect(subject, photos, progress=False)
     with pytest.raises(FddbError, match='1 of 2 photos are missing, c.jpg first'):
-        fddb.find_photos(tmp_path, ['a/x', 'c'])
+        fddb_files.find_photos(tmp_path, ['a/x', 'c'])

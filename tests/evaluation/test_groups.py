@@ -6,7 +6,7 @@ from scripted import Scripted, face
 
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import groups
-from uniface_mx.evaluation.groups import Outcome, Person, age_group, choose_people, read_people
+from uniface_mx.evaluation.groups import Comparison, Person, age_group, choose_people, read_people
 from uniface_mx.image import write_image
 
 
@@ -90,10 +90,10 @@ def test_choose_people():
 def test_summary_by_hand():
     person = Person(Path('a'), 30, 'white')
     outcomes = [
-        Outcome(person, True, True, 0.1, 0.8),
-        Outcome(person, True, True, 0.3, 0.6),
-        Outcome(person, True, False, None, None),
-        Outcome(person, False, True, None, None),
+        Comparison(person, True, True, 0.1, 0.8),
+        Comparison(person, True, True, 0.3, 0.6),
+        Comparison(person, True, False, None, None),
+        Comparison(person, False, True, None, None),
     ]
     figures = groups.summarise(outcomes)
     assert figures['faces'] == 4
@@ -107,7 +107,7 @@ def test_summary_by_hand():
 
 def test_groups_in_order():
     outcomes = [
-        Outcome(Person(Path('a'), age, origin), True, True, 0.1, 0.9)
+        Comparison(Person(Path('a'), age, origin), True, True, 0.1, 0.9)
         for age, origin in ((70, 'white'), (8, 'black'), (30, 'white'), (8, 'white'))
     ]
     figures = groups.by_group(outcomes)

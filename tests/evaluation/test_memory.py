@@ -7,8 +7,8 @@ from rectangles import photo, predictor
 
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import memory
+from uniface_mx.evaluation.results import read_result
 from uniface_mx.image import write_image
-from uniface_mx.provenance import read_result
 
 benchmark = load_tool('benchmark')
 

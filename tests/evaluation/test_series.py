@@ -1,9 +1,9 @@
 import pytest
 
+from uniface_mx.evaluation.results import write_result
 from uniface_mx.evaluation.series import is_done, option_words
 from uniface_mx.evaluation.subject import hash_model
 from uniface_mx.models.manifest import write_manifest
-from uniface_mx.provenance import write_result
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from loading import load_tool
 
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import speed
+from uniface_mx.evaluation.results import read_result
 from uniface_mx.image import write_image
-from uniface_mx.provenance import read_result
 
 benchmark = load_tool('benchmark')
 

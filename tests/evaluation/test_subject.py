@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scripted import Scripted, face
 
-from uniface_mx.evaluation.subject import Enlarged, ModelSubject, TeacherSubject, similarities
+from uniface_mx.evaluation.subject import Enlarged, ModelSubject, TeacherSubject, about_model, similarities
 from uniface_mx.models.manifest import write_manifest
 from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher
 
@@ -105,3 +105,21 @@ def test_enlarged_photos_give_boxes_of_the_photo():
     assert found.landmarks == pytest.approx(np.full((5, 2), 2))
     assert found.embedding.tolist() == [1, 2]
     assert subject.identity == {'name': 'scripted', 'enlarged': 2.5}
+
+
+def test_what_a_result_says_of_a_model(tmp_path):
+    def told(training):
+        write_manifest(tmp_path / 'm', {'files': [], 'name': 'm', 'training': training})
+        return about_model(tmp_path / 'm', 'name', 'training', 'licence')
+
+    config = {'training': {'iterations': 12500, 'seed': 1}, 'losses': {'contrast': 0.3}}
+    run = {'iteration': 12000, 'records': {'points': {'faces': 5}}}
+    assert told(dict(run, config=config))['training'] == {
+        'iteration': 12000,
+        'records': {'points': {'faces': 5}},
+        'iterations': 12500,
+        'seed': 1,
+        'contrast': 0.3,
+    }
+    assert told('a million photos') == {'name': 'm', 'training': 'a million photos'}
+    assert told(None) == {'name': 'm'}

@@ -4,7 +4,8 @@ import pytest
 
 from uniface_mx.errors import UnifaceError
 from uniface_mx.report import tables
-from uniface_mx.report.tables import Subject, face_views, letter_of, read_rows
+from uniface_mx.report.tables import Folder, face_views, letter_of
+from uniface_mx.train.log import read_rows
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_rows_of_a_run(tmp_path):
 
 
 def told(training):
-    return Subject('x', {'lfw': {'subject': {'training': training}}, 'cost': {'subject': {}}}, None)
+    return Folder('x', {'lfw': {'subject': {'training': training}}, 'cost': {'subject': {}}}, None)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_what_the_manifest_says_of_the_training():
 
 
 @pytest.mark.parametrize(
-    'part, text',
+    'figures, text',
     [
         (None, None),
         ({'mean': None, 'interval': [None, None]}, None),
@@ -93,9 +94,9 @@ def test_what_the_manifest_says_of_the_training():
         ({'share': 1.0, 'interval': [0.25, 1.0]}, '1.000 (0.250 to 1.000)'),
     ],
 )
-def test_interval(part, text):
-    assert tables.interval(part, tables.number) == text
+def test_interval(figures, text):
+    assert tables.thousandths(figures) == text
 
 
 def test_cells_with_bars_stay_cells():
-    assert tables.table(('a',), [('x|y',), (None,)]) == ['| a |', '| --- |', '| x\\|y |', '|  |', '']
+    assert tables.markdown(['a'], [('x|y',), (None,)]) == ['| a |', '| --- |', '| x\\|y |', '|  |', '']

@@ -1,6 +1,7 @@
 import argparse
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,14 @@ import pytest
 from loading import load_tool
 
 from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, OBJECT_WIDTH, Record, RecordWriter
-from uniface_mx.evaluation import parts
+from uniface_mx.deploy.predictor import Face
+from uniface_mx.evaluation import EVALUATIONS, options
+from uniface_mx.evaluation.results import read_result, write_result
 from uniface_mx.evaluation.series import read_settings
-from uniface_mx.evaluation.subject import Enlarged, FoundFace, Subject
+from uniface_mx.evaluation.subject import Enlarged, Subject
 from uniface_mx.image import encode_jpeg, write_image
 from uniface_mx.models.manifest import write_manifest
 from uniface_mx.paths import resource
-from uniface_mx.provenance import read_result, write_result
 
 
 @pytest.fixture
@@ -37,12 +39,12 @@ class Middle(Subject):
         box = np.concatenate([middle - 0.2 * width, middle + 0.2 * width])
         points = middle + 0.1 * width * np.array([[-1, -1], [1, -1], [0, 0], [-1, 1], [1, 1]])
         vector = np.eye(128, dtype=np.float32)[int(image[height // 2, width // 2, 0]) // 2]
-        return FoundFace(box, 0.9, points, vector)
+        return Face(box, 0.9, points, vector)
 
 
 @pytest.fixture
 def middle(evaluate, monkeypatch):
-    monkeypatch.setattr(parts, 'teacher', lambda *arguments, **options: Middle())
+    monkeypatch.setattr(options, 'teacher', lambda *arguments, **options: Middle())
     return evaluate
 
 
@@ -101,9 +103,9 @@ def test_a_model_with_mirror_images_has_a_result_of_its_own(evaluate, monkeypatc
         asked.update(options)
         return argparse.Namespace(manifest={'embedding': {'centred': True}})
 
-    monkeypatch.setattr(parts.Predictor, 'load', load)
-    monkeypatch.setattr(parts, 'ModelSubject', lambda *arguments: Middle())
-    monkeypatch.setattr(parts, 'manifest_of', lambda arguments: {})
+    monkeypatch.setattr(options.Predictor, 'load', load)
+    monkeypatch.setattr(options, 'ModelSubject', lambda *arguments: Middle())
+    monkeypatch.setattr(options, 'about_model', lambda prefix, *keys: {})
     arguments = [word if word != '--teacher' else '--model=m' for word in lfw(tmp_path)]
     assert evaluate.main(arguments) == 0 and 'mirror' not in asked
     assert evaluate.main(arguments + ['--mirror']) == 0 and asked['mirror']
@@ -415,26 +417,6 @@ def all_of(tmp_path, lite, text):
     return ['all', '--model', lite, '--settings', settings, '--out', out]
 
 
-class Timed:
-    """A model that needs no time and finds nobody."""
-
-    system, backend, batch = 'lite', 'none', 1
-
-    def run(self, photos, paths, faces):
-        return 0
-
-
-def test_speed(evaluate, tmp_path, lite, monkeypatch):
-    monkeypatch.setattr(parts.speed, 'open_models', lambda *arguments: [Timed()])
-    portraits = [np.zeros((30, 30, 3), np.uint8)] * 16
-    monkeypatch.setattr(parts.speed, 'read_portraits', lambda folder, count: portraits[:count])
-    options = ['--batches', '1', '--faces', '1', '2', '--rounds', '1']
-    assert evaluate.main(['speed', '--model', lite, '--out', str(tmp_path / 'out'), *options]) == 0
-    result = read_result(tmp_path / 'out' / 'speed.json')
-    assert [(row['faces'], row['size']) for row in result['metrics']['rows']] == [(1, '300'), (2, '300')]
-    assert len(result['subject']['identity']['sha256']) == 64
-
-
 def test_all_passes_over_what_is_done(evaluate, tmp_path, lite, capsys):
     arguments = all_of(tmp_path, lite, '- cost: {}\n')
     assert evaluate.main(arguments) == 0
@@ -487,7 +469,7 @@ def test_the_settings_that_ship_are_commands(evaluate):
         evaluate.parse([name, '--model', 'x', '--out', 'y', *options])
         for name, options in read_settings(path)
     ]
-    assert {command.command for command in commands} == set(parts.PARTS)
+    assert {command.command for command in commands} == set(EVALUATIONS)
     assert [command.seed for command in commands if getattr(command, 'perturb', 0)] == [[0, 1, 2]]
 
 
@@ -499,29 +481,15 @@ def test_a_wrong_option_is_told_before_anything_is_run(evaluate, tmp_path, lite,
 
 def test_what_is_recorded_of_a_command(tmp_path, monkeypatch):
     words = ['lfw', '--cache', '/tmp/x', '--no-progress', '--seed', '1', '--cache=/tmp/y']
-    assert parts.recorded(words) == ['lfw', '--seed', '1']
+    assert options.recorded(words) == ['lfw', '--seed', '1']
     monkeypatch.chdir(tmp_path)
-    assert parts.recorded(['cost', '--out', str(tmp_path / 'results' / 'a'), '--model', '/m/a']) == [
+    assert options.recorded(['cost', '--out', str(tmp_path / 'results' / 'a'), '--model', '/m/a']) == [
         'cost',
         '--out',
         os.path.join('results', 'a'),
         '--model',
         '.../a',
     ]
-
-
-def test_what_a_result_says_of_the_training():
-    config = {'training': {'iterations': 12500, 'seed': 1}, 'losses': {'contrast': 0.3}}
-    run = {'iteration': 12000, 'config': config, 'records': {'points': {'faces': 5}}}
-    assert parts.told_training({'training': run}) == {
-        'iteration': 12000,
-        'records': {'points': {'faces': 5}},
-        'iterations': 12500,
-        'seed': 1,
-        'contrast': 0.3,
-    }
-    assert parts.told_training({'training': 'a million photos'}) == 'a million photos'
-    assert parts.told_training({}) is None
 
 
 def test_no_such_model(evaluate, tmp_path, capsys):
@@ -613,11 +581,11 @@ def test_whom_a_photo_is_about(middle, monkeypatch, tmp_path):
         def __call__(self, images):
             large = np.array([-90.0, -90, -10, -10])
             return [
-                [face, face._replace(box=large, embedding=np.eye(128)[0])]
+                [face, replace(face, box=large, embedding=np.eye(128)[0])]
                 for (face,) in super().__call__(images)
             ]
 
-    monkeypatch.setattr(parts, 'teacher', lambda *arguments, **options: Beside())
+    monkeypatch.setattr(options, 'teacher', lambda *arguments, **options: Beside())
     accuracies = []
     for choose in ('centre', 'largest'):
         assert middle.main(lfw(tmp_path) + ['--choose', choose]) == 0
@@ -629,9 +597,9 @@ def test_the_teachers_as_the_options_describe_them(evaluate, monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / 'data' / 'prepare'))
     words = ['lfw', '--out', 'o', '--images', 'i', '--pairs', 'p', '--teacher']
     words += ['--teachers', 'fakes:FakeFinder?seconds=0.5', 'fakes:FakeEmbedding']
-    plain = parts.subject(evaluate.parse(words))
+    plain = options.subject(evaluate.parse(words))
     assert (plain.landmarks.seconds, plain.mirror, plain.centre) == (0.5, True, None)
-    other = parts.subject(evaluate.parse(words + ['--no-mirror', '--enlarge', '2']), centre=np.ones(2))
+    other = options.subject(evaluate.parse(words + ['--no-mirror', '--enlarge', '2']), centre=np.ones(2))
     assert isinstance(other, Enlarged) and other.factor == 2
     assert other.subject.mirror is False and other.subject.centre.tolist() == [1, 1]
 

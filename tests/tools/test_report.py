@@ -1,6 +1,6 @@
 from loading import load_tool
 
-from uniface_mx.provenance import write_result
+from uniface_mx.evaluation.results import write_result
 
 report = load_tool('report')
 

@@ -16,15 +16,13 @@ from uniface_mx.train.build import open_canvases
 
 @pytest.fixture
 def arguments(tmp_path):
-    for name in ('ablation.yaml', 'speed.yaml'):
-        (tmp_path / name).touch()
+    (tmp_path / 'ablation.yaml').touch()
     return SimpleNamespace(
         records='records',
         out=str(tmp_path / 'runs'),
         results=str(tmp_path / 'results'),
         report=str(tmp_path / 'RESULTS.md'),
         settings=str(tmp_path / 'ablation.yaml'),
-        speed=str(tmp_path / 'speed.yaml'),
         iterations=4000,
         parallel=1,
         set=[],
@@ -32,7 +30,9 @@ def arguments(tmp_path):
 
 
 def resolved(arguments, config, seed=0):
-    return load_config(config, ablation.settings(arguments, seed))
+    values = dict(vars(arguments), config=config, seed=seed, name='x')
+    words = next(ablation.commands(ablation.read_plan()['each'], values))
+    return load_config(config, [value for option, value in zip(words, words[1:]) if option == '--set'])
 
 
 @pytest.mark.parametrize('losses', ['', '_mimic'])
@@ -45,19 +45,16 @@ def test_configurations_differ_in_the_model_alone(arguments, losses):
     assert resolved(arguments, 'lite_a' + losses, 1).training == replace(first.training, seed=1)
 
 
+RUNS = ablation.read_plan()['runs']
+NAMES = [one['name'] for one in RUNS]
+
+
 def test_what_runs():
     four = {f'lite_{letter}_mimic' for letter in 'abcd'}
-    assert {config for config, seed in ablation.RUNS if not seed} == four | {
-        'lite_a',
-        'lite_d',
-        'lite_a_half',
-    }
-    assert {config for config, seed in ablation.RUNS if seed == 1} == {
-        'lite_a_mimic',
-        'lite_d_mimic',
-        'lite_a',
-    }
-    assert len(ablation.RUNS) == len(set(ablation.RUNS)) == 10
+    first, second = ({one['config'] for one in RUNS if one['seed'] == seed} for seed in (0, 1))
+    assert first == four | {'lite_a', 'lite_d', 'lite_a_half'}
+    assert second == {'lite_a_mimic', 'lite_d_mimic', 'lite_a'}
+    assert len(NAMES) == len(set(NAMES)) == 10 and NAMES[0] == 'ablation_lite_a_mimic_0'
 
 
 def test_what_differs_from_a_in_its_teaching(arguments):
@@ -93,8 +90,7 @@ def machine(arguments, monkeypatch):
 
     def call(command, **options):
         what = Path(command[1]).stem
-        names = [ablation.run_name(*run) for run in ablation.RUNS]
-        name = next((name for name in names if name in [Path(word).name for word in command]), '')
+        name = next((name for name in NAMES if name in [Path(word).name for word in command]), '')
         noted.called.append((name, what))
         run = Path(arguments.out) / name
         if what == 'train':
@@ -135,12 +131,11 @@ def test_goes_on_where_it_stopped(arguments, machine, capsys):
 def test_all_of_it(arguments, machine, parallel):
     arguments.parallel = parallel
     assert ablation.run_series(arguments) == 0
-    names = [ablation.run_name(*run) for run in ablation.RUNS]
-    for name in names:
+    for name in NAMES:
         mine = [what for whose, what in machine.called if whose == name]
-        assert mine == ['train', 'export', 'evaluate', 'evaluate']
-    # Speed is measured when nothing else runs.
-    assert machine.called[-len(names) - 1 :] == [(name, 'evaluate') for name in names] + [('', 'report')]
+        assert mine == ['train', 'export', 'evaluate', 'benchmark']
+    # Speed is measured when nothing else runs, and once.
+    assert machine.called[-len(NAMES) - 1 :] == [(name, 'benchmark') for name in NAMES] + [('', 'report')]
 
 
 def test_an_interrupt_stops_the_runs_beside_it(arguments, machine):
@@ -151,8 +146,8 @@ def test_an_interrupt_stops_the_runs_beside_it(arguments, machine):
 
 
 def test_what_is_missing_is_told_before_any_training(arguments, machine, tmp_path, capsys):
-    (tmp_path / 'speed.yaml').unlink()
-    with pytest.raises(UnifaceError, match='speed.yaml: no such file'):
+    (tmp_path / 'ablation.yaml').unlink()
+    with pytest.raises(UnifaceError, match='ablation.yaml: no such file'):
         ablation.run_series(arguments)
     assert machine.called == []
     with pytest.raises(SystemExit):

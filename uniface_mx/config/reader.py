@@ -99,7 +99,7 @@ def find_config(path, beside: Path = Path()) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    names = sorted(preset.stem for preset in presets.glob('*.yaml'))
+    names = sorted(preset.stem for preset in presets.glob('*.yaml') if not preset.stem.endswith('_runs'))
     raise ConfigError(
         f'no configuration {str(path)!r}{suggestion(Path(path).stem, names)}: '
         f'give a YAML file or one of {", ".join(names) or "no presets"}'

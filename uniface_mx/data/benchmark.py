@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from dataclasses import replace
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import mxnet as mx
 import numpy as np
 
-from uniface_mx.cli.program import at_least
 from uniface_mx.data.iterators import network_input
 from uniface_mx.data.loader import Canvases, Loader, read_photo
 from uniface_mx.data.records import HAS_EMBEDDING, IGNORE, RecordReader, load_meta, record_path
@@ -182,38 +180,40 @@ _COLUMNS = ('a second', 'CPU ms', 'per core', 'faces/s')
 
 
 def _line(*cells: str) -> str:
-    return '%-52s %10s %10s %10s %10s' % cells
+    return f'{cells[0]:<52} ' + ' '.join(f'{cell:>10}' for cell in cells[1:])
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `tools/benchmark.py data`."""
-    parser.add_argument('--records', nargs='+', required=True, metavar='NAME', help='record sets with faces')
-    parser.add_argument(
-        '--backgrounds', nargs='*', default=[], metavar='NAME', help='record sets without faces'
-    )
-    parser.add_argument('--size', type=at_least(1), default=300, help='side of a canvas (%(default)s)')
-    parser.add_argument('--batch', type=at_least(1), default=32, help='canvases in a batch (%(default)s)')
-    parser.add_argument('--workers', type=at_least(1), default=2, help='threads (%(default)s)')
-    parser.add_argument(
-        '--seconds',
-        type=at_least(0.01, float),
-        default=3,
-        help='for each measurement of a pipeline (%(default)s)',
-    )
+def benchmark(
+    records: Sequence[str],
+    backgrounds: Sequence[str] = (),
+    size: int = 300,
+    batch: int = 32,
+    workers: int = 2,
+    seconds: float = 3,
+) -> Dict[str, Any]:
+    """Measure, print a table, and return it.
 
-
-def run(args: argparse.Namespace) -> dict:
-    """Measure, print a table, and return it."""
-    shares = [RecordShare(name) for name in args.records]
-    shares += [RecordShare(name, photo=0, tile=0, background=1) for name in args.backgrounds]
-    common = dict(size=args.size, batch=args.batch, workers=args.workers, seconds=args.seconds)
-    half = dict(common, seconds=args.seconds / 2)
-    for name in args.records:
+    Parameters
+    ----------
+    records, backgrounds : sequence of str
+        Record sets with faces, and without.
+    size, batch : int
+        Side of a canvas in pixels, and canvases in a batch.
+    workers : int
+        Threads.
+    seconds : float
+        For each measurement of a pipeline.
+    """
+    shares = [RecordShare(name) for name in records]
+    shares += [RecordShare(name, photo=0, tile=0, background=1) for name in backgrounds]
+    common = dict(size=size, batch=batch, workers=workers, seconds=seconds)
+    half = dict(common, seconds=seconds / 2)
+    for name in records:
         count = load_meta(name).records
-        if count < args.batch:
+        if count < batch:
             raise UnifaceError(f'{name}: has {count} records, fewer than a batch; give a smaller --batch')
     default = AugmentSettings()
-    print(_line('%d threads, %d px, batch %d' % (args.workers, args.size, args.batch), *_COLUMNS), flush=True)
+    print(_line(f'{workers} threads, {size} px, batch {batch}', *_COLUMNS), flush=True)
     rows: List[Row] = []
 
     def add(*measured: Row) -> None:
@@ -223,10 +223,10 @@ def run(args: argparse.Namespace) -> dict:
             print(_line(row.name, *figures, faces), flush=True)
         rows.extend(measured)
 
-    add(*steps(args.records, args.size, args.seconds / 6))
+    add(*steps(records, size, seconds / 6))
     for cells in (1, 4, 9):
         settings = replace(default, letterbox=0, crop=0, mosaic=1, mosaic_cells=(cells,), mosaic_weights=(1,))
-        add(pipeline('canvases of %d, all transforms' % cells, shares, settings, **common))
+        add(pipeline(f'canvases of {cells}, all transforms', shares, settings, **common))
     add(pipeline('canvases, default mix, all transforms', shares, default, **common))
     add(pipeline('the same, as float32 NCHW on the CPU', shares, default, arrays=True, **common))
     plain = AugmentSettings.none()
@@ -240,7 +240,7 @@ def run(args: argparse.Namespace) -> dict:
         colour_probability=0.5,
         background_probability=0,
     )
-    for name in args.records:
+    for name in records:
         path = record_path(name, '.rec')
         for text, settings, augment in (
             ('whole photos', plain, False),
@@ -256,9 +256,4 @@ def run(args: argparse.Namespace) -> dict:
                 for _ in range(2)
             ]
             add(*(mean_row(pair) for pair in zip(*turns)))
-    return {
-        'threads': args.workers,
-        'size': args.size,
-        'batch': args.batch,
-        'rows': [row._asdict() for row in rows],
-    }
+    return {'threads': workers, 'size': size, 'batch': batch, 'rows': [row._asdict() for row in rows]}

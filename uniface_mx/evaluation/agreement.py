@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from tqdm import tqdm
 
-from uniface_mx.cli.options import batches, read_photos
-from uniface_mx.cli.program import at_least
 from uniface_mx.deploy.predictor import Face, Predictor
 from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation.faces import boxes_of
 from uniface_mx.evaluation.memory import choose
-from uniface_mx.evaluation.subject import hash_model, similarities
-from uniface_mx.geometry import iou
-from uniface_mx.provenance import machine, write_result
+from uniface_mx.evaluation.results import write_result
+from uniface_mx.evaluation.subject import about_model, hash_model, similarities
+from uniface_mx.geometry import SAME_FACE, iou
+from uniface_mx.image import MAX_PIXELS
+from uniface_mx.photos import batches, read_photos
+from uniface_mx.provenance import machine
 
 SAME_BOX = 0.9
-# What overlaps less is another face.
-SAME_FACE = 0.5
 
 
 def compare(
@@ -48,14 +47,14 @@ def compare(
     overlaps: List[float] = []
     pairs = []
     for ones, others in zip(expected, found):
-        table = iou(*(np.array([face.box for face in faces]).reshape(-1, 4) for faces in (ones, others)))
+        table = iou(boxes_of(ones), boxes_of(others))
         rows, columns = linear_sum_assignment(-table)
         overlaps += list(table[rows, columns])
         pairs += [(ones[i], others[j]) for i, j in zip(rows, columns) if table[i, j] >= SAME_FACE]
-    faces = sum(map(len, expected))
+    total = sum(map(len, expected))
     if not pairs:
         raise UnifaceError('no face that both see: nothing to compare')
-    one, other = (np.array([face.embedding for face in part], np.float64) for part in zip(*pairs))
+    one, other = (np.array([face.embedding for face in faces], np.float64) for faces in zip(*pairs))
     mean = 0 if centred else one.mean(axis=0)
     cosines = similarities(one - mean, other - mean, 'cosine')
     distances = [
@@ -63,9 +62,9 @@ def compare(
         for a, b in pairs
     ]
     return {
-        'faces': faces,
+        'faces': total,
         'found': sum(map(len, found)),
-        'boxes': float(np.sum(np.array(overlaps) >= SAME_BOX) / faces),
+        'boxes': float(np.sum(np.array(overlaps) >= SAME_BOX) / total),
         'cosine': float(cosines.mean()),
         'cosine_least': float(cosines.min()),
         'landmarks': float(np.mean(distances)),
@@ -73,53 +72,52 @@ def compare(
     }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `tools/benchmark.py agreement`."""
-    parser.add_argument('--model', required=True, metavar='PREFIX', help='an exported model')
-    parser.add_argument('--backends', nargs=2, default=['mxnet', 'mxnet-int8'], metavar='NAME', help='(both)')
-    parser.add_argument('--photos', nargs='+', required=True, metavar='DIR', help='taken from by turns')
-    parser.add_argument('--count', type=at_least(1), default=200, help='photos in all (%(default)s)')
-    parser.add_argument('--seed', type=at_least(0), default=0, help='of the choice (%(default)s)')
-    parser.add_argument('--score', type=float, metavar='S', help='leave out faces of a lower score')
-    parser.add_argument(
-        '--results', metavar='DIR', help='write DIR/NAME/agreement.json; experiments/results by custom'
-    )
+def benchmark(
+    model: str,
+    photos: Sequence[str],
+    backends: Sequence[str] = ('mxnet', 'mxnet-int8'),
+    count: int = 200,
+    seed: int = 0,
+    score: Optional[float] = None,
+    results: Optional[str] = None,
+) -> Dict[str, Any]:
+    """Look at photos by two backends, print the figures, write the result file, and return them.
 
-
-def run(args: argparse.Namespace) -> dict:
-    """Look at the photos twice, print the figures, write the result file, and return them."""
-    one, other = (
-        Predictor.load(args.model, backend, score_threshold=args.score) for backend in args.backends
-    )
-    photos, skipped = choose(args.photos, args.count, args.seed), {}
+    Parameters
+    ----------
+    model : str
+        Prefix of an exported model.
+    photos : sequence of str
+        Folders, taken from by turns.
+    backends : (str, str)
+    count, seed : int
+        How many photos in all, and the seed of their choice.
+    score : float, optional
+        Leave out faces of a lower score; the model's own by default.
+    results : str, optional
+        Write ``RESULTS/NAME/agreement.json``.
+    """
+    one, other = (Predictor.load(model, backend, score_threshold=score) for backend in backends)
+    chosen, skipped = choose(photos, count, seed), {}
     expected: List[List[Face]] = []
     found: List[List[Face]] = []
-    with tqdm(total=len(photos), unit='photo', disable=None) as bar:
-        for group in batches(read_photos(photos, skipped), 8):
+    with tqdm(total=len(chosen), unit='photo', disable=None) as bar:
+        for group in batches(read_photos(chosen, skipped), 8, MAX_PIXELS):
             images = [image for _, image in group]
             expected += one(images)
             found += other(images)
             bar.update(len(images))
     figures = compare(expected, found, one.manifest['embedding']['centred'])
     print(
-        '{faces} faces by {0}, {found} by {1}\n{boxes:.2%} of the boxes are met with an IoU of {2} or more\n'
-        'centred cosine of the embeddings of {compared} faces: {cosine:.4f} in the mean, {cosine_least:.4f} at '
-        'least\n'
-        'landmarks: {landmarks:.2%} of the box apart'.format(*args.backends, SAME_BOX, **figures)
+        f'{figures["faces"]} faces by {backends[0]}, {figures["found"]} by {backends[1]}\n'
+        f'{figures["boxes"]:.2%} of the boxes are met with an IoU of {SAME_BOX} or more\n'
+        f'centred cosine of the embeddings of {figures["compared"]} faces: {figures["cosine"]:.4f} in the mean, '
+        f'{figures["cosine_least"]:.4f} at least\nlandmarks: {figures["landmarks"]:.2%} of the box apart'
     )
-    if args.results:
-        about = {key: one.manifest[key] for key in ('name', 'model', 'int8') if key in one.manifest}
-        write_result(
-            Path(args.results) / Path(args.model).name,
-            'agreement',
-            subject=dict(about, sha256=hash_model(args.model)),
-            data={
-                'name': ', '.join(Path(folder).name for folder in args.photos),
-                'photos': len(expected),
-                'skipped': len(skipped),
-                'seed': args.seed,
-                'score': args.score,
-            },
-            metrics=dict(figures, backends=args.backends),
-        )
+    if results:
+        about = dict(about_model(model, 'name', 'model', 'int8'), sha256=hash_model(model))
+        data = {'name': ', '.join(Path(folder).name for folder in photos), 'photos': len(expected)}
+        data.update(skipped=len(skipped), seed=seed, score=score)
+        metrics = dict(figures, backends=backends)
+        write_result(Path(results) / Path(model).name, 'agreement', subject=about, data=data, metrics=metrics)
     return dict(figures, machine=machine())

@@ -1,13 +1,12 @@
-"""A record set's faces found again: average precision and recall, also by the size of the face, landmarks and
-embeddings.
-"""
+"""A record set's faces found again: average precision, recall, landmarks and embeddings, also by the face's size."""
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+import argparse
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
-from tqdm import tqdm
 
 from uniface_mx.data.records import (
     BOX,
@@ -19,27 +18,22 @@ from uniface_mx.data.records import (
     LANDMARKS,
     Record,
 )
+from uniface_mx.deploy.predictor import Face
 from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation import options
+from uniface_mx.evaluation.faces import boxes_of
 from uniface_mx.evaluation.intervals import mean_with_interval, wilson
-from uniface_mx.evaluation.photos import batches
-from uniface_mx.evaluation.subject import FoundFace, Subject, similarities
+from uniface_mx.evaluation.results import shown
+from uniface_mx.evaluation.subject import Subject, look, similarities
 from uniface_mx.geometry import INPUT_SIZE, Matched, average_precision, match_boxes, point_errors
 
+HELP = "a record set's faces found again"
 # Face heights at the network's input.
 SIZES = (0, 16, 24, 32, 48, 64, 96, 144, 192, INPUT_SIZE + 1)
 
 
-def spread(records: Sequence[Record], limit: Optional[int] = None) -> Iterator[Record]:
-    """At most ``limit`` records of a set, evenly spread over it and always the same; all without a limit."""
-    count = len(records)
-    if limit is None or limit >= count:
-        return iter(records)
-    return (records[int(number)] for number in np.linspace(0, count - 1, limit).round())
-
-
 def sizes_of(outcome: Matched, detected: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Where each detection that counts belongs when sizes are looked at apart: with the face that it found, else
-    with its own size.
+    """Where each detection that counts belongs: with the size of the face that it found, else with its own.
 
     Parameters
     ----------
@@ -68,42 +62,39 @@ def summarise(
     threshold : float
         Score above which precision and recall are given.
     """
-    scores = np.concatenate([photo.scores for photo in matched])
-    hits = np.concatenate([photo.hits for photo in matched])
-    found = np.concatenate([photo.found for photo in matched])
-    shown = scores >= threshold
-    by_size: List[Dict[str, Any]] = []
+    scores, hits, found = (
+        np.concatenate([getattr(photo, name) for photo in matched]) for name in ('scores', 'hits', 'found')
+    )
+    kept = scores >= threshold
+
+    def recall(faces: np.ndarray) -> Tuple[Optional[float], Optional[Tuple[float, float]]]:
+        got = int((faces >= threshold).sum())
+        return (got / len(faces), wilson(got, len(faces))) if len(faces) else (None, None)
+
+    by_height: List[Dict[str, Any]] = []
     for low, high in zip(SIZES, SIZES[1:]):
         inside = found[(heights >= low) & (heights < high)]
         own = (detected >= low) & (detected < high)
-        got = int((inside >= threshold).sum())
-        by_size.append(
-            {
-                'from': low,
-                'below': high,
-                'faces': len(inside),
-                'average_precision': average_precision(scores[own], hits[own], len(inside))
-                if len(inside)
-                else None,
-                'recall': got / len(inside) if len(inside) else None,
-                'interval': wilson(got, len(inside)) if len(inside) else None,
-            }
-        )
-    got = int((found >= threshold).sum())
+        row: Dict[str, Any] = {'from': low, 'below': high, 'faces': len(inside)}
+        precision = average_precision(scores[own], hits[own], len(inside))
+        row['average_precision'] = precision if len(inside) else None
+        row['recall'], row['interval'] = recall(inside)
+        by_height.append(row)
+    share, interval = recall(found)
     return {
         'faces': len(found),
         'average_precision': average_precision(scores, hits, len(found)),
         'threshold': threshold,
-        'recall': got / len(found),
-        'recall_interval': wilson(got, len(found)),
-        'precision': hits[shown].mean() if shown.any() else None,
-        'false_positives_per_photo': float((shown & ~hits).sum() / len(matched)),
-        'by_height': by_size,
+        'recall': share,
+        'recall_interval': interval,
+        'precision': hits[kept].mean() if kept.any() else None,
+        'false_positives_per_photo': float((kept & ~hits).sum() / len(matched)),
+        'by_height': by_height,
     }
 
 
 def compare_labels(
-    faces: Sequence[FoundFace], labels: np.ndarray, size: Tuple[int, int], mean: Optional[np.ndarray]
+    faces: Sequence[Face], labels: np.ndarray, size: Tuple[int, int], mean: Optional[np.ndarray]
 ) -> Tuple[List[float], List[float]]:
     """Landmark errors, and centred cosines, of found faces against their rows in the record.
 
@@ -152,30 +143,23 @@ def evaluate(
     matched, heights, detected = [], [np.zeros(0)], [np.zeros(0)]
     errors: List[float] = []
     cosines: List[float] = []
-    with tqdm(unit='photo', disable=not progress) as bar:
-        for batch in batches(records):
-            for record, faces in zip(batch, subject([record.decode() for record in batch])):
-                objects = record.objects[record.objects[:, CLASS] >= 0]
-                truth = objects[:, BOX] * np.array([record.width, record.height] * 2, np.float64)
-                ignored = objects[:, IGNORE] > 0
-                boxes = np.array([face.box for face in faces], np.float64).reshape(-1, 4)
-                outcome = match_boxes(
-                    boxes, np.array([face.score for face in faces], np.float64), truth, ignored
-                )
-                matched.append(outcome)
-                scale = INPUT_SIZE / max(record.width, record.height)
-                heights.append((truth[~ignored, 3] - truth[~ignored, 1]) * scale)
-                detected.append(sizes_of(outcome, (boxes[:, 3] - boxes[:, 1]) * scale, heights[-1]))
-                hit = outcome.by >= 0
-                more = compare_labels(
-                    [faces[number] for number in outcome.by[hit]],
-                    objects[~ignored][hit],
-                    (record.width, record.height),
-                    mean,
-                )
-                errors += more[0]
-                cosines += more[1]
-            bar.update(len(batch))
+    images = ((record, record.decode()) for record in records)
+    for record, _, faces in look(subject, images, progress=progress):
+        size = record.width, record.height
+        objects = record.objects[record.objects[:, CLASS] >= 0]
+        truth = objects[:, BOX] * np.array(size * 2, np.float64)
+        ignored = objects[:, IGNORE] > 0
+        boxes = boxes_of(faces)
+        outcome = match_boxes(boxes, np.array([face.score for face in faces]), truth, ignored)
+        matched.append(outcome)
+        scale = INPUT_SIZE / max(size)
+        heights.append((truth[~ignored, 3] - truth[~ignored, 1]) * scale)
+        detected.append(sizes_of(outcome, (boxes[:, 3] - boxes[:, 1]) * scale, heights[-1]))
+        hit = outcome.by >= 0
+        found = [faces[number] for number in outcome.by[hit]]
+        more = compare_labels(found, objects[~ignored][hit], size, mean)
+        errors += more[0]
+        cosines += more[1]
     heights = np.concatenate(heights)
     if not len(heights):
         raise UnifaceError('the record set has no face that counts')
@@ -185,3 +169,36 @@ def evaluate(
         landmark_error=mean_with_interval(errors),
         cosine_to_teacher=mean_with_interval(cosines),
     )
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Options of :func:`run`."""
+    options.add_subject(command, options.ANY_SCORE)
+    command.add_argument('--records', required=True, nargs='+', metavar='NAME')
+    command.add_argument('--name', help="of the result; the record sets' by default")
+    text = 'for recall and precision (%(default)s)'
+    command.add_argument('--threshold', type=options.SHARE, default=0.5, help=text)
+    options.add_limit(command, None)
+    options.add_mean(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """A record set's faces found again."""
+    readers = options.open_records(arguments, arguments.records)
+    mean = options.mean_embedding(arguments, needed=False)
+    embed = mean is not None and any(reader.meta.embeddings for reader in readers)
+    chosen = options.subject(arguments, embed, mean)
+    records = options.spread(readers, arguments.limit)
+    figures = evaluate(chosen, records, arguments.threshold, mean, arguments.progress)
+    print(
+        f'average precision {shown(figures["average_precision"])}; at score {figures["threshold"]:g}: '
+        f'recall {shown(figures["recall"])}, precision {shown(figures["precision"])}'
+    )
+    for row in figures['by_height']:
+        print(
+            f'  height {row["from"]:>3} to {row["below"]:>3}: {row["faces"]:>6} faces, '
+            f'average precision {shown(row["average_precision"])}, recall {shown(row["recall"])}'
+        )
+    name = arguments.name or '_'.join(Path(reader.name).name for reader in readers)
+    data = dict(options.about_records(readers), photos=figures['photos'], faces=figures['faces'])
+    options.write(arguments, f'detection_{name}', options.whom(chosen), data, figures)

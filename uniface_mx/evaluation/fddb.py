@@ -9,152 +9,42 @@ faces, are the curves.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from tqdm import tqdm
 
-from uniface_mx.data.sources.base import image_size
-from uniface_mx.errors import UnifaceError
-from uniface_mx.evaluation.photos import batches
-from uniface_mx.evaluation.regions import ellipse_region, overlaps, rectangle_region
-from uniface_mx.evaluation.subject import Subject
-from uniface_mx.files import written_aside
+from uniface_mx.evaluation import options
+from uniface_mx.evaluation.faces import boxes_of
+from uniface_mx.evaluation.fddb_files import (
+    Curve,
+    FddbError,
+    find_photos,
+    fold_names,
+    read_annotations,
+    read_crops,
+    read_curve,
+    read_detections,
+    read_sizes,
+    write_curves,
+    write_detections,
+)
+from uniface_mx.evaluation.figures import draw_fddb
+from uniface_mx.evaluation.regions import ellipse_mask, overlaps, rectangle_mask
+from uniface_mx.evaluation.results import shown
+from uniface_mx.evaluation.subject import Subject, look
 from uniface_mx.geometry import ellipse_to_box, iou, xywh_to_xyxy, xyxy_to_xywh
 from uniface_mx.image import read_image
 
-FOLDS = 10
+HELP = 'FDDB, as its own program counts'
 MATCH = 0.5
 AT_FALSE_POSITIVES = (100, 500, 1000, 2000)
 LARGEST = (450, 450)  # no photo of FDDB is larger
 CUT, AGREE, SAME_FACE = 0.3, 0.25, 0.3
 NEVER = sys.float_info.max
-
-Annotations = Dict[str, np.ndarray]
-
-
-class FddbError(UnifaceError):
-    """Annotations or detections that are not in FDDB's form."""
-
-
-class Curve(NamedTuple):
-    """Both curves, by rising threshold; a row holds what a detector with that threshold gets.
-
-    ``discrete`` and ``continuous`` are rates in 0..1, ``false_positives`` counts, ``thresholds`` scores.
-    """
-
-    discrete: np.ndarray
-    continuous: np.ndarray
-    false_positives: np.ndarray
-    thresholds: np.ndarray
-    faces: int
-
-
-def parse_faces(path: Union[str, Path], widths: Sequence[int]) -> Dict[str, np.ndarray]:
-    """Read a list in FDDB's form: image name, number of faces, one row of numbers a face, and so on.
-
-    Parameters
-    ----------
-    path : path
-    widths : sequence of int
-        How many numbers a row may have; a file's rows must agree.
-
-    Returns
-    -------
-    dict of str to (n, width) float64 array, in the file's order.
-    """
-    try:
-        lines = [line.strip() for line in Path(path).read_text(encoding='utf-8').splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise FddbError(f'{path}: cannot be read ({error})') from error
-    while lines and not lines[-1]:
-        lines.pop()
-    found: Dict[str, np.ndarray] = {}
-    width = None
-    at = 0
-    while at < len(lines):
-        name = lines[at]
-        try:
-            count = int(lines[at + 1])
-            rows = [
-                [float(value) for value in line.split()] for line in lines[at + 2 : at + 2 + max(count, 0)]
-            ]
-        except (IndexError, ValueError) as error:
-            raise FddbError(
-                f'{path}:{at + 1}: after image {name!r} expected the number of its faces and a row for each'
-            ) from error
-        if not name or count < 0 or len(rows) != count:
-            raise FddbError(
-                f'{path}:{at + 1}: image {name!r} announces {count} faces, {len(rows)} rows follow'
-            )
-        if name in found:
-            raise FddbError(f'{path}:{at + 1}: image {name!r} occurs twice')
-        for number, row in enumerate(rows, at + 3):
-            width = len(row) if width is None else width
-            if len(row) not in widths or len(row) != width or not np.isfinite(row).all():
-                raise FddbError(
-                    '{}:{}: expected {} finite numbers in a row, found {}'.format(
-                        path, number, ' or '.join(map(str, widths)), len(row)
-                    )
-                )
-        found[name] = np.array(rows, np.float64).reshape(count, -1 if rows else widths[0])
-        at += 2 + count
-    return found
-
-
-def _read_folds(directory: Union[str, Path], pattern: str, widths: Sequence[int]) -> Dict[str, np.ndarray]:
-    directory = Path(directory)
-    merged: Dict[str, np.ndarray] = {}
-    for fold in range(1, FOLDS + 1):
-        path = directory / pattern.format(fold)
-        if not path.is_file():
-            raise FddbError(f'{path}: missing; all {FOLDS} folds are needed')
-        part = parse_faces(path, widths)
-        twice = sorted(set(part) & set(merged))
-        if twice:
-            raise FddbError(f'{path}: image {twice[0]!r} is in an earlier fold too')
-        merged.update(part)
-    return merged
-
-
-def read_annotations(directory: Union[str, Path]) -> Annotations:
-    """Ellipses of all ten folds, ``FDDB-fold-NN-ellipseList.txt``: image name -> (n, 5) float64.
-
-    A row is major radius, minor radius, angle (radians), centre x, centre y, in pixels.
-    """
-    faces = _read_folds(directory, 'FDDB-fold-{:02d}-ellipseList.txt', (5, 6))
-    return {name: rows[:, :5] for name, rows in faces.items()}
-
-
-def read_detections(directory: Union[str, Path]) -> Dict[str, np.ndarray]:
-    """A detector's official output, ``fold-NN-out.txt``: image name -> (n, 5 or 6) float64.
-
-    Rows of 5 are rectangles (x, y, width, height, score), rows of 6 ellipses (as annotated, and the score).
-    """
-    return _read_folds(directory, 'fold-{:02d}-out.txt', (5, 6))
-
-
-def find_photos(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]:
-    """Paths of FDDB's photos, ``ROOT/2002/08/11/big/img_591.jpg``; :class:`FddbError` if any is missing."""
-    photos = {name: Path(root) / (name + '.jpg') for name in names}
-    missing = [name for name, path in photos.items() if not path.is_file()]
-    if missing:
-        raise FddbError(f'{root}: {len(missing)} of {len(photos)} photos are missing, {missing[0]}.jpg first')
-    return photos
-
-
-def read_sizes(photos: Dict[str, Path]) -> Dict[str, Tuple[int, int]]:
-    """Widths and heights of the photos, from their headers."""
-    sizes = {}
-    for name, path in photos.items():
-        size = image_size(path)
-        if size is None:
-            raise FddbError(f'{path}: not an image')
-        sizes[name] = size
-    return sizes
 
 
 def detect(
@@ -173,47 +63,16 @@ def detect(
         If a photo cannot be read: the protocol knows no skips.
     """
     detections, sizes = {}, {}
-    with tqdm(total=len(photos), unit='photo', disable=not progress) as bar:
-        for batch in batches(photos.items()):
-            images = [read_image(path) for _, path in batch]
-            for (name, _), image, faces in zip(batch, images, subject(images)):
-                boxes = xyxy_to_xywh(np.array([face.box for face in faces], np.float64).reshape(-1, 4))
-                scores = np.array([face.score for face in faces], np.float64).reshape(-1, 1)
-                detections[name] = np.hstack([boxes, scores])
-                sizes[name] = (image.shape[1], image.shape[0])
-            bar.update(len(batch))
+    images = ((name, read_image(path)) for name, path in photos.items())
+    for name, image, faces in look(subject, images, len(photos), progress):
+        scores = np.array([face.score for face in faces], np.float64).reshape(-1, 1)
+        detections[name] = np.hstack([xyxy_to_xywh(boxes_of(faces)), scores])
+        sizes[name] = (image.shape[1], image.shape[0])
     return detections, sizes
 
 
-def write_detections(
-    directory: Union[str, Path], folds: Sequence[Sequence[str]], detections: Dict[str, np.ndarray]
-) -> None:
-    """Write rectangles (n, 5) in the official form, one ``fold-NN-out.txt`` for each list of names in
-    ``folds``.
-    """
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    for number, names in enumerate(folds, 1):
-        lines: List[str] = []
-        for name in names:
-            rows = detections[name]
-            lines += [name, str(len(rows))] + [' '.join(f'{value:.6g}' for value in row) for row in rows]
-        with written_aside(directory / f'fold-{number:02d}-out.txt') as aside:
-            aside.write_text('\n'.join(lines) + '\n', encoding='utf-8')
-
-
-def fold_names(directory: Union[str, Path]) -> List[List[str]]:
-    """Image names of each fold, in the annotations' order."""
-    return [
-        list(parse_faces(Path(directory) / f'FDDB-fold-{fold:02d}-ellipseList.txt', (5, 6)))
-        for fold in range(1, FOLDS + 1)
-    ]
-
-
 def match(scores: np.ndarray) -> List[Tuple[int, int]]:
-    """One-to-one pairs (row, column) with the largest summed overlap; pairs that do not overlap are left
-    out.
-    """
+    """One-to-one pairs (row, column) with the largest summed overlap; pairs that do not overlap are left out."""
     rows, columns = linear_sum_assignment(scores, maximize=True)
     return [(row, column) for row, column in zip(rows, columns) if scores[row, column] > 0]
 
@@ -319,7 +178,7 @@ def estimate_size(ellipses: np.ndarray, detections: np.ndarray) -> Tuple[int, in
 
 
 def evaluate(
-    annotations: Annotations,
+    annotations: Dict[str, np.ndarray],
     detections: Dict[str, np.ndarray],
     sizes: Optional[Dict[str, Tuple[int, int]]] = None,
     ignored: Optional[Dict[str, np.ndarray]] = None,
@@ -352,33 +211,21 @@ def evaluate(
         if missing:
             raise FddbError(f'{len(missing)} images are not in the {what}, {missing[0]!r} first')
 
-    passed = (
-        {name: np.zeros(len(rows), bool) for name, rows in annotations.items()}
-        if ignored is None
-        else ignored
-    )
+    passed = ignored or {name: np.zeros(len(rows), bool) for name, rows in annotations.items()}
 
-    def counted() -> Iterable[Counts]:
-        for name, ellipses in annotations.items():
-            rows = detections[name]
-            size = estimate_size(ellipses, rows) if sizes is None else sizes[name]
-            region = ellipse_region if rows.shape[1] == 6 else rectangle_region
-            yield count_image(
-                overlaps(
-                    [ellipse_region(ellipse, size) for ellipse in ellipses],
-                    [region(row[:-1], size) for row in rows],
-                ),
-                rows[:, -1],
-                passed[name],
-            )
+    def counted(name: str) -> Counts:
+        ellipses, rows = annotations[name], detections[name]
+        size = estimate_size(ellipses, rows) if sizes is None else sizes[name]
+        mask = ellipse_mask if rows.shape[1] == 6 else rectangle_mask
+        annotated = [ellipse_mask(ellipse, size) for ellipse in ellipses]
+        detected = [mask(row[:-1], size) for row in rows]
+        return count_image(overlaps(annotated, detected), rows[:, -1], passed[name])
 
-    return merge_counts(counted(), sum(int((~passed[name]).sum()) for name in annotations))
+    return merge_counts(map(counted, annotations), sum(int((~passed[name]).sum()) for name in annotations))
 
 
 def rates_at(rates: np.ndarray, false_positives: np.ndarray, at: Sequence[int]) -> np.ndarray:
-    """Largest rate with at most so many false positives, 0 where there is none; ``at`` (k,) -> (k,)
-    float64.
-    """
+    """Largest rate with at most so many false positives, 0 where there is none; ``at`` (k,) -> (k,) float64."""
     return np.array([rates[false_positives <= limit].max(initial=0.0) for limit in at])
 
 
@@ -439,27 +286,103 @@ def agreement(curve: Curve, directory: Union[str, Path], first: int = 10) -> Dic
     }
 
 
-def write_curves(directory: Union[str, Path], curve: Curve, prefix: str = '') -> None:
-    """Write ``DiscROC.txt`` (rate, false positives, threshold) and ``ContROC.txt`` (rate, false
-    positives).
-    """
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    contents = {
-        prefix + 'DiscROC.txt': zip(curve.discrete, curve.false_positives, curve.thresholds),
-        prefix + 'ContROC.txt': zip(curve.continuous, curve.false_positives),
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Options of :func:`run`."""
+    options.add_subject(command, options.ANY_SCORE)
+    add = command.add_argument
+    add('--images', metavar='DIR', help='with 2002/08/11/big/img_591.jpg and so on')
+    add('--annotations', metavar='DIR', help='FDDB-folds')
+    add('--detections', metavar='DIR', help='official output files instead of a model')
+    add('--crops', metavar='DIR', help='FDDB-crops instead of FDDB')
+    add('--curves', metavar='DIR', help="other detectors' *DiscROC*.txt, to be drawn beside")
+    text = "what FDDB's own program made of the same detections, *DiscROC.txt and *ContROC.txt: tell how far "
+    add('--official', metavar='DIR', help=text + 'ours are from it')
+    command.set_defaults(check=contradiction)
+
+
+def contradiction(arguments: argparse.Namespace) -> Optional[str]:
+    """What is wrong with the options together, or None."""
+    given = arguments
+    if bool(given.model) + given.teacher + bool(given.detections) != 1:
+        return 'give one of --model PREFIX, --teacher and --detections DIR'
+    if given.crops and (given.annotations or given.images or given.detections):
+        return '--crops DIR goes with none of --annotations, --images and --detections'
+    if not (given.crops or given.annotations and (given.images or given.detections)):
+        return 'give --crops DIR, or --annotations DIR with --images DIR or --detections DIR'
+    return None
+
+
+class Measured(NamedTuple):
+    """What the options asked for: the result's name, the figure's title, whom and what it is about, the curves."""
+
+    name: str
+    title: str
+    about: Dict[str, Any]
+    data: Dict[str, Any]
+    curve: Curve
+
+
+def measure_crops(arguments: argparse.Namespace) -> Measured:
+    """A subject's curves on FDDB-crops."""
+    chosen, crops = options.subject(arguments, embed=False), read_crops(arguments.crops)
+    detections, sizes = detect(chosen, crops.photos, arguments.progress)
+    curve = evaluate(crops.ellipses, detections, sizes, crops.ignored)
+    data = {
+        'photos': len(crops.photos),
+        'faces': curve.faces,
+        'faces_that_do_not_count': int(sum(flags.sum() for flags in crops.ignored.values())),
+        'name': 'FDDB-crops',
+        'note': 'crops of FDDB photos, easier than FDDB; no figure on FDDB',
     }
-    for name, rows in contents.items():
-        with written_aside(directory / name) as aside:
-            aside.write_text(''.join(' '.join(f'{value:.6g}' for value in row) + '\n' for row in rows))
+    title = 'FDDB-crops (not FDDB), discrete score'
+    return Measured('fddb_crops', title, options.whom(chosen), data, curve)
 
 
-def read_curve(path: Union[str, Path]) -> np.ndarray:
-    """Read a ``DiscROC.txt`` or ``ContROC.txt``: (n, 2) float64, rate and false positives, by falling
-    threshold.
-    """
-    try:
-        table = np.loadtxt(str(path), ndmin=2)[:, :2]
-    except (OSError, ValueError, IndexError) as error:
-        raise FddbError(f'{path}: not a curve of rates and false positives ({error})') from error
-    return table[np.lexsort((table[:, 0], table[:, 1]))]
+def measure_fddb(arguments: argparse.Namespace) -> Measured:
+    """A subject's curves on FDDB, whose detections are written, or those of a detector's official output."""
+    annotations = read_annotations(arguments.annotations)
+    photos = find_photos(arguments.images, annotations) if arguments.images else None
+    if arguments.detections:
+        detector = Path(arguments.detections).resolve().name
+        about = {'name': detector, 'identity': {'detections': detector}}
+        sizes = read_sizes(photos) if photos else None
+    else:
+        chosen = options.subject(arguments, embed=False)
+        about = options.whom(chosen)
+        found, sizes = detect(chosen, photos, arguments.progress)
+        write_detections(arguments.out, fold_names(arguments.annotations), found)
+    curve = evaluate(annotations, read_detections(arguments.detections or arguments.out), sizes)
+    known = 'estimated from faces and detections' if sizes is None else 'known'
+    data = {'name': 'FDDB', 'photos': len(annotations), 'faces': curve.faces, 'image_sizes': known}
+    return Measured('fddb', 'FDDB, discrete score', about, data, curve)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """FDDB, or FDDB-crops, of a model or of a detector's official output."""
+    out = Path(arguments.out)
+    name, title, about, data, curve = (measure_crops if arguments.crops else measure_fddb)(arguments)
+    figures = summary(curve)
+    for at, rate in figures['discrete'].items():
+        continuous = shown(figures['continuous'][at])
+        print(f'{at:>5} false positives: discrete {shown(rate)}, continuous {continuous}')
+    print(f'the curve ends at {figures["last"]["false_positives"]} false positives')
+    if arguments.official:
+        figures['agreement'] = agreement(curve, arguments.official)
+        apart = figures['agreement']['largest']
+        print(
+            f"largest difference from the official program's at {apart['from']} to {apart['to']} false positives: "
+            f'discrete {apart["discrete"]:.4f}, continuous {apart["continuous"]:.4f}'
+        )
+    prefix = '' if name == 'fddb' else f'{name}-'
+    write_curves(out, curve, prefix)
+    curves = {about['name']: read_curve(out / f'{prefix}DiscROC.txt')}
+    draw_fddb(out / f'{name}.png', dict(curves, **other_curves(arguments.curves)), title)
+    options.write(arguments, name, about, data, figures)
+
+
+def other_curves(folder: Optional[str]) -> Dict[str, np.ndarray]:
+    """Published curves, ``*DiscROC*.txt`` in a folder, by detector."""
+    paths = sorted(Path(folder).glob('*DiscROC*.txt')) if folder else []
+    if folder and not paths:
+        raise FddbError(f'{folder}: no *DiscROC*.txt, the form of published curves')
+    return {path.stem.replace('DiscROC', '') or path.stem: read_curve(path) for path in paths}

@@ -1,6 +1,4 @@
-"""Curves as pictures: ROC of verification, FDDB's curves over other detectors' (Fig. 4), losses (Fig. 5), and all that
-a training told of itself.
-"""
+"""Curves as pictures: ROC of verification, FDDB's curves (Fig. 4), losses (Fig. 5), all that a training told."""
 
 from __future__ import annotations
 
@@ -96,20 +94,10 @@ def draw_fddb(
     title: str = 'FDDB, discrete score',
     limit: int = 2000,
 ) -> None:
-    """Fig. 4: true positive rate over false positives; ``curves`` is label -> (n, 2) from
-    ``fddb.read_curve``.
-    """
+    """Fig. 4: true positive rate over false positives; ``curves`` is label -> (n, 2) from ``fddb_files.read_curve``."""
     lines = {label: (table[:, 1], np.maximum.accumulate(table[:, 0])) for label, table in curves.items()}
-    draw(
-        path,
-        lines,
-        'false positives',
-        'true positive rate',
-        steps=True,
-        x_limits=(0, limit),
-        y_limits=(0, 1),
-        title=title,
-    )
+    names, limits = ('false positives', 'true positive rate'), {'x_limits': (0, limit), 'y_limits': (0, 1)}
+    draw(path, lines, *names, steps=True, **limits, title=title)
 
 
 def draw_verification(path: Union[str, Path], curves: Curves, title: str = 'LFW') -> None:

@@ -11,20 +11,24 @@ guesses of those who made the collections.
 
 from __future__ import annotations
 
+import argparse
 import re
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
-from tqdm import tqdm
 
+from uniface_mx.deploy.predictor import Face
 from uniface_mx.errors import UnifaceError
-from uniface_mx.evaluation.intervals import mean_with_interval, wilson
-from uniface_mx.evaluation.lfw import choose_face
-from uniface_mx.evaluation.photos import batches, face_at, pad, readable
-from uniface_mx.evaluation.subject import FoundFace, Subject, similarities
+from uniface_mx.evaluation import options
+from uniface_mx.evaluation.faces import boxes_of, choose_face, face_at, pad
+from uniface_mx.evaluation.intervals import mean_with_interval, share_with_interval
+from uniface_mx.evaluation.results import shown
+from uniface_mx.evaluation.subject import Subject, look, similarities
 from uniface_mx.geometry import SAME_FACE, iou, point_errors
+from uniface_mx.photos import read_photos
 
+HELP = 'by age and origin, beside the teachers'
 AGES = ((0, 5), (6, 12), (13, 19), (20, 39), (40, 59), (60, None))
 UTKFACE_ORIGINS = ('white', 'black', 'asian', 'indian', 'other')
 
@@ -54,22 +58,22 @@ NAMES: Dict[str, Callable[[str], Optional[Tuple[int, str]]]] = {
 
 
 def read_names(path: Union[str, Path], kind: str) -> Set[str]:
-    """Photos' file names out of a list, a path a line, or out of a record set's ``.keys``, of which only
-    those of the source ``kind`` count.
+    """Photos' file names out of a list, a path a line, or out of a record set's ``.keys``.
+
+    Of the latter only those of the source ``kind`` count.
     """
     try:
         lines = Path(path).read_text(encoding='utf-8').splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UnifaceError(f'{path}: cannot be read ({error})') from error
-    parts = [line.rpartition('\t') for line in lines if line.strip()]
-    return {Path(key.strip()).name for source, tab, key in parts if not tab or source == kind}
+    rows = [line.rpartition('\t') for line in lines if line.strip()]
+    return {Path(key.strip()).name for source, tab, key in rows if not tab or source == kind}
 
 
 def read_people(
     root: Union[str, Path], kind: str, only: Optional[Set[str]] = None
 ) -> Tuple[List[Person], int]:
-    """Photos below a folder whose names tell age and origin, sorted by name, and the number of those that do
-    not.
+    """Photos below a folder whose names tell age and origin, sorted by name, and the number of those that do not.
 
     Parameters
     ----------
@@ -93,11 +97,8 @@ def read_people(
         else:
             people.append(Person(path, *told))
     if not people:
-        raise UnifaceError(
-            '{}: no photo named like those of {}{}'.format(
-                root, kind, '' if only is None else f' among the {len(only)} that were asked for'
-            )
-        )
+        asked = '' if only is None else f' among the {len(only)} that were asked for'
+        raise UnifaceError(f'{root}: no photo named like those of {kind}{asked}')
     return people, unnamed
 
 
@@ -119,7 +120,7 @@ def choose_people(people: Sequence[Person], limit: int, seed: int = 0) -> List[P
     return [people[number] for number in sorted(chosen)]
 
 
-class Outcome(NamedTuple):
+class Comparison(NamedTuple):
     """What came of one photo; the last two are None where either side found no face."""
 
     person: Person
@@ -129,68 +130,54 @@ class Outcome(NamedTuple):
     cosine: Optional[float]
 
 
-def find_person(
-    faces: Sequence[FoundFace], teacher: Optional[FoundFace], middle: np.ndarray
-) -> Optional[FoundFace]:
-    """The face that overlaps the teacher's most, if by 0.5; where the teacher has none, the one whose box
-    holds the photo's middle (2,).
+def find_person(faces: Sequence[Face], teacher: Optional[Face], middle: np.ndarray) -> Optional[Face]:
+    """The face that overlaps the teacher's most, if by 0.5.
+
+    Where the teacher has none, the one whose box holds the photo's middle (2,).
     """
     if teacher is None or not len(faces):
         return face_at(faces, middle)
-    overlap = iou(
-        np.array([face.box for face in faces], np.float64), np.asarray(teacher.box, np.float64)[None]
-    )
-    best = int(overlap[:, 0].argmax())
-    return faces[best] if overlap[best, 0] >= SAME_FACE else None
+    overlap = iou(boxes_of(faces), boxes_of([teacher]))[:, 0]
+    best = int(overlap.argmax())
+    return faces[best] if overlap[best] >= SAME_FACE else None
 
 
-def compare(person: Person, face: Optional[FoundFace], teacher: Optional[FoundFace]) -> Outcome:
-    """Compare the model's face with the teachers'; embeddings of both are unit vectors around the same
-    mean.
-    """
+def compare(person: Person, face: Optional[Face], teacher: Optional[Face]) -> Comparison:
+    """Compare the model's face with the teachers'; embeddings of both are unit vectors around the same mean."""
     if face is None or teacher is None or not np.isfinite(teacher.landmarks).all():
-        return Outcome(person, face is not None, teacher is not None, None, None)
+        return Comparison(person, face is not None, teacher is not None, None, None)
     error = float(point_errors(face.landmarks, teacher.landmarks).mean())
     cosine = float(similarities([face.embedding], [teacher.embedding], 'cosine')[0])
-    return Outcome(person, True, True, error, cosine)
+    return Comparison(person, True, True, error, cosine)
 
 
-def summarise(outcomes: Sequence[Outcome]) -> Dict[str, Any]:
+def summarise(comparisons: Sequence[Comparison]) -> Dict[str, Any]:
     """Figures of one group, each with a 95 % interval."""
-    total = len(outcomes)
-    found = sum(outcome.found for outcome in outcomes)
-    by_teacher = sum(outcome.found_by_teacher for outcome in outcomes)
-    errors = [outcome.landmark_error for outcome in outcomes if outcome.landmark_error is not None]
-    cosines = [outcome.cosine for outcome in outcomes if outcome.cosine is not None]
+    columns = Comparison(*zip(*comparisons))
+    known = [[value for value in values if value is not None] for values in columns[3:]]
     return {
-        'faces': total,
-        'recall': {'found': found, 'share': found / total, 'interval': wilson(found, total)},
-        'teacher_recall': {
-            'found': by_teacher,
-            'share': by_teacher / total,
-            'interval': wilson(by_teacher, total),
-        },
-        'landmark_error': mean_with_interval(errors),
-        'cosine_to_teacher': mean_with_interval(cosines),
+        'faces': len(comparisons),
+        'recall': share_with_interval(sum(columns.found), len(comparisons)),
+        'teacher_recall': share_with_interval(sum(columns.found_by_teacher), len(comparisons)),
+        'landmark_error': mean_with_interval(known[0]),
+        'cosine_to_teacher': mean_with_interval(known[1]),
     }
 
 
-def by_group(outcomes: Sequence[Outcome]) -> Dict[str, Any]:
+def by_group(comparisons: Sequence[Comparison]) -> Dict[str, Any]:
     """Figures of all, of each age group, of each origin and of each of both together."""
-    keys: Dict[str, Callable[[Outcome], str]] = {
-        'age': lambda outcome: age_group(outcome.person.age),
-        'origin': lambda outcome: outcome.person.origin,
-        'origin_and_age': lambda outcome: f'{outcome.person.origin} {age_group(outcome.person.age)}',
-    }
-
-    def order(outcome: Outcome) -> Tuple[str, int]:
-        return outcome.person.origin, outcome.person.age
-
-    figures: Dict[str, Any] = {'all': summarise(outcomes)}
-    for name, key in keys.items():
-        members: Dict[str, List[Outcome]] = {}
-        for outcome in sorted(outcomes, key=(lambda one: one.person.age) if name == 'age' else order):
-            members.setdefault(key(outcome), []).append(outcome)
+    figures: Dict[str, Any] = {'all': summarise(comparisons)}
+    by_age = sorted(comparisons, key=lambda one: one.person.age)
+    by_both = sorted(by_age, key=lambda one: one.person.origin)
+    for name, form, ordered in (
+        ('age', '{age}', by_age),
+        ('origin', '{origin}', by_both),
+        ('origin_and_age', '{origin} {age}', by_both),
+    ):
+        members: Dict[str, List[Comparison]] = {}
+        for one in ordered:
+            group = form.format(age=age_group(one.person.age), origin=one.person.origin)
+            members.setdefault(group, []).append(one)
         figures[name] = {group: summarise(some) for group, some in members.items()}
     return figures
 
@@ -198,8 +185,9 @@ def by_group(outcomes: Sequence[Outcome]) -> Dict[str, Any]:
 def evaluate(
     subject: Subject, teacher: Subject, people: Iterable[Person], margin: float = 0.5, progress: bool = True
 ) -> Dict[str, Any]:
-    """Compare a model with the teachers on photos of one person each; of the teachers' faces the one nearest
-    to the middle is the person's.
+    """Compare a model with the teachers on photos of one person each.
+
+    Of the teachers' faces the one nearest to the middle is the person's.
 
     Parameters
     ----------
@@ -210,19 +198,55 @@ def evaluate(
         Black room around each photo, in shares of its longer side.
     """
     people = list(people)
-    outcomes: List[Outcome] = []
-    skipped: List[str] = []
+    comparisons: List[Comparison] = []
+    skipped: Dict[str, str] = {}
+    photos = ((person, pad(image, margin)[0]) for person, image in read_photos(people, skipped))
 
-    with tqdm(total=len(people), unit='photo', disable=not progress) as bar:
-        for batch in batches(readable(people, lambda person: person.path, skipped)):
-            canvases = [pad(image, margin)[0] for _, image in batch]
-            for (person, _), canvas, ours, theirs in zip(
-                batch, canvases, subject(canvases), teacher(canvases)
-            ):
-                middle = np.array([canvas.shape[1], canvas.shape[0]]) / 2
-                reference = choose_face(theirs, tuple(middle), 'centre')
-                outcomes.append(compare(person, find_person(ours, reference, middle), reference))
-            bar.update(len(batch))
-    if not outcomes:
+    def both(images: List[np.ndarray]) -> Iterable[Tuple[List[Face], List[Face]]]:
+        return zip(subject(images), teacher(images))
+
+    for person, canvas, (ours, theirs) in look(both, photos, len(people), progress):
+        middle = np.array([canvas.shape[1], canvas.shape[0]]) / 2
+        reference = choose_face(theirs, middle)
+        comparisons.append(compare(person, find_person(ours, reference, middle), reference))
+    if not comparisons:
         raise UnifaceError(f'none of the {len(people)} photos could be read')
-    return dict(by_group(outcomes), margin=margin, skipped=len(skipped), skipped_photos=skipped[:20])
+    told = list(skipped.values())[:20]
+    return dict(by_group(comparisons), margin=margin, skipped=len(skipped), skipped_photos=told)
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Options of :func:`run`."""
+    options.add_subject(command)
+    add = command.add_argument
+    add('--images', required=True, metavar='DIR')
+    add('--kind', required=True, choices=sorted(NAMES), help='whose names the photos have')
+    text = "photos to take, those not trained on: a list of names, or a record set's .keys"
+    add('--only', metavar='FILE', help=text)
+    text = 'of each age group and origin (%(default)s)'
+    add('--limit', type=options.COUNT, default=200, metavar='N', help=text)
+    add('--sample-seed', type=options.WHOLE, default=0, metavar='S', help='of their choice')
+    options.add_margin(command, 0.5, 'black room around each photo (%(default)s)')
+    options.add_mean(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """By age and origin, beside the teachers."""
+    kind = arguments.kind
+    only = read_names(arguments.only, kind) if arguments.only else None
+    people, unnamed = read_people(arguments.images, kind, only)
+    people = choose_people(people, arguments.limit, arguments.sample_seed)
+    mean = options.mean_embedding(arguments)
+    chosen, reference = (make(arguments, centre=mean) for make in (options.subject, options.teacher))
+    figures = evaluate(chosen, reference, people, arguments.margin, arguments.progress)
+    figures.update(photos_of_other_names=unnamed, reference=reference.identity)
+    for group, row in (*figures['age'].items(), *figures['origin'].items()):
+        cosine = row['cosine_to_teacher']['mean']
+        print(
+            f'{group:<14} {row["faces"]:>6} faces, recall {shown(row["recall"]["share"])}, '
+            f'landmark error {shown(row["landmark_error"]["mean"])}, '
+            f'cosine to the teacher {"none" if cosine is None else f"{cosine:.3f}"}'
+        )
+    held_out, limit = bool(arguments.only), arguments.limit
+    data = {'name': kind, 'photos': len(people), 'limit_per_group': limit, 'held_out': held_out}
+    options.write(arguments, f'groups_{kind}', options.whom(chosen), data, figures)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any, Dict, Iterable, List
 
 import numpy as np
-from tqdm import tqdm
 
+from uniface_mx.data.sources import open_source
+from uniface_mx.data.sources.base import SourceImage
 from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation import options
+from uniface_mx.evaluation.faces import face_at, pad
 from uniface_mx.evaluation.intervals import bootstrap_mean, wilson
-from uniface_mx.evaluation.photos import batches, face_at, pad, readable
-from uniface_mx.evaluation.subject import Subject
+from uniface_mx.evaluation.results import shown
+from uniface_mx.evaluation.subject import Subject, look
 from uniface_mx.geometry import point_errors
+from uniface_mx.photos import read_photos
 
+HELP = 'error of the five landmarks'
 POINTS = ('left_eye', 'right_eye', 'nose', 'left_mouth', 'right_mouth')
 FAILURE = 0.1
 
@@ -38,7 +44,7 @@ def summarise(errors: np.ndarray, annotated: int) -> Dict[str, Any]:
 
 
 def evaluate(
-    subject: Subject, source: Iterable, margin: float = 0.0, progress: bool = True
+    subject: Subject, source: Iterable[SourceImage], margin: float = 0.0, progress: bool = True
 ) -> Dict[str, Any]:
     """Find the annotated faces of a source and compare their landmarks.
 
@@ -58,33 +64,43 @@ def evaluate(
     """
     errors: List[np.ndarray] = []
     annotated = 0
-    skipped: List[str] = []
+    skipped: Dict[str, str] = {}
     pointed = [item for item in source if item.landmarks is not None]
-    with tqdm(total=len(pointed), unit='photo', disable=not progress) as bar:
-        for batch in batches(readable(pointed, lambda item: item.path, skipped)):
-            padded = [pad(image, margin) for _, image in batch]
-            for (item, _), (_, room), faces in zip(batch, padded, subject([canvas for canvas, _ in padded])):
-                known = [
-                    points + room for points in np.asarray(item.landmarks, np.float64) if _measurable(points)
-                ]
-                annotated += len(known)
-                meant = [face_at(faces, points.mean(axis=0)) for points in known]
-                errors += [
-                    point_errors(face.landmarks, points)
-                    for face, points in zip(meant, known)
-                    if face is not None and np.isfinite(face.landmarks).all()
-                ]
-            bar.update(len(batch))
+    padded = ((item, *pad(image, margin)) for item, image in read_photos(pointed, skipped))
+    photos = (((item, room), canvas) for item, canvas, room in padded)
+    for (item, room), _, faces in look(subject, photos, len(pointed), progress):
+        for points in filter(_measurable, np.asarray(item.landmarks, np.float64) + room):
+            annotated += 1
+            face = face_at(faces, points.mean(axis=0))
+            if face is not None and np.isfinite(face.landmarks).all():
+                errors.append(point_errors(face.landmarks, points))
     if not annotated:
         raise UnifaceError('the source has no readable photo with five annotated points')
-    return dict(
-        summarise(np.array(errors).reshape(-1, 5), annotated),
-        margin=margin,
-        photos=len(pointed),
-        skipped=len(skipped),
-        skipped_photos=skipped[:20],
-    )
+    figures = summarise(np.array(errors).reshape(-1, 5), annotated)
+    told = list(skipped.values())[:20]
+    return dict(figures, margin=margin, photos=len(pointed), skipped=len(skipped), skipped_photos=told)
 
 
 def _measurable(points: np.ndarray) -> bool:
     return bool(np.isfinite(points).all() and np.linalg.norm(points[0] - points[1]) > 0)
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Options of :func:`run`."""
+    options.add_subject(command)
+    command.add_argument('--source', required=True, metavar='KIND:PATH', help='with annotated points')
+    text = 'black room around each photo, in shares of its longer side, for tight crops'
+    options.add_margin(command, 0, text)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Error of the five landmarks."""
+    source = open_source(arguments.source)
+    chosen = options.subject(arguments, embed=False)
+    figures = evaluate(chosen, source, arguments.margin, arguments.progress)
+    print(
+        f'{figures["found"]} of {figures["faces"]} faces found; error {shown(figures["error"])} of the distance of '
+        f'the eyes, failures {shown(figures["failure_rate"])}; {figures["skipped"]} photos skipped'
+    )
+    data = {'name': source.name, 'photos': figures['photos'], 'faces': figures['faces']}
+    options.write(arguments, f'landmarks_{source.name}', options.whom(chosen), data, figures)

@@ -9,8 +9,10 @@ lies.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -19,18 +21,23 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 import numpy as np
 from tqdm import tqdm
 
+from uniface_mx.deploy.predictor import Face
 from uniface_mx.errors import UnifaceError
-from uniface_mx.evaluation import verification
-from uniface_mx.evaluation.photos import batches
-from uniface_mx.evaluation.subject import FoundFace, Subject, similarities
+from uniface_mx.evaluation import options, verification
+from uniface_mx.evaluation.faces import CHOICES, choose_face
+from uniface_mx.evaluation.figures import draw_verification
+from uniface_mx.evaluation.options import WHOLE
+from uniface_mx.evaluation.results import shown
+from uniface_mx.evaluation.subject import Subject, similarities
 from uniface_mx.files import file_hash, written_aside
 from uniface_mx.image import read_image
 from uniface_mx.paths import PACKAGE
+from uniface_mx.photos import batches
 from uniface_mx.provenance import versions
 
+HELP = 'LFW: ten folds, and the robustness test'
 BATCH = 32
 SHARD = 512
-CHOICES = ('centre', 'largest')
 STRICT_RATE = 0.01
 
 
@@ -39,9 +46,7 @@ class LfwError(UnifaceError):
 
 
 class Pairs(NamedTuple):
-    """``first`` and ``second`` (n,) name photos as PERSON/PERSON_0001.jpg; ``same`` (n,) bool; ``fold`` (n,)
-    int.
-    """
+    """``first`` and ``second`` (n,) name photos as PERSON/PERSON_0001.jpg; ``same`` (n,) bool, ``fold`` (n,) int."""
 
     first: List[str]
     second: List[str]
@@ -54,7 +59,7 @@ def _photo(person: str, number: str) -> str:
 
 
 def read_pairs(path: Union[str, Path]) -> Pairs:
-    """Read the official ``pairs.txt``.
+    """Read the official ``pairs.txt``; `LfwError` if it is not in its form.
 
     The first line has the number of folds and of pairs of each kind in a fold; a fold is that many rows of a
     name and two numbers (one person), then that many of two names, each with a number (two people).
@@ -70,27 +75,17 @@ def read_pairs(path: Union[str, Path]) -> Pairs:
         raise LfwError(f'{path}:1: expected the number of folds and of pairs of each kind') from error
     if folds < 2 or each < 1 or len(rows) != 1 + 2 * folds * each:
         raise LfwError(f'{path}: {folds} folds of 2 x {each} pairs announced, {len(rows) - 1} rows follow')
-    first, second, same, fold = [], [], [], []
-    for index, (number, row) in enumerate(rows[1:]):
-        genuine = index % (2 * each) < each
+    fold, kind = np.divmod(np.arange(len(rows) - 1), 2 * each)
+    same = kind < each
+    pairs = []
+    for (number, row), genuine in zip(rows[1:], same):
         try:
-            if genuine:
-                person, a, b = row
-                names = _photo(person, a), _photo(person, b)
-            else:
-                person, a, other, b = row
-                names = _photo(person, a), _photo(other, b)
+            person, a, other, b = (*row[:2], row[0], *row[2:]) if genuine else row
+            pairs.append((_photo(person, a), _photo(other, b)))
         except ValueError as error:
-            raise LfwError(
-                '{}:{}: expected {}'.format(
-                    path, number, 'a name and two numbers' if genuine else 'two names, each with a number'
-                )
-            ) from error
-        first.append(names[0])
-        second.append(names[1])
-        same.append(genuine)
-        fold.append(index // (2 * each))
-    return Pairs(first, second, np.array(same), np.array(fold))
+            expected = 'a name and two numbers' if genuine else 'two names, each with a number'
+            raise LfwError(f'{path}:{number}: expected {expected}') from error
+    return Pairs([first for first, _ in pairs], [second for _, second in pairs], same, fold)
 
 
 def find_photos(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]:
@@ -110,9 +105,8 @@ def find_photos(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]
         else:
             found[name] = path
     if missing:
-        raise LfwError(
-            f'{root}: {len(missing)} of the photos that the pairs name are missing, {missing[0]} first'
-        )
+        told = f'{len(missing)} of the photos that the pairs name are missing, {missing[0]} first'
+        raise LfwError(f'{root}: {told}')
     return found
 
 
@@ -143,28 +137,14 @@ def perturb(image: np.ndarray, limit: int, seed: int, name: str) -> Tuple[np.nda
     return np.pad(inside, sides), (left, top)
 
 
-def choose_face(faces: Sequence[FoundFace], centre: Tuple[float, float], rule: str) -> Optional[FoundFace]:
-    """The face that a photo is about, by one of ``CHOICES``; None if there is no face. ``centre`` is (x,
-    y).
-    """
-    if rule not in CHOICES:
-        raise ValueError(f'choose by {" or ".join(CHOICES)}, not {rule!r}')
-
-    def distance(face: FoundFace) -> float:
-        x1, y1, x2, y2 = (float(value) for value in face.box)
-        if rule == 'largest':
-            return -(x2 - x1) * (y2 - y1)
-        return ((x1 + x2) / 2 - centre[0]) ** 2 + ((y1 + y2) / 2 - centre[1]) ** 2
-
-    return min(faces, key=distance, default=None)
-
-
 class Embedded(NamedTuple):
-    """``names`` (n,), ``found`` (n,) bool, ``vectors`` (n, d) float32 with zeros where no face was found, and
-    ``several`` (n,) bool, whether there was a choice.
+    """What is known of photos, an entry a photo.
+
+    ``names``; ``found`` bool; ``vectors`` (n, d) float32 with zeros where no face was found; ``several`` bool,
+    whether there was a choice.
     """
 
-    names: List[str]
+    names: np.ndarray
     found: np.ndarray
     vectors: np.ndarray
     several: np.ndarray
@@ -186,7 +166,7 @@ def embed_photos(
         If a photo cannot be read: the protocol knows no skips.
     """
     names = sorted(photos)
-    chosen: List[Optional[FoundFace]] = []
+    chosen: List[Optional[Face]] = []
     several = []
     for batch in batches(names, BATCH):
         images, centres = [], []
@@ -197,7 +177,7 @@ def embed_photos(
                 image, shift = perturb(image, limit, seed, name)
                 centre = centre + shift
             images.append(image)
-            centres.append(tuple(centre))
+            centres.append(centre)
         for faces, centre in zip(subject(images), centres):
             chosen.append(choose_face(faces, centre, rule))
             several.append(len(faces) > 1)
@@ -209,7 +189,7 @@ def embed_photos(
             row[:] = face.embedding
     found = np.array([face is not None for face in chosen], bool) & np.isfinite(vectors).all(axis=1)
     vectors[~found] = 0
-    return Embedded(names, found, vectors, np.array(several, bool))
+    return Embedded(np.array(names), found, vectors, np.array(several, bool))
 
 
 def cached_embeddings(
@@ -226,62 +206,40 @@ def cached_embeddings(
     A shard's key is everything that its vectors follow from, this package's code and the versions of others
     included.
     """
-    names = sorted(photos)
-    code = {'code': file_hash(*sorted(PACKAGE.rglob('*.py'))), 'versions': versions()}
+    key = {'code': file_hash(*sorted(PACKAGE.rglob('*.py'))), 'versions': versions()}
+    key.update(subject=subject.identity, rule=rule, limit=limit, seed=seed if limit else 0)
     shards = []
-    with tqdm(total=len(names), unit='photo', disable=not progress) as bar:
-        for part in batches(names, SHARD):
-            key = {
-                **code,
-                'subject': subject.identity,
-                'rule': rule,
-                'limit': limit,
-                'seed': seed if limit else 0,
-                'photos': [(name, file_hash(photos[name])) for name in part],
-            }
+    with tqdm(total=len(photos), unit='photo', disable=not progress) as bar:
+        for names in batches(sorted(photos), SHARD):
+            key['photos'] = [(name, file_hash(photos[name])) for name in names]
             digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode('utf-8')).hexdigest()
             path = Path(directory) / f'lfw-{digest[:24]}.npz'
             if path.is_file():
                 shards.append(_load_shard(path))
-                bar.update(len(part))
+                bar.update(len(names))
                 continue
-            wanted = {name: photos[name] for name in part}
+            wanted = {name: photos[name] for name in names}
             shards.append(embed_photos(subject, wanted, rule, limit, seed, bar.update))
-            _save_shard(path, shards[-1])
-    return _joined(shards)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with written_aside(path) as aside, open(aside, 'wb') as file:
+                np.savez(file, **shards[-1]._asdict())
+    # Vectors of a shard in which no face was found have no width of their own.
+    width = max(shard.vectors.shape[1] for shard in shards)
+    padded = [
+        shard
+        if shard.found.any()
+        else shard._replace(vectors=np.zeros((len(shard.names), width), np.float32))
+        for shard in shards
+    ]
+    return Embedded(*map(np.concatenate, zip(*padded)))
 
 
 def _load_shard(path: Path) -> Embedded:
     try:
         with np.load(str(path), allow_pickle=False) as content:
-            return Embedded(
-                content['names'].tolist(), content['found'], content['vectors'], content['several']
-            )
+            return Embedded(*(content[name] for name in Embedded._fields))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise LfwError(f'{path}: damaged cache ({error}); remove the file') from error
-
-
-def _save_shard(path: Path, shard: Embedded) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path) as aside, open(str(aside), 'wb') as file:
-        np.savez(
-            file, names=np.array(shard.names), found=shard.found, vectors=shard.vectors, several=shard.several
-        )
-
-
-def _joined(shards: Sequence[Embedded]) -> Embedded:
-    """Shards one after the other; vectors of one in which no face was found have no width of their own."""
-    width = max(shard.vectors.shape[1] for shard in shards)
-    vectors = [
-        shard.vectors if shard.found.any() else np.zeros((len(shard.names), width), np.float32)
-        for shard in shards
-    ]
-    return Embedded(
-        [name for shard in shards for name in shard.names],
-        np.concatenate([shard.found for shard in shards]),
-        np.concatenate(vectors),
-        np.concatenate([shard.several for shard in shards]),
-    )
 
 
 def evaluate(pairs: Pairs, embedded: Embedded, metric: str) -> Tuple[Dict[str, Any], verification.Roc]:
@@ -308,7 +266,7 @@ def evaluate(pairs: Pairs, embedded: Embedded, metric: str) -> Tuple[Dict[str, A
         pairs_without_face=int((~found).sum()),
         photos=len(embedded.names),
         photos_without_face=int((~embedded.found).sum()),
-        without_face=[name for name, there in zip(embedded.names, embedded.found) if not there],
+        without_face=np.array(embedded.names)[~embedded.found].tolist(),
         photos_with_several_faces=int(embedded.several.sum()),
         metric=metric,
     )
@@ -316,16 +274,55 @@ def evaluate(pairs: Pairs, embedded: Embedded, metric: str) -> Tuple[Dict[str, A
 
 
 def average(runs: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
-    """Means over several seeds' figures: accuracy, std within a run, and ``std_over_seeds`` of the
-    accuracy.
-    """
-    accuracy = [run['accuracy'] for run in runs]
-    mean: Callable[[str], float] = lambda key: float(np.mean([run[key] for run in runs]))  # noqa: E731
-    return {
-        'accuracy': mean('accuracy'),
-        'std': mean('std'),
-        'standard_error': mean('standard_error'),
-        'area': mean('area'),
-        'photos_without_face': mean('photos_without_face'),
-        'std_over_seeds': float(np.std(accuracy, ddof=1)) if len(runs) > 1 else None,
-    }
+    """Means over several seeds' figures: accuracy, std within a run, and ``std_over_seeds`` of the accuracy."""
+    means = ('accuracy', 'std', 'standard_error', 'area', 'photos_without_face')
+    figures: Dict[str, Any] = {key: float(np.mean([run[key] for run in runs])) for key in means}
+    deviation = np.std([run['accuracy'] for run in runs], ddof=1) if len(runs) > 1 else None
+    return dict(figures, std_over_seeds=deviation)
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Options of :func:`run`."""
+    options.add_subject(command)
+    add = command.add_argument
+    add('--images', required=True, metavar='DIR')
+    add('--pairs', required=True, metavar='FILE', help='the official pairs.txt')
+    text = 'whom a photo with several faces is about (%(default)s)'
+    add('--choose', choices=CHOICES, default='centre', help=text)
+    text = 'crop or pad each side by up to so many pixels; the paper takes 60'
+    add('--perturb', type=WHOLE, default=0, metavar='PIXELS', help=text)
+    text = 'of the perturbation; several are averaged'
+    add('--seed', type=WHOLE, nargs='+', default=[0], metavar='S', help=text)
+    cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'uniface_mx'
+    add('--cache', metavar='DIR', default=cache, help='of embeddings (%(default)s)')
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Ten folds, of photos as they are or perturbed."""
+    pairs = read_pairs(arguments.pairs)
+    photos = find_photos(arguments.images, sorted({*pairs.first, *pairs.second}))
+    chosen, perturbed = options.subject(arguments), arguments.perturb
+    runs = []
+    for seed in arguments.seed if perturbed else (0,):
+        embedded = cached_embeddings(
+            arguments.cache, chosen, photos, arguments.choose, perturbed, seed, arguments.progress
+        )
+        figures, curve = evaluate(pairs, embedded, chosen.metric)
+        runs.append(dict(figures, seed=seed) if perturbed else figures)
+        print(
+            f'{f"seed {seed}: " if perturbed else ""}accuracy {shown(figures["accuracy"])} +- '
+            f'{100 * figures["std"]:.2f} (std of the folds), standard error {100 * figures["standard_error"]:.2f}, '
+            f'area {figures["area"]:.5f}, {figures["photos_without_face"]} photos without face'
+        )
+    unusual = {(True, False): '_single', (False, True): '_mirror'}
+    name = 'lfw' + unusual.get((arguments.teacher, arguments.mirror), '')
+    metrics = dict(runs[0], choose=arguments.choose)
+    if perturbed:
+        name += f'_perturb{perturbed}'
+        metrics = dict(average(runs), choose=arguments.choose, perturb=perturbed, seeds=runs)
+        print(f'over {len(runs)} seeds: {shown(metrics["accuracy"])}')
+    rates = curve.false_accepts[1:], curve.true_accepts[1:]
+    draw_verification(Path(arguments.out) / f'{name}_roc.png', {chosen.name: rates})
+    data = {'name': 'LFW', 'photos': len(photos), 'pairs': len(pairs.same)}
+    data['protocol'] = 'unrestricted, labeled outside data'
+    options.write(arguments, name, options.whom(chosen), data, metrics)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import os
 import random
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 import numpy as np
 from tqdm import tqdm
 
-from uniface_mx.cli.options import PhotoFile, batches, find_photos, read_photos
-from uniface_mx.cli.program import at_least
 from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.errors import UnifaceError
-from uniface_mx.evaluation.subject import hash_model
-from uniface_mx.provenance import machine, write_result
+from uniface_mx.evaluation.results import write_result
+from uniface_mx.evaluation.subject import about_model, hash_model
+from uniface_mx.image import MAX_PIXELS
+from uniface_mx.photos import PhotoFile, batches, find_photos, read_photos
+from uniface_mx.provenance import machine
 
 MIB = 2**20
 
@@ -32,11 +32,9 @@ def resident() -> int:
 def choose(folders: Sequence[str], count: int, seed: int) -> List[PhotoFile]:
     """So many photos of some folders, as many of each as it has or its turn comes, shuffled."""
     shuffled = random.Random(seed)
-    queues = []
-    for folder in folders:
-        photos = find_photos([folder])
-        shuffled.shuffle(photos)
-        queues.append(photos)
+    queues = [find_photos([folder]) for folder in folders]
+    for queue in queues:
+        shuffled.shuffle(queue)
     chosen: List[PhotoFile] = []
     while len(chosen) < count and any(queues):
         chosen += [queue.pop() for queue in queues if queue]
@@ -55,7 +53,7 @@ def watch(
     faces = row = seen = 0
     sizes: List[int] = []
     with tqdm(total=len(photos), unit='photo', disable=None) as bar:
-        for group in batches(read_photos(photos, skipped), batch):
+        for group in batches(read_photos(photos, skipped), batch, MAX_PIXELS):
             sizes += [image.shape[0] * image.shape[1] for _, image in group]
             faces += sum(map(len, predictor([image for _, image in group])))
             seen += len(group)
@@ -76,42 +74,45 @@ def watch(
 
 def table(rows: Sequence[Mapping[str, Any]]) -> List[str]:
     """A line each row: photos, memory in MiB, and its change since the first."""
-    lines = ['{:>7} {:>8} {:>8} {:>8}'.format('photos', 'faces', 'MiB', 'change')]
+    lines = [f'{"photos":>7} {"faces":>8} {"MiB":>8} {"change":>8}']
     for row in rows:
         change = row['bytes'] / rows[0]['bytes'] - 1
-        lines.append('{photos:>7} {faces:>8} {0:>8.0f} {1:>+8.1%}'.format(row['bytes'] / MIB, change, **row))
+        lines.append(f'{row["photos"]:>7} {row["faces"]:>8} {row["bytes"] / MIB:>8.0f} {change:>+8.1%}')
     return lines
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `tools/benchmark.py memory`."""
-    parser.add_argument('--model', required=True, metavar='PREFIX', help='an exported model')
-    parser.add_argument('--backend', default='mxnet')
-    parser.add_argument('--photos', nargs='+', required=True, metavar='DIR', help='taken from by turns')
-    parser.add_argument('--count', type=at_least(1), default=5000, help='photos in all (%(default)s)')
-    parser.add_argument(
-        '--every', type=at_least(1), default=500, help='photos between two rows (%(default)s)'
-    )
-    parser.add_argument('--batch', type=at_least(1), default=8, help='(%(default)s)')
-    parser.add_argument('--seed', type=at_least(0), default=0, help='of the choice (%(default)s)')
-    parser.add_argument(
-        '--results', metavar='DIR', help='write DIR/NAME/memory.json; experiments/results by custom'
-    )
+def benchmark(
+    model: str,
+    photos: Sequence[str],
+    backend: str = 'mxnet',
+    count: int = 5000,
+    every: int = 500,
+    batch: int = 8,
+    seed: int = 0,
+    results: Optional[str] = None,
+) -> Dict[str, Any]:
+    """Look at many photos, print what is held, write the result file, and return the rows.
 
-
-def run(args: argparse.Namespace) -> dict:
-    """Look at the photos, print the table, write the result file, and return the rows."""
-    predictor = Predictor.load(args.model, args.backend, batch=args.batch)
-    photos = choose(args.photos, args.count, args.seed)
-    rows = list(watch(predictor, photos, args.every, args.batch))
+    Parameters
+    ----------
+    model : str
+        Prefix of an exported model.
+    photos : sequence of str
+        Folders, taken from by turns.
+    backend : str
+    count, seed : int
+        How many photos in all, and the seed of their choice.
+    every, batch : int
+        Photos between two rows, and those looked at together.
+    results : str, optional
+        Write ``RESULTS/NAME/memory.json``.
+    """
+    predictor = Predictor.load(model, backend, batch=batch)
+    rows = list(watch(predictor, choose(photos, count, seed), every, batch))
     print('\n'.join(table(rows)))
-    if args.results:
-        about = {key: predictor.manifest[key] for key in ('name', 'model') if key in predictor.manifest}
-        write_result(
-            Path(args.results) / Path(args.model).name,
-            'memory',
-            subject=dict(about, sha256=hash_model(args.model), backend=args.backend),
-            data={'name': ', '.join(Path(folder).name for folder in args.photos), 'seed': args.seed},
-            metrics={'rows': rows, 'change': rows[-1]['bytes'] / rows[0]['bytes'] - 1},
-        )
+    if results:
+        about = dict(about_model(model, 'name', 'model'), sha256=hash_model(model), backend=backend)
+        data = {'name': ', '.join(Path(folder).name for folder in photos), 'seed': seed}
+        metrics = {'rows': rows, 'change': rows[-1]['bytes'] / rows[0]['bytes'] - 1}
+        write_result(Path(results) / Path(model).name, 'memory', subject=about, data=data, metrics=metrics)
     return {'rows': rows, 'machine': machine()}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any, Dict, Optional, Union
 
 from uniface_mx.errors import UnifaceError
+from uniface_mx.evaluation.options import add_model
+from uniface_mx.evaluation.results import read_result
 from uniface_mx.evaluation.subject import hash_model
 from uniface_mx.models.manifest import find_model, read_manifest, write_manifest
-from uniface_mx.provenance import read_result
 
+HELP = "a model's threshold of one person, and its figures, from its results into its manifest"
 # Of each result, by the beginning of its name, the figures that a manifest keeps.
 KEPT = {
     'lfw': ('accuracy', 'std', 'area'),
@@ -69,3 +72,17 @@ def publish(
         entries['licence'] = licence
     write_manifest(prefix, dict(manifest, **entries))
     return entries
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Options of :func:`run`."""
+    add_model(command)
+    command.add_argument('--results', required=True, metavar='DIR', help='with lfw.json among them')
+    command.add_argument('--licence', metavar='TEXT', help='what the model may be used for')
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Complete a model's manifest."""
+    entries = publish(arguments.model, arguments.results, arguments.licence)
+    threshold, figures = entries['thresholds']['verification'], ', '.join(entries['results'])
+    print(f'{arguments.model}: one person from a similarity of {threshold:.3f} on; figures of {figures}')

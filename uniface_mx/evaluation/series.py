@@ -8,9 +8,10 @@ from typing import Any, List, Sequence, Tuple, Union
 import yaml
 
 from uniface_mx.errors import UnifaceError
-from uniface_mx.evaluation.parts import PARTS, recorded
+from uniface_mx.evaluation import EVALUATIONS
+from uniface_mx.evaluation.options import recorded
+from uniface_mx.evaluation.results import ResultError, read_result
 from uniface_mx.evaluation.subject import hash_model
-from uniface_mx.provenance import ResultError, read_result
 
 
 def read_settings(path: Union[str, Path]) -> List[Tuple[str, List[str]]]:
@@ -32,26 +33,20 @@ def read_settings(path: Union[str, Path]) -> List[Tuple[str, List[str]]]:
         raise UnifaceError(f'{path}: expected a list of evaluations, `- lfw: {{images: DIR, ...}}`')
     commands = []
     for number, entry in enumerate(entries, 1):
-        name, options = (
-            next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (None, None)
-        )
+        one = isinstance(entry, dict) and len(entry) == 1
+        ((name, options),) = entry.items() if one else ((None, None),)
         if name is None or not isinstance(options or {}, dict):
             raise UnifaceError(f'{path}: entry {number} is not one name with its options')
-        if name not in PARTS:
-            raise UnifaceError(
-                f'{path}: entry {number}: no evaluation {name!r}; there are {", ".join(PARTS)}'
-            )
-        words: List[str] = []
-        for key, value in (options or {}).items():
-            words += option_words(key, value)
-        commands.append((name, words))
+        if name not in EVALUATIONS:
+            known = ', '.join(EVALUATIONS)
+            raise UnifaceError(f'{path}: entry {number}: no evaluation {name!r}; there are {known}')
+        words = [option_words(key, value) for key, value in (options or {}).items()]
+        commands.append((name, sum(words, [])))
     return commands
 
 
 def option_words(key: str, value: Any) -> List[str]:
-    """``limit, 5`` as ``--limit 5``; a list gives several words, true none, and false leaves the option
-    out.
-    """
+    """``limit, 5`` as ``--limit 5``; a list gives several words, true none, and false leaves the option out."""
     if value is False:
         return []
     values = [] if value is True else value if isinstance(value, list) else [value]
@@ -76,9 +71,5 @@ def is_done(directory: Path, prefix: Union[str, Path], command_line: Sequence[st
 
 def _options(command: Sequence[str]) -> List[str]:
     """A command but for its model and its folder, which a series started from elsewhere names in another way."""
-    kept = list(command)
-    for option in ('--model', '--out'):
-        if option in kept:
-            position = kept.index(option)
-            del kept[position : position + 2]
-    return kept
+    left_out = {at for at, word in enumerate(command) if word in ('--model', '--out')}
+    return [word for at, word in enumerate(command) if not {at, at - 1} & left_out]

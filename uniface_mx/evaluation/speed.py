@@ -6,7 +6,6 @@ take turns, so that a machine that is busy for a while is busy for all.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import math
 import os
@@ -16,25 +15,24 @@ import tempfile
 import time
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from uniface_mx.cli.options import find_photos
-from uniface_mx.cli.program import at_least
 from uniface_mx.data.prepare.executor import open_executor
 from uniface_mx.data.prepare.look import open_teachers
 from uniface_mx.deploy.backends import BACKENDS, BackendError, MxnetBackend
 from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.errors import UnifaceError, lookup
-from uniface_mx.evaluation.subject import hash_model
+from uniface_mx.evaluation.results import write_result
+from uniface_mx.evaluation.subject import about_model, hash_model
 from uniface_mx.geometry import INPUT_SIZE, letterbox_scale
-from uniface_mx.image import ImageError, read_image
 from uniface_mx.models.manifest import find_model, read_manifest
 from uniface_mx.paths import data_root
-from uniface_mx.provenance import machine, write_result
+from uniface_mx.photos import find_photos, read_photos
+from uniface_mx.provenance import machine
 from uniface_mx.teachers.base import embed_faces
 
 NO_FACE = 2.0
@@ -67,14 +65,8 @@ def shrunk(photo: np.ndarray) -> np.ndarray:
 def read_portraits(folder: str, count: int) -> List[np.ndarray]:
     """So many readable photos, spread over a folder; `UnifaceError` where there are fewer."""
     files = find_photos([folder])
-    portraits: List[np.ndarray] = []
-    for file in files[:: max(1, len(files) // (2 * count))]:
-        if len(portraits) == count:
-            break
-        try:
-            portraits.append(read_image(file.path))
-        except ImageError:
-            continue
+    readable = read_photos(files[:: max(1, len(files) // (2 * count))], {})
+    portraits = [image for _, image in itertools.islice(readable, count)]
     if len(portraits) < count:
         raise UnifaceError(f'{folder}: {count} portraits are needed, {len(portraits)} are there')
     return portraits
@@ -82,11 +74,8 @@ def read_portraits(folder: str, count: int) -> List[np.ndarray]:
 
 def crowds(portraits: Sequence[np.ndarray], faces: int, count: int) -> List[np.ndarray]:
     """Photos of so many faces each, every portrait used as evenly as can be."""
-    rows = [
-        [portraits[(n * max(faces, 1) + k) % len(portraits)] for k in range(max(faces, 1))]
-        for n in range(count)
-    ]
-    return [crowd(row, faces) for row in rows]
+    endless = itertools.cycle(portraits)
+    return [crowd(list(itertools.islice(endless, max(faces, 1))), faces) for _ in range(count)]
 
 
 class Unfused(MxnetBackend):
@@ -103,7 +92,7 @@ class Model:
     even if its weights are random.
     """
 
-    def __init__(self, backend, manifest: Mapping[str, Any], batch: int):
+    def __init__(self, backend: MxnetBackend, manifest: Mapping[str, Any], batch: int) -> None:
         self._runner, self._manifest = backend, manifest
         self.system, self.backend, self.batch = manifest['name'], backend.name, batch
 
@@ -119,8 +108,7 @@ class Model:
 
 
 class TwoNetworks:
-    """A detector and an embedding network, one after the other, in as many processes of one thread as there
-    are cores.
+    """A detector and an embedding network, one after the other, in as many processes of one thread as are cores.
 
     Parameters
     ----------
@@ -132,7 +120,7 @@ class TwoNetworks:
 
     backend, batch = 'processes', None
 
-    def __init__(self, executor: Executor, pair: str):
+    def __init__(self, executor: Executor, pair: str) -> None:
         self._executor, self._specs = executor, tuple(pair.split('+'))
         self.system = ' + '.join(self._specs)
 
@@ -225,94 +213,75 @@ def table(rows: Sequence[Mapping[str, Any]], size: str) -> List[str]:
     """Images a second of photos of one size: a line a system, a column a number of faces."""
     rows = [row for row in rows if row['size'] == size]
     numbers = sorted({row['faces'] for row in rows})
-    lines = [
-        '{:<40} {:>6}'.format(
-            'images a second, photos of {}'.format('300 px' if size == '300' else 'their own size'), 'batch'
-        )
-    ]
-    lines[0] += ''.join(f'{f"{n} faces":>9}' for n in numbers)
-    cells: Dict[tuple, Dict[int, float]] = {}
+    cells: Dict[Tuple, Dict[int, float]] = {}
     for row in rows:
-        cells.setdefault((row['system'], row['backend'], row['batch']), {})[row['faces']] = row[
-            'images_per_second'
-        ]
-    for (system, backend, batch), rates in cells.items():
-        line = f'{f"{system}, {backend}":<40} {batch or "":>6}'
-        lines.append(line + ''.join(f'{rates[n]:>9.1f}' for n in numbers))
+        system = f'{row["system"]}, {row["backend"]}', row['batch'] or ''
+        cells.setdefault(system, {})[row['faces']] = row['images_per_second']
+    title = f'images a second, photos of {"300 px" if size == "300" else "their own size"}'
+    lines = [f'{title:<40} {"batch":>6}' + ''.join(f'{f"{n} faces":>9}' for n in numbers)]
+    for (system, batch), rates in cells.items():
+        lines.append(f'{system:<40} {batch:>6}' + ''.join(f'{rates[n]:>9.1f}' for n in numbers))
     return lines
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `tools/benchmark.py speed`."""
-    parser.add_argument('--models', nargs='*', default=[], metavar='PREFIX', help='exported models')
-    parser.add_argument(
-        '--backends',
-        nargs='+',
-        default=[],
-        metavar='NAME',
-        help="all that the models were exported for; also 'mxnet-unfused'",
-    )
-    parser.add_argument('--device', default='cpu', help='of the models (%(default)s)')
-    parser.add_argument('--batches', nargs='+', type=at_least(1), default=[1, 32], metavar='N', help='(1 32)')
-    parser.add_argument(
-        '--faces', nargs='+', type=at_least(0), default=[0, 1, 2, 4, 8, 16], help='in a photo (0 1 2 4 8 16)'
-    )
-    parser.add_argument('--sizes', nargs='+', choices=SIZES, default=SIZES, help='of the photos (both)')
-    parser.add_argument('--portraits', metavar='DIR', help='photos of one face each (LFW)')
-    parser.add_argument(
-        '--teachers',
-        nargs='*',
-        default=['mtcnn_pypi+dlib'],
-        metavar='DETECTOR+EMBEDDING',
-        help='pairs of teachers to run beside (%(default)s; mtcnn+dlib_library is MTCNN in MXNet and dlib as pip '
-        'brings it); none leaves them out',
-    )
-    parser.add_argument(
-        '--rounds', type=at_least(1), default=3, help='of which the median counts (%(default)s)'
-    )
-    parser.add_argument(
-        '--results', metavar='DIR', help='write DIR/NAME/speed.json for each; experiments/results by custom'
-    )
+def benchmark(
+    models: Sequence[str] = (),
+    backends: Sequence[str] = (),
+    device: str = 'cpu',
+    batches: Sequence[int] = (1, 32),
+    faces: Sequence[int] = (0, 1, 2, 4, 8, 16),
+    sizes: Sequence[str] = SIZES,
+    portraits: Optional[str] = None,
+    teachers: Sequence[str] = (),
+    rounds: int = 3,
+    results: Optional[str] = None,
+) -> Dict[str, Any]:
+    """Measure systems side by side, print tables, write result files, and return the rows.
 
-
-def run(args: argparse.Namespace) -> dict:
-    """Measure, print tables, write result files, and return the rows."""
-    if not (args.models or args.teachers):
+    Parameters
+    ----------
+    models, backends, device, batches
+        As for `open_models`.
+    faces : sequence of int
+        In a photo.
+    sizes : sequence of {'300', 'own'}
+        Of the photos.
+    portraits : str, optional
+        Folder of photos of one face each; LFW by default.
+    teachers : sequence of str
+        Pairs ``DETECTOR+EMBEDDING`` to run beside.
+    rounds : int
+        Of which the median counts.
+    results : str, optional
+        Write ``RESULTS/NAME/speed.json`` for each model, and one for all teachers, with their own rows.
+    """
+    if not (models or teachers):
         raise UnifaceError('a model or the teachers are needed')
-    count = max(args.batches)
-    portraits = read_portraits(args.portraits or str(data_root() / 'lfw'), max(16, count))
-    systems: List[Any] = open_models(args.models, args.backends, args.device, args.batches)
-    cases = list(itertools.product(args.sizes, args.faces))
+    count = max(batches)
+    photos = read_portraits(portraits or str(data_root() / 'lfw'), max(16, count))
+    systems: List[Any] = open_models(models, backends, device, batches)
+    cases = list(itertools.product(sizes, faces))
     rows: List[Dict[str, Any]] = []
-    with open_executor(machine()['cores'] if args.teachers else 0) as (executor, _):
-        systems += [TwoNetworks(executor, pair) for pair in args.teachers]
-        for size, faces in tqdm(cases, unit='case', disable=None):
-            rows += measure(systems, portraits, faces, size, count, args.rounds)
-    for size in args.sizes:
-        print('\n'.join(table(rows, size)))
-    if args.results:
-        write_results(args, rows)
+    with open_executor(machine()['cores'] if teachers else 0) as (executor, _):
+        systems += [TwoNetworks(executor, pair) for pair in teachers]
+        for size, number in tqdm(cases, unit='case', disable=None):
+            rows += measure(systems, photos, number, size, count, rounds)
+    print('\n'.join(line for size in sizes for line in table(rows, size)))
+    data = {'name': 'portraits side by side', 'photos': count, 'rounds': rounds, 'decoding': 'not included'}
+    data.update(threads=os.environ.get('OMP_NUM_THREADS', 'all'), device=device)
+    for folder, names, about in _owners(models, systems) if results else ():
+        metrics = {'rows': [row for row in rows if row['system'] in names]}
+        write_result(Path(results) / folder, 'speed', subject=about, data=data, metrics=metrics)
     return {'rows': rows, 'machine': machine()}
 
 
-def write_results(args: argparse.Namespace, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A result file for each model, and one for all teachers, with their own rows."""
-    data = {
-        'name': 'portraits side by side',
-        'photos': max(args.batches),
-        'rounds': args.rounds,
-        'decoding': 'not included',
-        'threads': os.environ.get('OMP_NUM_THREADS', 'all'),
-        'device': args.device,
-    }
-    subjects: List[Tuple[str, List[str], Dict[str, Any]]] = []
-    if args.teachers:
-        systems = [' + '.join(pair.split('+')) for pair in args.teachers]
-        subjects.append(('teachers', systems, {'name': 'teachers'}))
-    for prefix in args.models:
-        manifest = read_manifest(find_model(prefix), verify=False)
-        about = {key: manifest[key] for key in ('name', 'model', 'training') if key in manifest}
-        subjects.append((Path(prefix).name, [manifest['name']], dict(about, sha256=hash_model(prefix))))
-    for folder, systems, about in subjects:
-        own = [row for row in rows if row['system'] in systems]
-        write_result(Path(args.results) / folder, 'speed', subject=about, data=data, metrics={'rows': own})
+def _owners(
+    prefixes: Sequence[str], systems: Sequence[Any]
+) -> Iterator[Tuple[str, Set[str], Dict[str, Any]]]:
+    """Folders of results, the systems whose rows each has, and whom it is about."""
+    taught = {system.system for system in systems if isinstance(system, TwoNetworks)}
+    if taught:
+        yield 'teachers', taught, {'name': 'teachers'}
+    for prefix in prefixes:
+        about = dict(about_model(prefix, 'name', 'model', 'training'), sha256=hash_model(prefix))
+        yield Path(prefix).name, {about['name']}, about

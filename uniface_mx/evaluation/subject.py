@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from os import PathLike
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, TypeVar, Union
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
+from uniface_mx.deploy.predictor import Face
 from uniface_mx.geometry import unit_vectors
 from uniface_mx.models.manifest import find_model, read_manifest
-from uniface_mx.teachers.base import EmbeddingTeacher, LandmarkTeacher, embed_faces
+from uniface_mx.photos import batches
+from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher, embed_faces
 
-
-class FoundFace(NamedTuple):
-    """One face, in pixels of the photo; ``uniface_mx.deploy.predictor.Face`` has the same four attributes and serves
-    as well.
-
-    ``box`` (4,), ``score``, ``landmarks`` (5, 2), ``embedding`` (128,) or None.
-    """
-
-    box: np.ndarray
-    score: float
-    landmarks: np.ndarray
-    embedding: Optional[np.ndarray]
+BATCH = 32
+Item, Found = TypeVar('Item'), TypeVar('Found')
 
 
 class Subject:
@@ -45,8 +39,8 @@ class Subject:
     identity: Dict[str, Any]
     metric: str = 'cosine'
 
-    def __call__(self, images: Sequence[np.ndarray]) -> List[List[FoundFace]]:
-        """Faces of each (H, W, 3) RGB uint8 photo."""
+    def __call__(self, images: Sequence[np.ndarray]) -> List[List[Face]]:
+        """Faces of each (H, W, 3) RGB uint8 photo, in its pixels; `embedding` is None where there is none."""
         raise NotImplementedError
 
 
@@ -71,7 +65,7 @@ class TeacherSubject(Subject):
         embeddings: Optional[EmbeddingTeacher] = None,
         mirror: bool = True,
         centre: Optional[np.ndarray] = None,
-    ):
+    ) -> None:
         self.landmarks, self.embeddings, self.mirror = landmarks, embeddings, mirror
         self.centre = None if centre is None else np.asarray(centre, np.float32)
         self.metric = 'euclidean' if centre is None else 'cosine'
@@ -82,19 +76,17 @@ class TeacherSubject(Subject):
         if centre is not None:
             self.identity['centre'] = hashlib.sha256(self.centre.tobytes()).hexdigest()
 
-    def __call__(self, images: Sequence[np.ndarray]) -> List[List[FoundFace]]:
+    def __call__(self, images: Sequence[np.ndarray]) -> List[List[Face]]:
+        """Faces of each photo, see `Subject`."""
         return [self._faces(image, found) for image, found in zip(images, self.landmarks.detect(images))]
 
-    def _faces(self, image: np.ndarray, found) -> List[FoundFace]:
+    def _faces(self, image: np.ndarray, found: Detections) -> List[Face]:
         vectors: Sequence[Optional[np.ndarray]] = [None] * len(found.boxes)
         if self.embeddings is not None and len(found.boxes):
             vectors = embed_faces(self.embeddings, image, found.landmarks, mirror=self.mirror)
             if self.centre is not None:
                 vectors = unit_vectors(vectors - self.centre)
-        return [
-            FoundFace(box, float(score), points, vector)
-            for box, score, points, vector in zip(found.boxes, found.scores, found.landmarks, vectors)
-        ]
+        return list(map(Face, found.boxes, map(float, found.scores), found.landmarks, vectors))
 
 
 class ModelSubject(Subject):
@@ -110,57 +102,98 @@ class ModelSubject(Subject):
         What else its answers depend on: backend, score threshold.
     """
 
-    def __init__(self, predictor, prefix, options: Optional[Dict[str, Any]] = None):
+    def __init__(
+        self,
+        predictor: Callable[[Sequence[np.ndarray]], List[List[Face]]],
+        prefix: Union[str, PathLike],
+        options: Optional[Dict[str, Any]] = None,
+    ) -> None:
         self.predictor = predictor
         self.name = Path(prefix).name
         self.identity = dict(options or {}, sha256=hash_model(prefix))
 
-    def __call__(self, images: Sequence[np.ndarray]) -> List[List[FoundFace]]:
+    def __call__(self, images: Sequence[np.ndarray]) -> List[List[Face]]:
+        """Faces of each photo, see `Subject`."""
         return self.predictor(list(images))
 
 
 class Enlarged(Subject):
     """Another subject that sees every photo enlarged: for detectors that overlook what is small."""
 
-    def __init__(self, subject: Subject, factor: float):
+    def __init__(self, subject: Subject, factor: float) -> None:
         self.subject, self.factor = subject, factor
         self.name, self.metric = subject.name, subject.metric
         self.identity = dict(subject.identity, enlarged=factor)
 
-    def __call__(self, images: Sequence[np.ndarray]) -> List[List[FoundFace]]:
+    def __call__(self, images: Sequence[np.ndarray]) -> List[List[Face]]:
+        """Faces of each photo, see `Subject`."""
+        cubic = cv2.INTER_CUBIC
         large = [
-            cv2.resize(image, None, fx=self.factor, fy=self.factor, interpolation=cv2.INTER_CUBIC)
-            for image in images
+            cv2.resize(image, None, fx=self.factor, fy=self.factor, interpolation=cubic) for image in images
         ]
-        # OpenCV rounds sides to whole pixels, so the two scales may differ from the factor and from each
-        # other.
+        # OpenCV rounds sides to whole pixels, so the two scales may differ from the factor and from each other.
         scales = [np.array(after.shape[1::-1]) / before.shape[1::-1] for after, before in zip(large, images)]
         return [
             [
-                FoundFace(
-                    np.asarray(face.box) / np.tile(scale, 2),
-                    face.score,
-                    np.asarray(face.landmarks) / scale,
-                    face.embedding,
-                )
+                Face(face.box / np.tile(scale, 2), face.score, face.landmarks / scale, face.embedding)
                 for face in faces
             ]
             for faces, scale in zip(self.subject(large), scales)
         ]
 
 
-def hash_model(prefix) -> str:
-    """Hex sha256 over the checksums of an exported model's files, as its manifest ``PREFIX.json`` gives
-    them.
+def look(
+    subject: Callable[[List[np.ndarray]], Sequence[Found]],
+    photos: Iterable[Tuple[Item, np.ndarray]],
+    total: Optional[int] = None,
+    progress: bool = True,
+) -> Iterator[Tuple[Item, np.ndarray, Found]]:
+    """What a subject finds in photos, batch by batch, with a progress bar.
+
+    Parameters
+    ----------
+    subject : callable
+        A `Subject`, or anything that gives as many answers as it gets images.
+    photos : iterable of (item, image)
+        Images are (H, W, 3) RGB uint8.
+    total : int, optional
+        Number of photos, for the bar.
+
+    Yields
+    ------
+    (item, image, answer)
     """
+    with tqdm(total=total, unit='photo', disable=not progress) as bar:
+        for batch in batches(photos, BATCH):
+            for (item, image), found in zip(batch, subject([image for _, image in batch])):
+                yield item, image, found
+            bar.update(len(batch))
+
+
+def hash_model(prefix: Union[str, PathLike]) -> str:
+    """Hex sha256 over the checksums of an exported model's files, as its manifest gives them."""
     files = read_manifest(find_model(prefix), verify=False)['files']
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode('utf-8')).hexdigest()
 
 
-def similarities(a: np.ndarray, b: np.ndarray, metric: str) -> np.ndarray:
-    """Compare vectors (n, d) with vectors (n, d) row by row: the cosine, or the negative distance; (n,)
-    float64.
+def about_model(prefix: Union[str, PathLike], *keys: str) -> Dict[str, Any]:
+    """What results say of an exported model: entries of its manifest, as far as it has them.
+
+    Of a run's export, ``training`` is told without the whole configuration.
     """
+    manifest = read_manifest(find_model(prefix), verify=False)
+    told = {key: manifest[key] for key in keys if manifest.get(key) is not None}
+    training = told.get('training')
+    if isinstance(training, dict) and 'config' in training:
+        settings, losses = (training['config'].get(section, {}) for section in ('training', 'losses'))
+        told['training'] = {key: value for key, value in training.items() if key != 'config'}
+        told['training'].update({key: settings.get(key) for key in ('iterations', 'seed')})
+        told['training']['contrast'] = losses.get('contrast')
+    return told
+
+
+def similarities(a: np.ndarray, b: np.ndarray, metric: str) -> np.ndarray:
+    """Compare vectors (n, d) row by row: the cosine, or the negative distance; (n,) float64."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if metric == 'cosine':
         return np.sum(unit_vectors(a) * unit_vectors(b), axis=1)

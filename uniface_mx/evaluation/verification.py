@@ -91,9 +91,11 @@ def ten_folds(
 
 
 class Difference(NamedTuple):
-    """Two accuracies over the same folds: the differences ``folds`` (n,), first minus second, their ``mean``
-    and ``std`` (n - 1); ``t`` and ``p`` of the paired t-test; ``answer``, 1 or -1 where the first or the
-    second is better by more than two standard deviations, else 0.
+    """Two accuracies over the same folds.
+
+    The differences ``folds`` (n,), first minus second, their ``mean`` and ``std`` (n - 1); ``t`` and ``p`` of the
+    paired t-test; ``answer``, 1 or -1 where the first or the second is better by more than two standard
+    deviations, else 0.
     """
 
     folds: np.ndarray
@@ -107,22 +109,21 @@ class Difference(NamedTuple):
 def compare_folds(first: Sequence[float], second: Sequence[float]) -> Difference:
     """Compare two models' accuracies fold by fold; both must be over the same folds of the same pairs."""
     if len(first) != len(second) or len(first) < 2:
-        raise UnifaceError(
-            f'accuracies of {len(first)} and of {len(second)} folds cannot be compared; two equal numbers, two or more, are '
-            'needed'
-        )
+        told = f'accuracies of {len(first)} and of {len(second)} folds'
+        raise UnifaceError(f'{told} cannot be compared; two equal numbers, two or more, are needed')
     # Accuracies are whole pairs over their number: a deviation this small is rounding.
-    folds = np.round(np.asarray(first, np.float64) - np.asarray(second, np.float64), 12)
+    folds = np.round(np.subtract(first, second), 12)
     mean, std = float(folds.mean()), float(folds.std(ddof=1))
-    error = std / np.sqrt(len(folds))
-    t = mean / error if error else float(np.sign(mean)) * np.inf if mean else 0.0
-    p = float(2 * stats.t.sf(abs(t), len(folds) - 1))
-    return Difference(folds, mean, std, t, p, int(np.sign(mean)) if abs(mean) > 2 * std else 0)
+    # The test knows no t where nothing differs, and warns where all folds differ alike.
+    t, p = stats.ttest_1samp(folds, 0) if std else (np.sign(mean) * np.inf, 0.0) if mean else (0.0, 1.0)
+    answer = int(np.sign(mean)) if abs(mean) > 2 * std else 0
+    return Difference(folds, mean, std, float(t), float(p), answer)
 
 
 def roc(similarity: np.ndarray, same: np.ndarray, found: np.ndarray) -> Roc:
-    """Rates over all pairs; a pair without a face in both photos is never accepted, and so a false reject if
-    genuine.
+    """Rates over all pairs.
+
+    A pair without a face in both photos is never accepted, and so a false reject if genuine.
     """
     genuine, impostor = int(same.sum()), int((~same).sum())
     if not genuine or not impostor:
@@ -143,23 +144,23 @@ def area(curve: Roc) -> float:
 
 def true_accepts_at(curve: Roc, rates: Sequence[float] = FALSE_ACCEPT_RATES) -> Dict[str, float]:
     """Largest rate of true accepts with a rate of false accepts that is not above each of ``rates``."""
-    return {f'{rate:g}': float(curve.true_accepts[curve.false_accepts <= rate].max()) for rate in rates}
+    return {f'{rate:g}': _true_accepts(curve, rate) for rate in rates}
 
 
 def threshold_at(curve: Roc, rate: float) -> float:
-    """The least threshold with a rate of false accepts that is not above ``rate``; where none has, one just above
-    the highest similarity.
+    """The least threshold with a rate of false accepts that is not above ``rate``.
+
+    Where none has, one just above the highest similarity.
     """
     above_all = np.nextafter(curve.thresholds[1], np.inf)
     return float(np.minimum(curve.thresholds[curve.false_accepts <= rate], above_all).min())
 
 
 def sample(curve: Roc, points: int = 61) -> Dict[str, list]:
-    """A few points of the curve for a figure, at false accept rates from 1e-3 to 1 in equal steps of their
-    logarithm.
-    """
+    """A few points of the curve for a figure, at false accept rates from 1e-3 to 1 in equal steps of their logarithm."""
     at = np.logspace(-3, 0, points)
-    return {
-        'false_accepts': at.tolist(),
-        'true_accepts': [float(curve.true_accepts[curve.false_accepts <= rate].max()) for rate in at],
-    }
+    return {'false_accepts': at.tolist(), 'true_accepts': [_true_accepts(curve, rate) for rate in at]}
+
+
+def _true_accepts(curve: Roc, rate: float) -> float:
+    return float(curve.true_accepts[curve.false_accepts <= rate].max())

@@ -1,60 +1,68 @@
-"""The paper's argument on one page: its four models under equal conditions (Table I's last rows, Fig. 5)."""
+"""The paper's argument on one page: its four models under equal conditions (Table I's last rows)."""
 
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
-import yaml
 
-from uniface_mx.evaluation.figures import Curves, draw_panels
+from uniface_mx.evaluation.results import percent
 from uniface_mx.evaluation.verification import compare_folds
 from uniface_mx.report import paper
-from uniface_mx.report.tables import (
-    Subject,
-    accuracy,
-    get,
-    letter_of,
-    metrics,
-    number,
-    percent,
-    perturbed,
-    table,
-    trained,
-    training,
-)
-from uniface_mx.train.log import read_rows
+from uniface_mx.report.tables import Folder, accuracy, get, markdown, results, table, trained, training
 
-# What one run is measured by: title, value of a subject, form.
+# What a run is measured by.
 MEASURES = (
-    ('LFW, %', lambda subject: metrics(subject, 'lfw').get('accuracy'), percent),
-    ('LFW perturbed, %', lambda subject: perturbed(subject).get('accuracy'), percent),
-    ('cosine, held out', lambda subject: get(metrics(subject, 'cosine'), 'held_out', 'mean'), number),
-    ('cosine, trained on', lambda subject: get(metrics(subject, 'cosine'), 'training', 'mean'), number),
-    ('landmark error, %', lambda subject: metrics(subject, 'landmarks_aflw_test').get('error'), percent),
-    (
-        'FDDB-crops at 100 FP, %',
-        lambda subject: get(metrics(subject, 'fddb_crops'), 'discrete', '100'),
-        percent,
-    ),
+    ('LFW, %', 'lfw/accuracy', percent),
+    ('LFW perturbed, %', 'lfw_perturb60/accuracy', percent),
+    ('cosine, held out', 'cosine/held_out/mean', '{:.3f}'.format),
+    ('cosine, trained on', 'cosine/training/mean', '{:.3f}'.format),
+    ('landmark error, %', 'landmarks_aflw_test/error', percent),
+    ('FDDB-crops at 100 FP, %', 'fddb_crops/discrete/100', percent),
+)
+# A folder with these alone is a model that was measured, and not a run.
+NO_RUN = {'speed', 'memory', 'agreement'}
+
+
+def iterations(run: Folder) -> Optional[str]:
+    """How long a model was trained, and of how long it was to be, if that is longer."""
+    told = trained(run)
+    done, planned = told.get('iteration'), told.get('iterations')
+    if done is None or planned is None or done == planned:
+        only = planned if done is None else done
+        return None if only is None else f'{only:,}'
+    return f'{done:,} of {planned:,}'
+
+
+def one_face_speed(run: Folder) -> Optional[float]:
+    """Images a second of the fastest way to run the model with one face an image."""
+    about = run.results.get('speed', {})
+    own = {None, run.name, get(about, 'subject/name'), get(about, 'subject/model/name')}
+    rows = [row for row in run.read('speed/rows') or () if row.get('system') in own and row.get('faces') == 1]
+    rates = [row.get('images_per_second') for row in rows]
+    return max((rate for rate in rates if rate is not None), default=None)
+
+
+ABLATION = (
+    ('model', lambda run: f'{run.letter} ({paper.WHAT_THEY_ARE[run.letter]})'),
+    ('run', lambda run: run.name),
+    ('LFW, paper', lambda run: paper.MODELS[run.letter]),
+    ('LFW, ours', accuracy),
+    *MEASURES[1:],
+    ('parameters', 'cost/parameters', ','),
+    ('multiply-adds an image', 'cost/multiply_adds_image', ','),
+    ('a face', 'cost/multiply_adds_face', ','),
+    ('images a second, one face', one_face_speed, '.1f'),
+    ('iterations', iterations),
+    ('seed', lambda run: trained(run).get('seed')),
+    ('contrast', lambda run: trained(run).get('contrast'), 'g'),
+    ('face views', lambda run: run.views, ','),
+    ('trained on', training),
 )
 
-# Heads of `compared`'s rows.
-COMPARED = (
-    'first',
-    'second',
-    'mean difference',
-    'standard deviation',
-    'mean over it',
-    't',
-    'p',
-    'better by more than two',
-)
 
-
-def ablation(subjects: Sequence[Subject]) -> List[str]:
+def ablation(folders: Sequence[Folder]) -> List[str]:
     """The four models side by side, seeds side by side, and the differences fold by fold."""
     lines = [
         '## Ablation',
@@ -65,131 +73,89 @@ def ablation(subjects: Sequence[Subject]) -> List[str]:
         'Multiply-adds are counted from the graphs.',
         '',
     ]
-    rows: List[Sequence[Any]] = []
-    for letter, published in paper.MODELS.items():
-        # A folder with speed, memory or agreement alone is a model that was measured, and not a run.
-        runs = [
-            one
-            for one in subjects
-            if one.letter == letter and set(one.results) - {'speed', 'memory', 'agreement'}
-        ]
-        for subject in runs or [Subject('', {}, letter)]:
-            cost = metrics(subject, 'cost')
-            rows.append(
-                (
-                    f'{letter} ({paper.WHAT_THEY_ARE[letter]})',
-                    subject.name,
-                    published,
-                    accuracy(subject),
-                    *(form(value(subject)) for _, value, form in MEASURES[1:]),
-                    *(
-                        number(cost.get(key), '{:,}')
-                        for key in ('parameters', 'multiply_adds_image', 'multiply_adds_face')
-                    ),
-                    number(one_face_speed(subject), '{:.1f}'),
-                    iterations(subject),
-                    number(trained(subject).get('seed'), '{}'),
-                    number(trained(subject).get('contrast'), '{:g}'),
-                    number(subject.views, '{:,}'),
-                    training(subject),
-                )
-            )
-    lines += table(
-        (
-            'model',
-            'run',
-            'LFW, paper',
-            'LFW, ours',
-            *(title for title, _, _ in MEASURES[1:]),
-            'parameters',
-            'multiply-adds an image',
-            'a face',
-            'images a second, one face',
-            'iterations',
-            'seed',
-            'contrast',
-            'face views',
-            'trained on',
-        ),
-        rows,
-    )
-    return lines + seeds(subjects) + differences(subjects) + variants(subjects)
+    rows: List[Folder] = []
+    for letter in paper.MODELS:
+        runs = [run for run in folders if run.letter == letter and set(run.results) - NO_RUN]
+        rows += runs or [Folder('', {}, letter)]
+    return lines + table(ABLATION, rows) + seeds(folders) + differences(folders) + variants(folders)
 
 
-def iterations(subject: Subject) -> Optional[str]:
-    """How long a model was trained, and of how long it was to be, if that is longer."""
-    told = trained(subject)
-    done, planned = told.get('iteration'), told.get('iterations')
-    if done is None or planned is None or done == planned:
-        return number(planned if done is None else done, '{:,}')
-    return f'{done:,} of {planned:,}'
+def conditions(run: Folder) -> Tuple:
+    """What must be equal for two models to be compared.
 
-
-def conditions(subject: Subject) -> Tuple:
-    """What must be equal for two models to be compared: how long they were trained, on what, and with how much
-    of the contrast, which stands last.
+    How long they were trained, on what, and with how much of the contrast, which stands last.
     """
-    told = trained(subject)
+    told = trained(run)
     return told.get('iterations'), tuple(sorted(told.get('records') or ())), told.get('contrast')
 
 
-def equal_runs(subjects: Sequence[Subject]) -> List[Dict[str, List[Subject]]]:
+def verified(folders: Sequence[Folder]) -> List[Folder]:
+    """Runs of the paper's models with LFW's figures."""
+    return [result.folder for result in results(folders, 'lfw') if result.folder.letter]
+
+
+def equal_runs(folders: Sequence[Folder]) -> List[Dict[str, List[Folder]]]:
     """Runs by model, apart for each conditions under which there are at least two."""
-    groups: Dict[Tuple, Dict[str, List[Subject]]] = {}
-    for subject in subjects:
-        if subject.letter and metrics(subject, 'lfw'):
-            groups.setdefault(conditions(subject), {}).setdefault(subject.letter, []).append(subject)
-    return [dict(sorted(group.items())) for group in groups.values() if sum(map(len, group.values())) > 1]
+    found: Dict[Tuple, Dict[str, List[Folder]]] = {}
+    for run in verified(folders):
+        found.setdefault(conditions(run), {}).setdefault(run.letter, []).append(run)
+    return [dict(sorted(group.items())) for group in found.values() if sum(map(len, group.values())) > 1]
 
 
-def seeds(subjects: Sequence[Subject]) -> List[str]:
+def seeds(folders: Sequence[Folder]) -> List[str]:
     """Runs of one model that differ in the seed alone, and their spread."""
     rows = []
-    for group in equal_runs(subjects):
-        for letter, runs in group.items():
-            for title, value, form in MEASURES if len(runs) > 1 else ():
-                values = [value(run) for run in runs]
-                if None not in values:
-                    rows.append(
-                        (
-                            letter,
-                            contrast_weight(runs[0]),
-                            title,
-                            ', '.join(f'{run.name} {form(one)}' for run, one in zip(runs, values)),
-                            form(np.mean(values)),
-                            form(max(values) - min(values)),
-                        )
-                    )
-    if not rows:
-        return []
-    return ['Seeds of one model side by side:', ''] + table(
-        ('model', 'trained with', 'figure', 'runs', 'mean', 'largest minus smallest'), rows
-    )
+    alike = [item for group in equal_runs(folders) for item in group.items() if len(item[1]) > 1]
+    for (letter, runs), (title, where, form) in itertools.product(alike, MEASURES):
+        values = [run.read(where) for run in runs]
+        if None not in values:
+            each = ', '.join(f'{run.name} {form(value)}' for run, value in zip(runs, values))
+            mean, spread = form(np.mean(values)), form(max(values) - min(values))
+            rows.append((letter, contrast_weight(runs[0]), title, each, mean, spread))
+    head = ('model', 'trained with', 'figure', 'runs', 'mean', 'largest minus smallest')
+    return ['Seeds of one model side by side:', '', *markdown(head, rows)] if rows else []
 
 
-def differences(subjects: Sequence[Subject]) -> List[str]:
+# Two sides of a comparison: what stands in the cell, and the runs whose mean counts.
+Side = Tuple[str, Sequence[Folder]]
+
+
+def compared(pairs: Sequence[Tuple[Side, Side]]) -> List[str]:
+    """The table of differences."""
+    rows = []
+    for (first, first_runs), (second, second_runs) in pairs:
+        found = compare_folds(mean_folds(first_runs), mean_folds(second_runs))
+        over_it = f'{found.mean / found.std:.1f}' if found.std else ''
+        answer = {1: 'the first', -1: 'the second', 0: 'neither'}[found.answer]
+        mean, std = f'{100 * found.mean:+.2f}', f'{100 * found.std:.2f}'
+        rows.append((first, second, mean, std, over_it, f'{found.t:.2f}', f'{found.p:.2g}', answer))
+    head = ('first', 'second', 'mean difference', 'standard deviation', 'mean over it', 't', 'p')
+    return markdown((*head, 'better by more than two'), rows)
+
+
+def mean_folds(runs: Sequence[Folder]) -> np.ndarray:
+    """Accuracy of each fold (n,), the mean over runs."""
+    return np.mean([result.read('metrics/folds') for result in results(runs, 'lfw')], axis=0)
+
+
+def differences(folders: Sequence[Folder]) -> List[str]:
     """Accuracies compared fold by fold: the models, and the seeds of one model.
 
     Where a model was trained with several seeds, its accuracy of a fold is their mean.
     """
     lines: List[str] = []
-    for group in equal_runs(subjects):
+    for group in equal_runs(folders):
         one = next(iter(group.values()))[0]
-        lines += [f'{iterations(one) or "Unknown"} iterations, {contrast_weight(one)}:', '']
         sides = [
             (f'{letter} ({", ".join(run.name for run in runs)})', runs) for letter, runs in group.items()
         ]
         pairs = list(itertools.combinations(sides, 2))
         for runs in group.values():
             pairs += itertools.combinations([(run.name, [run]) for run in runs], 2)
-        rows = [compared(*pair) for pair in pairs]
-        lines += table(COMPARED, rows)
+        lines += [f'{iterations(one) or "Unknown"} iterations, {contrast_weight(one)}:', '', *compared(pairs)]
         if len(group) == len(paper.MODELS):
-            order = sorted(group, key=lambda letter: -mean_folds(group[letter]).mean())
-            lines += [
-                f"Order by accuracy: ours {', '.join(order)}, the paper's {', '.join(paper.MODELS)}.",
-                '',
-            ]
+            order = ', '.join(sorted(group, key=lambda letter: -mean_folds(group[letter]).mean()))
+            lines += [f"Order by accuracy: ours {order}, the paper's {', '.join(paper.MODELS)}.", '']
     if not lines:
         return []
     return [
@@ -197,135 +163,31 @@ def differences(subjects: Sequence[Subject]) -> List[str]:
         'the same records. t and p are those of the paired t-test. The last column answers whether the mean '
         "difference is above two standard deviations of the folds' differences.",
         '',
-    ] + lines
-
-
-def variants(subjects: Sequence[Subject]) -> List[str]:
-    """Runs of one model and seed that differ in the weight of the contrast alone, or in the records alone, compared
-    fold by fold.
-    """
-    runs = [subject for subject in subjects if subject.letter and metrics(subject, 'lfw')]
-    rows = []
-    for first, second in itertools.combinations(runs, 2):
-        (*equal, records, contrast), (*others, other_records, other_contrast) = map(variant, (first, second))
-        if equal != others or (records == other_records) == (contrast == other_contrast):
-            continue
-        form = contrast_weight if records == other_records else faces
-        rows.append(compared(*((f'{run.name} ({form(run)})', [run]) for run in (first, second))))
-    return (
-        ['What the contrast beside Eq. (3) is worth, and what more people are:', ''] + table(COMPARED, rows)
-        if rows
-        else []
-    )
-
-
-def variant(subject: Subject) -> Tuple:
-    """A run's model, seed and `conditions`."""
-    return (subject.letter, trained(subject).get('seed'), *conditions(subject))
-
-
-def contrast_weight(subject: Subject) -> str:
-    """How much of the contrast a run had."""
-    return f'contrast {trained(subject).get("contrast") or 0:g}'
-
-
-def faces(subject: Subject) -> str:
-    """On how many faces a run was trained."""
-    return f'{sum(part.get("faces", 0) for part in trained(subject)["records"].values()):,} faces'
-
-
-def mean_folds(runs: Sequence[Subject]) -> np.ndarray:
-    """Accuracy of each fold, the mean over runs."""
-    return np.mean([metrics(run, 'lfw')['folds'] for run in runs], axis=0)
-
-
-def compared(first: Tuple[str, Sequence[Subject]], second: Tuple[str, Sequence[Subject]]) -> Tuple[str, ...]:
-    """A row of the table of differences."""
-    found = compare_folds(mean_folds(first[1]), mean_folds(second[1]))
-    return (
-        first[0],
-        second[0],
-        f'{100 * found.mean:+.2f}',
-        f'{100 * found.std:.2f}',
-        f'{found.mean / found.std:.1f}' if found.std else '',
-        f'{found.t:.2f}',
-        f'{found.p:.2g}',
-        {1: 'the first', -1: 'the second', 0: 'neither'}[found.answer],
-    )
-
-
-def one_face_speed(subject: Subject) -> Optional[float]:
-    """Images a second of the fastest way to run the model with one face an image."""
-    about = subject.results.get('speed', {})
-    own = {None, subject.name, get(about, 'subject', 'name'), get(about, 'subject', 'model', 'name')}
-    rates = [
-        row['images_per_second']
-        for row in metrics(subject, 'speed').get('rows', ())
-        if row.get('system') in own and row.get('faces') == 1 and row.get('images_per_second') is not None
+        *lines,
     ]
-    return max(rates, default=None)
 
 
-def losses(root: Path, figures: Path) -> List[str]:
-    """Fig. 5: Eq. (3) of each run in training, from its ``metrics.jsonl``.
+def variants(folders: Sequence[Folder]) -> List[str]:
+    """Runs of one model and seed that differ in one thing alone, compared fold by fold.
 
-    Drawn are the runs of the paper's models that are equally long; of several such lengths the one that most of
-    these models have. Those trained by Eq. (3) alone, as in the paper, have a panel of their own.
+    It is the weight of the contrast, or the records.
     """
-    lines = ['## Fig. 5: identification loss', '']
-    rows = {path.parent.name: read_rows(path) for path in sorted(root.glob('*/metrics.jsonl'))}
-    curves = {name: identification(part, mimic_weight(root / name)) for name, part in rows.items()}
-    curves = {name: curve for name, curve in curves.items() if len(curve[0])}
-    if not curves:
-        return lines
-    lengths = {name: max(int(row['iteration']) for row in rows[name]) for name in curves}
-
-    def worth(length: int) -> Tuple[int, int, int]:
-        names = [name for name in curves if lengths[name] == length]
-        return len({letter_of(name) for name in names} - {None}), len(names), length
-
-    chosen = max(set(lengths.values()), key=worth)
-    equal = {name: curve for name, curve in curves.items() if lengths[name] == chosen}
-    drawn = {name: curve for name, curve in equal.items() if letter_of(name)} or equal
-    panels: Dict[str, Curves] = {}
-    for name, curve in drawn.items():
-        contrast = any(row.get('contrast') for row in rows[name])
-        title = f'Eq. (3), trained {"with the contrast" if contrast else "by it alone"}'
-        panels.setdefault(title, {})[name] = curve
-    draw_panels(figures / 'fig5_identification_loss.png', panels, 'iteration')
-    lines += [f'![Identification loss]({figures.name}/fig5_identification_loss.png)', '']
-    return lines + table(
-        ('run', 'iterations', 'Eq. (3), first', 'last'),
-        [
-            (name, lengths[name], number(y[0], '{:.4f}'), number(y[-1], '{:.4f}'))
-            for name, (_, y) in curves.items()
-        ],
-    )
+    pairs = []
+    for runs in itertools.combinations(verified(folders), 2):
+        first, second = ((run.letter, trained(run).get('seed'), *conditions(run)) for run in runs)
+        same_records, same_contrast = first[-2] == second[-2], first[-1] == second[-1]
+        if first[:-2] == second[:-2] and same_records != same_contrast:
+            tell = contrast_weight if same_records else faces
+            pairs.append(tuple((f'{run.name} ({tell(run)})', [run]) for run in runs))
+    title = 'What the contrast beside Eq. (3) is worth, and what more people are:'
+    return [title, '', *compared(pairs)] if pairs else []
 
 
-def mimic_weight(folder: Path) -> float:
-    """The weight of Eq. (3) in a run's ``config.yaml``; the paper's 1 where there is none."""
-    path = folder / 'config.yaml'
-    if not path.is_file():
-        return 1.0
-    return float(get(yaml.safe_load(path.read_text(encoding='utf-8')), 'losses', 'mimic') or 1.0)
+def contrast_weight(run: Folder) -> str:
+    """How much of the contrast a run had."""
+    return f'contrast {trained(run).get("contrast") or 0:g}'
 
 
-def identification(
-    rows: Sequence[Mapping[str, Any]], weight: float = 1.0, points: int = 200
-) -> Tuple[np.ndarray, np.ndarray]:
-    """Iterations and values of Eq. (3) in a run's rows, averaged over at most ``points`` stretches.
-
-    The rows tell it as it enters Eq. (2), times ``weight``. Rows without a mimic loss are passed over; of an
-    iteration that stands there twice the later row counts.
-    """
-    values = {int(row['iteration']): float(row['mimic']) for row in rows if row.get('mimic') is not None}
-    iterations = np.array(sorted(values), float)
-    ordered = np.array([values[int(iteration)] for iteration in iterations], float) / weight
-    if not len(iterations):
-        return iterations, ordered
-    stretches = np.array_split(np.arange(len(iterations)), min(points, len(iterations)))
-    return (
-        np.array([iterations[part].mean() for part in stretches]),
-        np.array([ordered[part].mean() for part in stretches]),
-    )
+def faces(run: Folder) -> str:
+    """On how many faces a run was trained."""
+    return f'{sum(records.get("faces", 0) for records in trained(run)["records"].values()):,} faces'

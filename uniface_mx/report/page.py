@@ -1,38 +1,72 @@
-"""All result files as one page: ``experiments/RESULTS.md`` and its figures.
-
-It prints what result files hold, beside the numbers that the paper prints; what has not been run is an empty
-cell. Which of the paper's models a folder is about follows from the model's name in its result files, or from
-the folder's: ``uniface_a``, ``uniface_a_lite``, ``lite_a``, ``lite_a_seed1`` are Model A.
-"""
+"""The page of results: the paper's tables and figures with ours beside them, and what the paper does not have."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from uniface_mx.errors import UnifaceError
-from uniface_mx.evaluation.fddb import read_curve
+from uniface_mx.evaluation.fddb_files import read_curve
 from uniface_mx.evaluation.figures import draw, draw_fddb, draw_verification
+from uniface_mx.evaluation.results import percent
 from uniface_mx.files import written_aside
 from uniface_mx.report import paper
-from uniface_mx.report.ablation import ablation, losses
+from uniface_mx.report.ablation import ablation
+from uniface_mx.report.convergence import losses
 from uniface_mx.report.curves import trainings
 from uniface_mx.report.tables import (
-    Subject,
+    Folder,
+    Result,
     accuracy,
+    cells,
     get,
-    interval,
-    metrics,
-    number,
-    percent,
-    perturbed,
-    read_subjects,
+    markdown,
+    percents,
+    read_folders,
+    results,
     table,
+    thousandths,
     training,
 )
 
+# Results of the protocol of LFW, and what is added to the name of whom they are about.
+LFW = {'lfw': '', 'lfw_single': ', one vector a face', 'lfw_mirror': ', mirror average'}
 
-def table_one(subjects: Sequence[Subject]) -> List[str]:
+
+def over_seeds(result: Result) -> Optional[str]:
+    """Accuracy of the robustness test with the deviation of the folds, and over how many seeds it is."""
+    moved = get(result.folder.results, 'lfw_perturb60/metrics')
+    if result.name != 'lfw' or not moved:
+        return None
+    seeds = len(moved.get('seeds') or [None])
+    return f'{percent(moved["accuracy"], moved.get("std"))} ({seeds} seed{"" if seeds == 1 else "s"})'
+
+
+def two_rates(rates: Mapping[str, float]) -> str:
+    """True accepts at false accepts of a hundredth and a thousandth."""
+    return ' / '.join(percent(rates[rate]) for rate in ('0.01', '0.001'))
+
+
+def aligned(result: Result) -> bool:
+    """Whether whom a result is about has a network of its own for embeddings, which wants upright faces."""
+    return result.read('subject/identity/embeddings?') is not None
+
+
+TABLE_ONE = (
+    ('method', lambda result: result.folder.name + LFW[result.name]),
+    ('aligned', lambda result: 'by landmarks' if aligned(result) else 'No'),
+    ('networks', lambda result: '2' if aligned(result) else '1'),
+    ('accuracy', lambda result: accuracy(result.folder, result.name)),
+    ('standard error', 'metrics/standard_error', lambda error: f'{100 * error:.2f}'),
+    ('perturbed', over_seeds),
+    ('area under ROC', 'metrics/area', '.5f'),
+    ('true accepts at false accepts 1e-2 / 1e-3', 'metrics/true_accepts_at_false_accepts', two_rates),
+    ('photos without face', 'metrics/photos_without_face'),
+    ('trained on', lambda result: training(result.folder)),
+)
+
+
+def table_one(folders: Sequence[Folder]) -> List[str]:
     """Table I, and our LFW results."""
     lines = [
         '## Table I: LFW',
@@ -44,60 +78,43 @@ def table_one(subjects: Sequence[Subject]) -> List[str]:
         '',
     ]
     rows: List[Sequence[Any]] = [
-        (f'{method} (paper)', aligned, networks, rate, None, None, None, None, None, images + ' images')
-        for method, images, aligned, networks, rate in paper.LFW
+        (f'{method} (paper)', how, networks, rate, None, None, None, None, None, f'{images} images')
+        for method, images, how, networks, rate in paper.LFW
     ]
-    for subject in subjects:
-        for name, addition in (
-            ('lfw', ''),
-            ('lfw_single', ', one vector a face'),
-            ('lfw_mirror', ', mirror average'),
-        ):
-            figures = metrics(subject, name)
-            if not figures:
-                continue
-            moved = perturbed(subject) if name == 'lfw' else {}
-            rates = figures['true_accepts_at_false_accepts']
-            aligned = 'by landmarks', '2'
-            if get(subject.results[name], 'subject', 'identity', 'embeddings') is None:
-                aligned = 'No', '1'
-            rows.append(
-                (subject.name + addition,)
-                + aligned
-                + (
-                    accuracy(subject, name),
-                    number(100 * figures['standard_error'], '{:.2f}'),
-                    over_seeds(moved),
-                    number(figures['area'], '{:.5f}'),
-                    ' / '.join(percent(rates[rate]) for rate in ('0.01', '0.001')),
-                    figures['photos_without_face'],
-                    training(subject),
-                )
-            )
-    head = (
-        'method',
-        'aligned',
-        'networks',
-        'accuracy',
-        'standard error',
-        'perturbed',
-        'area under ROC',
-        'true accepts at false accepts 1e-2 / 1e-3',
-        'photos without face',
-        'trained on',
+    return lines + markdown(
+        [column[0] for column in TABLE_ONE], rows + cells(TABLE_ONE, results(folders, *LFW))
     )
-    return lines + table(head, rows)
 
 
-def over_seeds(moved: Dict[str, Any]) -> Optional[str]:
-    """Accuracy of the robustness test with the deviation of the folds, and over how many seeds it is."""
-    if not moved:
-        return None
-    seeds = len(moved.get('seeds') or [None])
-    return f'{percent(moved["accuracy"], moved.get("std"))} ({seeds} seed{"" if seeds == 1 else "s"})'
+def verification(folders: Sequence[Folder], figures: Path) -> List[str]:
+    """ROC of LFW, from the points that result files keep."""
+    curves = {
+        result.folder.name: (roc['false_accepts'], roc['true_accepts'])
+        for result in results(folders, 'lfw')
+        for roc in [result.read('metrics/roc?')]
+        if roc
+    }
+    if not curves:
+        return []
+    draw_verification(figures / 'lfw_roc.png', curves)
+    return [f'![LFW ROC]({figures.name}/lfw_roc.png)', '']
 
 
-def detection(subjects: Sequence[Subject], root: Path, figures: Path) -> List[str]:
+# Results on FDDB, and what they are called; FDDB's figure, and the files that it is drawn from.
+FDDB = {'fddb': 'FDDB', 'fddb_crops': 'FDDB-crops (not FDDB)'}
+FDDB_FIGURES = (
+    ('FDDB, discrete score', 'DiscROC.txt', 'fig4_fddb.png', 2000),
+    ('FDDB-crops (not FDDB), discrete score', 'fddb_crops-DiscROC.txt', 'fddb_crops.png', 500),
+)
+DETECTION = (
+    ('detector', lambda result: result.folder.name),
+    ('on', lambda result: FDDB[result.name]),
+    *((str(at), f'metrics/discrete/{at}?', percent) for at in (100, 500, 1000, 2000)),
+    ('curve ends at', 'metrics/last/false_positives?'),
+)
+
+
+def detection(folders: Sequence[Folder], root: Path, figures: Path) -> List[str]:
     """Fig. 4, FDDB-crops, and average precision on record sets."""
     lines = [
         '## Detection',
@@ -106,117 +123,92 @@ def detection(subjects: Sequence[Subject], root: Path, figures: Path) -> List[st
         f'{paper.FDDB} on FDDB at 2000.',
         '',
     ]
-    rows = []
-    for subject in subjects:
-        for name, title in (('fddb', 'FDDB'), ('fddb_crops', 'FDDB-crops (not FDDB)')):
-            rates = metrics(subject, name).get('discrete')
-            if rates:
-                rows.append(
-                    (subject.name, title)
-                    + tuple(percent(rates.get(at)) for at in ('100', '500', '1000', '2000'))
-                    + (get(metrics(subject, name), 'last', 'false_positives'),)
-                )
-    lines += table(('detector', 'on', '100', '500', '1000', '2000', 'curve ends at'), rows)
-    return lines + agreement(subjects) + fddb_figures(subjects, root, figures) + precision(subjects)
-
-
-def fddb_figures(subjects: Sequence[Subject], root: Path, figures: Path) -> List[str]:
-    """Fig. 4, and the same on FDDB-crops."""
-    lines: List[str] = []
-    for prefix, title, file in (
-        ('', 'FDDB, discrete score', 'fig4_fddb.png'),
-        ('fddb_crops-', 'FDDB-crops (not FDDB), discrete score', 'fddb_crops.png'),
-    ):
-        curves = {
-            subject.name: read_curve(root / subject.name / (prefix + 'DiscROC.txt'))
-            for subject in subjects
-            if (root / subject.name / (prefix + 'DiscROC.txt')).is_file()
-        }
+    lines += table(DETECTION, [one for one in results(folders, *FDDB) if one.read('metrics/discrete?')])
+    for result in results(folders, 'fddb'):
+        lines += official(result)
+    for title, file, picture, limit in FDDB_FIGURES:
+        paths = {folder.name: root / folder.name / file for folder in folders}
+        curves = {name: read_curve(path) for name, path in paths.items() if path.is_file()}
         if curves:
-            draw_fddb(figures / file, curves, title, limit=2000 if not prefix else 500)
-            lines += [f'![{title}]({figures.name}/{file})', '']
-    return lines
+            draw_fddb(figures / picture, curves, title, limit)
+            lines += [f'![{title}]({figures.name}/{picture})', '']
+    return lines + precision(folders)
 
 
-def precision(subjects: Sequence[Subject]) -> List[str]:
-    """Average precision on record sets."""
+def official(result: Result) -> List[str]:
+    """An FDDB curve of ours beside that which FDDB's own program made of the same detections."""
+    found = result.read('metrics/agreement?')
+    if not found:
+        return []
+    largest = found['largest']
+    head = ('false positives', 'discrete, official', 'ours', 'continuous, official', 'ours')
     rows = [
-        (
-            subject.name,
-            result['data']['name'],
-            result['metrics']['faces'],
-            *(percent(result['metrics'][figure]) for figure in ('average_precision', 'recall', 'precision')),
-            *(by_height(result['metrics'], figure) for figure in ('average_precision', 'recall')),
-        )
-        for subject in subjects
-        for name, result in sorted(subject.results.items())
-        if name.startswith('detection_')
+        (at, *(f'{rate:.4f}' for rate in (*rates['discrete'], *rates['continuous'])))
+        for at, rates in found['rates'].items()
     ]
+    return [
+        f'FDDB of {result.folder.name}: what its own program made of the same detections, and what ours makes, at so '
+        f'many false positives. Largest difference from {largest["from"]} to {largest["to"]}: '
+        f'{largest["discrete"]:.4f} discrete, {largest["continuous"]:.4f} continuous.',
+        '',
+    ] + markdown(head, rows)
+
+
+class ByHeight(NamedTuple):
+    """Writes a figure in percent for each range of heights that has faces."""
+
+    figure: str
+
+    def __call__(self, heights: Sequence[Mapping[str, Any]]) -> str:
+        """The cell."""
+        return ', '.join(
+            f'{row["from"]}–{row["below"]}: {percent(row[self.figure])}' for row in heights if row['faces']
+        )
+
+
+PRECISION = (
+    ('detector', lambda result: result.folder.name),
+    ('on', 'data/name'),
+    ('faces', 'metrics/faces'),
+    ('average precision', 'metrics/average_precision', percent),
+    ('recall', 'metrics/recall', percent),
+    ('precision', 'metrics/precision', percent),
+    ('average precision by height', 'metrics/by_height', ByHeight('average_precision')),
+    ('recall by height', 'metrics/by_height', ByHeight('recall')),
+)
+
+
+def precision(folders: Sequence[Folder]) -> List[str]:
+    """Average precision on record sets."""
+    rows = results(folders, 'detection_')
     if not rows:
         return []
-    head = 'detector', 'on', 'faces', 'average precision', 'recall', 'precision'
     return [
         'On record sets, in percent; by height of the face at the input of 300 pixels. A detection counts with '
         'the height of the face that it found, a false one with its own.',
         '',
-    ] + table((*head, 'average precision by height', 'recall by height'), rows)
+    ] + table(PRECISION, rows)
 
 
-def by_height(part: Mapping[str, Any], figure: str) -> str:
-    """A figure in percent for each range of heights that has faces."""
-    return ', '.join(
-        f'{row["from"]}–{row["below"]}: {percent(row[figure])}'
-        for row in part.get('by_height', ())
-        if row['faces']
-    )
+def by_point(errors: Mapping[str, float]) -> str:
+    """Errors of the five points."""
+    return ', '.join(f'{point.replace("_", " ")} {percent(error)}' for point, error in errors.items())
 
 
-def agreement(subjects: Sequence[Subject]) -> List[str]:
-    """Our FDDB curves beside those that FDDB's own program made of the same detections."""
-    lines: List[str] = []
-    for subject in subjects:
-        found = metrics(subject, 'fddb').get('agreement')
-        if not found:
-            continue
-        largest = found['largest']
-        lines += [
-            'FDDB of {}: what its own program made of the same detections, and what ours makes, at so many '
-            'false positives. Largest difference from {} to {}: {:.4f} discrete, {:.4f} continuous.'.format(
-                subject.name, largest['from'], largest['to'], largest['discrete'], largest['continuous']
-            ),
-            '',
-        ]
-        lines += table(
-            ('false positives', 'discrete, official', 'ours', 'continuous, official', 'ours'),
-            [
-                (at, *map('{:.4f}'.format, (*rates['discrete'], *rates['continuous'])))
-                for at, rates in found['rates'].items()
-            ],
-        )
-    return lines
+LANDMARKS = (
+    ('model', lambda result: result.folder.name),
+    ('on', 'data/name'),
+    ('faces', 'metrics/faces'),
+    ('found', 'metrics/found'),
+    ('error', 'metrics/error', percent),
+    ('failures', 'metrics/failure_rate', percent),
+    ('by point', 'metrics/error_by_point', by_point),
+)
 
 
-def landmarks(subjects: Sequence[Subject]) -> List[str]:
+def landmarks(folders: Sequence[Folder]) -> List[str]:
     """Landmark errors."""
-    rows: List[Sequence[Any]] = [('MTCNN (published)', 'AFLW', None, None, paper.MTCNN_AFLW, None, None)]
-    rows += [
-        (
-            subject.name,
-            result['data']['name'],
-            part['faces'],
-            part['found'],
-            percent(part['error']),
-            percent(part['failure_rate']),
-            ', '.join(
-                f'{point.replace("_", " ")} {percent(error)}'
-                for point, error in (part['error_by_point'] or {}).items()
-            ),
-        )
-        for subject in subjects
-        for name, result in sorted(subject.results.items())
-        if name.startswith('landmarks_')
-        for part in [result['metrics']]
-    ]
+    published = [('MTCNN (published)', 'AFLW', None, None, paper.MTCNN_AFLW, None, None)]
     return [
         '## Landmarks',
         '',
@@ -224,24 +216,20 @@ def landmarks(subjects: Sequence[Subject]) -> List[str]:
         'an error above 10 % or a face not found. aflw_test holds AFLW faces as crops of 80x80, put on a '
         'black canvas; how the photos of the published figure were cut is not told.',
         '',
-    ] + table(('model', 'on', 'faces', 'found', 'error', 'failures', 'by point'), rows)
+    ] + markdown(
+        [column[0] for column in LANDMARKS], published + cells(LANDMARKS, results(folders, 'landmarks_'))
+    )
 
 
-def cosines(subjects: Sequence[Subject]) -> List[str]:
+def cosines(folders: Sequence[Folder]) -> List[str]:
     """Embeddings beside the teacher's, of people held out and of people trained on."""
     rows = [
-        (
-            subject.name,
-            get(part, kind, 'faces'),
-            interval(get(part, kind), number),
-            percent(get(part, kind, 'recall')),
-            {'held_out': 'held out', 'training': 'trained on'}[kind],
-            get(subject.results['cosine'], 'data', kind, 'name'),
-        )
-        for subject in subjects
-        for part in [metrics(subject, 'cosine')]
-        for kind in ('held_out', 'training')
-        if get(part, kind)
+        (result.folder.name, found.get('faces'), thousandths(found), percent(found.get('recall')), people)
+        + (result.read(f'data/{kind}/name?'),)
+        for result in results(folders, 'cosine')
+        for kind, people in (('held_out', 'held out'), ('training', 'trained on'))
+        for found in [result.read(f'metrics/{kind}?')]
+        if found
     ]
     if not rows:
         return []
@@ -251,15 +239,38 @@ def cosines(subjects: Sequence[Subject]) -> List[str]:
         "Mean cosine of the model's and the teacher's embeddings of faces that were found, both around the "
         'mean embedding, with 95 % intervals.',
         '',
-    ] + table(('model', 'faces', 'cosine', 'recall, %', 'people', 'on'), rows)
+    ] + markdown(('model', 'faces', 'cosine', 'recall, %', 'people', 'on'), rows)
 
 
-def speed(subjects: Sequence[Subject], figures: Path) -> List[str]:
-    """Table II, and time an image against faces in it.
+class System(NamedTuple):
+    """What a speed is of: a row of Table II."""
+
+    name: str
+    backend: Optional[str]
+    batch: Optional[int]
+    size: Optional[str]
+    machine: str
+
+
+def speeds(folders: Sequence[Folder]) -> Dict[System, Dict[int, float]]:
+    """Images a second by system and number of faces in an image.
 
     A result ``speed`` has ``rows``: objects with ``system``, ``backend``, ``batch``, ``faces`` (an image),
     ``size`` (of the photos) and ``images_per_second``.
     """
+    rates: Dict[System, Dict[int, float]] = {}
+    for result in results(folders, 'speed'):
+        where = f'{result.read("machine/processor?")}, {result.read("machine/cores?")} cores'
+        for row in result.read('metrics/rows?') or ():
+            told = (row.get(key) for key in ('backend', 'batch', 'size'))
+            system = System(row.get('system', result.folder.name), *told, where)
+            if row.get('images_per_second'):
+                rates.setdefault(system, {})[row['faces']] = row['images_per_second']
+    return rates
+
+
+def speed(folders: Sequence[Folder], figures: Path) -> List[str]:
+    """Table II, and time an image against faces in it."""
     lines = [
         '## Table II: speed',
         '',
@@ -267,165 +278,116 @@ def speed(subjects: Sequence[Subject], figures: Path) -> List[str]:
         'many faces an image. Ours ran on the machine that stands in the row.',
         '',
     ]
-    lines += table(
-        ('system (paper)', 'images a second', 'GPU', 'task'),
-        [(system, rate, gpu, task) for system, task, gpu, rate in paper.SPEED],
-    )
-    rates: Dict[Tuple, Dict[int, float]] = {}
-    for subject in subjects:
-        machine = get(subject.results, 'speed', 'machine') or {}
-        where = f'{machine.get("processor")}, {machine.get("cores")} cores'
-        for row in metrics(subject, 'speed').get('rows', ()):
-            system = row.get('system', subject.name), row.get('backend'), row.get('batch'), row.get('size')
-            if row.get('images_per_second'):
-                rates.setdefault((*system, where), {})[row['faces']] = row['images_per_second']
-    faces = sorted({count for cells in rates.values() for count in cells})
+    rows = [(system, rate, gpu, task) for system, task, gpu, rate in paper.SPEED]
+    lines += markdown(('system (paper)', 'images a second', 'GPU', 'task'), rows)
+    rates = speeds(folders)
+    numbers = sorted({faces for own in rates.values() for faces in own})
     if rates:
-        lines += table(
-            ('system', 'backend', 'batch', 'size', *map('{} faces'.format, faces), 'machine'),
-            [
-                (*key[:-1], *(number(cells.get(count), '{:.1f}') for count in faces), key[-1])
-                for key, cells in rates.items()
-            ],
-        )
-    for size in sorted({str(key[3]) for key, cells in rates.items() if len(cells) > 1}):
-        file = f'speed_{size}.png'
-        draw(
-            figures / file,
-            {
-                ' '.join(str(word) for word in key[:3] if word is not None): (
-                    sorted(cells),
-                    [1000 / cells[count] for count in sorted(cells)],
-                )
-                for key, cells in rates.items()
-                if str(key[3]) == size and len(cells) > 1
-            },
-            'faces in the image',
-            'milliseconds an image',
-            title='photos of 300 pixels' if size == '300' else 'photos of their own size',
-        )
-        lines += [f'![Time an image]({figures.name}/{file})', '']
+        head = ('system', 'backend', 'batch', 'size', *(f'{faces} faces' for faces in numbers), 'machine')
+        rows = [
+            (
+                *system[:-1],
+                *(f'{own[faces]:.1f}' if faces in own else None for faces in numbers),
+                system.machine,
+            )
+            for system, own in rates.items()
+        ]
+        lines += markdown(head, rows)
+    curves: Dict[str, Dict[str, Tuple[List[int], List[float]]]] = {}
+    for system, own in rates.items():
+        if len(own) > 1:
+            label = ' '.join(str(word) for word in system[:3] if word is not None)
+            points = sorted(own), [1000 / own[faces] for faces in sorted(own)]
+            curves.setdefault(str(system.size), {})[label] = points
+    for size in sorted(curves):
+        title = 'photos of 300 pixels' if size == '300' else 'photos of their own size'
+        axes = 'faces in the image', 'milliseconds an image'
+        draw(figures / f'speed_{size}.png', curves[size], *axes, title=title)
+        lines += [f'![Time an image]({figures.name}/speed_{size}.png)', '']
     return lines
 
 
-def backends(subjects: Sequence[Subject]) -> List[str]:
+def mebibytes(number: int) -> str:
+    """Bytes as whole MiB."""
+    return f'{number / 2**20:.0f}'
+
+
+def megapixels(result: Result) -> str:
+    """Median and range of the photos that were looked at."""
+    least, median, most = (f'{pixels / 1e6:.2f}' for pixels in result.read('metrics/rows')[-1]['pixels'])
+    return f'{median} ({least} to {most})'
+
+
+AGREEMENT = (
+    ('model', lambda result: result.folder.name),
+    ('backends', 'metrics/backends', lambda names: ' beside '.join(reversed(names))),
+    ('faces', 'metrics/faces'),
+    ('boxes of an IoU of 0.9, %', 'metrics/boxes', percent),
+    ('centred cosine', 'metrics/cosine', '.4f'),
+    ('least', 'metrics/cosine_least', '.4f'),
+    ('landmarks apart, % of box', 'metrics/landmarks', percent),
+    ('on', 'data/name'),
+)
+MEMORY = (
+    ('model', lambda result: result.folder.name),
+    ('photos', lambda result: result.read('metrics/rows')[0]['photos']),
+    ('MiB', lambda result: result.read('metrics/rows')[0]['bytes'], mebibytes),
+    ('photos', lambda result: result.read('metrics/rows')[-1]['photos']),
+    ('MiB', lambda result: result.read('metrics/rows')[-1]['bytes'], mebibytes),
+    ('change, %', 'metrics/change', lambda change: f'{100 * change:+.1f}'),
+    ('megapixels, median and range', megapixels),
+)
+
+
+def backends(folders: Sequence[Folder]) -> List[str]:
     """What int8 costs in accuracy, and what a long run holds in memory."""
     lines: List[str] = []
-    rows = [
-        (
-            subject.name,
-            ' beside '.join(reversed(part['backends'])),
-            part['faces'],
-            percent(part['boxes']),
-            number(part['cosine'], '{:.4f}'),
-            number(part['cosine_least'], '{:.4f}'),
-            percent(part['landmarks']),
-            subject.results['agreement']['data']['name'],
-        )
-        for subject in subjects
-        for part in [metrics(subject, 'agreement')]
-        if part
-    ]
-    if rows:
-        head = 'model', 'backends', 'faces', 'boxes of an IoU of 0.9, %', 'centred cosine', 'least'
-        head += ('landmarks apart, % of box', 'on')
-        lines += ['## One backend beside another', ''] + table(head, rows)
-    rows = []
-    for subject in subjects:
-        points = metrics(subject, 'memory').get('rows')
-        if points:
-            first, last = points[0], points[-1]
-            least, median, most = (number(pixels / 1e6, '{:.2f}') for pixels in last['pixels'])
-            rows.append(
-                (
-                    subject.name,
-                    first['photos'],
-                    number(first['bytes'] / 2**20, '{:.0f}'),
-                    last['photos'],
-                    number(last['bytes'] / 2**20, '{:.0f}'),
-                    f'{100 * metrics(subject, "memory")["change"]:+.1f}',
-                    f'{median} ({least} to {most})',
-                )
-            )
-    if rows:
-        head = 'model', 'photos', 'MiB', 'photos', 'MiB', 'change, %', 'megapixels, median and range'
-        lines += ['## Memory of a long run', ''] + table(head, rows)
+    compared = results(folders, 'agreement')
+    if compared:
+        lines += ['## One backend beside another', ''] + table(AGREEMENT, compared)
+    watched = [result for result in results(folders, 'memory') if result.read('metrics/rows?')]
+    if watched:
+        lines += ['## Memory of a long run', ''] + table(MEMORY, watched)
     return lines
 
 
-def groups(subjects: Sequence[Subject]) -> List[str]:
+def groups(folders: Sequence[Folder]) -> List[str]:
     """Figures by age and origin."""
+    head = ('group', 'faces', 'recall, %', "teachers' recall, %", 'landmark error to the teachers, %')
     lines: List[str] = []
-    for subject in subjects:
-        for name, result in sorted(subject.results.items()):
-            if not name.startswith('groups_'):
-                continue
-            rows = [
-                (
-                    group,
-                    part['faces'],
-                    interval(part['recall'], percent),
-                    interval(part['teacher_recall'], percent),
-                    interval(part['landmark_error'], percent),
-                    interval(part['cosine_to_teacher'], number),
-                )
-                for kind in ('age', 'origin')
-                for group, part in result['metrics'][kind].items()
-            ]
-            lines += [
-                '### {} on {}{}'.format(
-                    subject.name,
-                    result['data']['name'],
-                    '' if get(result, 'data', 'held_out') else ', photos trained on among them',
-                ),
-                '',
-            ] + table(
-                (
-                    'group',
-                    'faces',
-                    'recall, %',
-                    "teachers' recall, %",
-                    'landmark error to the teachers, %',
-                    'centred cosine to the teachers',
-                ),
-                rows,
-            )
+    for result in results(folders, 'groups_'):
+        rows = [
+            (group, row['faces'])
+            + tuple(percents(row[figure]) for figure in ('recall', 'teacher_recall', 'landmark_error'))
+            + (thousandths(row['cosine_to_teacher']),)
+            for kind in ('age', 'origin')
+            for group, row in result.read(f'metrics/{kind}').items()
+        ]
+        trained_on = '' if result.read('data/held_out?') else ', photos trained on among them'
+        lines += [f'### {result.folder.name} on {result.read("data/name")}{trained_on}', '']
+        lines += markdown((*head, 'centred cosine to the teachers'), rows)
     return ['## By age and origin', '', 'With 95 % intervals.', ''] + lines if lines else []
 
 
-def verification(subjects: Sequence[Subject], figures: Path) -> List[str]:
-    """ROC of LFW, from the points that result files keep."""
-    curves = {
-        subject.name: (
-            metrics(subject, 'lfw')['roc']['false_accepts'],
-            metrics(subject, 'lfw')['roc']['true_accepts'],
-        )
-        for subject in subjects
-        if metrics(subject, 'lfw').get('roc')
-    }
-    if not curves:
-        return []
-    draw_verification(figures / 'lfw_roc.png', curves)
-    return [f'![LFW ROC]({figures.name}/lfw_roc.png)', '']
+def revision(result: Result) -> str:
+    """Of the source that made a result."""
+    modified = ' (modified)' if result.read('revision/modified?') else ''
+    return str(result.read('revision/commit?') or '')[:10] + modified
 
 
-def sources(subjects: Sequence[Subject]) -> List[str]:
+SOURCES = (
+    ('result', lambda result: f'{result.folder.name}/{result.name}'),
+    ('revision', revision),
+    ('date', 'date?'),
+    ('machine', lambda one: f'{one.read("machine/processor?")}, {one.read("machine/cores?")} cores'),
+    ('command', lambda result: f'`{" ".join(map(str, result.read("command?") or ()))}`'),
+)
+
+
+def sources(folders: Sequence[Folder]) -> List[str]:
     """Which revision, machine and day each result is from."""
-    rows = [
-        (
-            f'{subject.name}/{name}',
-            str(get(result, 'revision', 'commit') or '')[:10]
-            + (' (modified)' if get(result, 'revision', 'modified') else ''),
-            result.get('date'),
-            f'{get(result, "machine", "processor")}, {get(result, "machine", "cores")} cores',
-            f'`{" ".join(map(str, result.get("command") or ()))}`',
-        )
-        for subject in subjects
-        for name, result in sorted(subject.results.items())
-    ]
-    return ['## Where the figures are from', ''] + table(
-        ('result', 'revision', 'date', 'machine', 'command'), rows
-    )
+    every = [Result(folder, *one) for folder in folders for one in sorted(folder.results.items())]
+    return ['## Where the figures are from', ''] + table(SOURCES, every)
 
 
 def write_report(root: Union[str, Path], out: Union[str, Path]) -> Path:
@@ -440,8 +402,8 @@ def write_report(root: Union[str, Path], out: Union[str, Path]) -> Path:
     if not root.is_dir():
         raise UnifaceError(f'{root}: no such folder of results')
     pictures = out.parent / 'figures'
-    subjects = read_subjects(root)
-    if not subjects and not any(root.glob('*/metrics.jsonl')):
+    folders = read_folders(root)
+    if not folders and not any(root.glob('*/metrics.jsonl')):
         raise UnifaceError(f'{root}: no folder in it holds results')
     lines = [
         '# Results',
@@ -450,10 +412,10 @@ def write_report(root: Union[str, Path], out: Union[str, Path]) -> Path:
         'cell has not been run.',
         '',
     ]
-    lines += table_one(subjects) + verification(subjects, pictures) + ablation(subjects)
-    lines += losses(root, pictures) + trainings(root, out) + cosines(subjects)
-    lines += detection(subjects, root, pictures) + landmarks(subjects)
-    lines += speed(subjects, pictures) + backends(subjects) + groups(subjects) + sources(subjects)
+    lines += table_one(folders) + verification(folders, pictures) + ablation(folders)
+    lines += losses(root, pictures) + trainings(root, out) + cosines(folders)
+    lines += detection(folders, root, pictures) + landmarks(folders)
+    lines += speed(folders, pictures) + backends(folders) + groups(folders) + sources(folders)
     out.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(out) as aside:
         aside.write_text('\n'.join(lines).rstrip() + '\n', encoding='utf-8')

@@ -1,96 +1,139 @@
-"""What the report's tables are made of: folders of results, and numbers as cells."""
+"""What the report's tables are made of: folders of results, columns that say what to read there, and cells."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
-from uniface_mx.provenance import ResultError, read_results
-from uniface_mx.train.log import read_rows
+from uniface_mx.evaluation.results import ResultError, percent, read_results
+from uniface_mx.train.log import METRICS, read_rows
 
 LETTER = re.compile(
     r'^(?:uniface_|lite_|model_|ablation_)*([abcd])(?:_lite)?(?:_mimic)?(?:[_-]?(?:seed)?_?\d+)?$'
 )
 
-Result = Dict[str, Any]
+# A column: its title; where its value stands in a row (what the row's `read` takes, or a function of the row); and how
+# it is written where it is not None, as a format or by a function.
+Column = Tuple
 
 
-class Subject(NamedTuple):
-    """A folder of results: its name, its results by name, which of the paper's models it is (or None), and
-    how many faces its run has seen in training (None where there is no ``metrics.jsonl``).
+def get(content: Any, where: str) -> Any:
+    """The value below nested keys, as ``metrics/held_out/mean``; None where any is missing."""
+    for key in where.split('/'):
+        content = content.get(key) if isinstance(content, Mapping) else None
+    return content
+
+
+class Folder(NamedTuple):
+    """A folder of results, which is a row of the ablation.
+
+    ``name``; ``results`` by name; ``letter``, which of the paper's models it is, or None; ``views``, how many faces
+    its run has seen in training, None where there is no ``metrics.jsonl``.
     """
 
     name: str
-    results: Dict[str, Result]
+    results: Dict[str, Dict[str, Any]]
     letter: Optional[str]
     views: Optional[int] = None
 
+    def read(self, where: str) -> Any:
+        """A figure as ``RESULT/KEY/KEY``, None where it was not measured."""
+        result, _, keys = where.partition('/')
+        return get(self.results, f'{result}/metrics/{keys}')
 
-def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> List[str]:
+
+class Result(NamedTuple):
+    """One result of a folder, which is a row of most tables."""
+
+    folder: Folder
+    name: str
+    content: Dict[str, Any]
+
+    def read(self, where: str) -> Any:
+        """What stands below nested keys, as ``metrics/error``.
+
+        Raises
+        ------
+        ResultError
+            It is not there, and ``where`` does not end with a question mark.
+        """
+        if where.endswith('?'):
+            return get(self.content, where[:-1])
+        content = self.content
+        for key in where.split('/'):
+            if not isinstance(content, Mapping) or key not in content:
+                raise ResultError(f'{self.content["path"]}: lacks {key!r}; run the evaluation anew')
+            content = content[key]
+        return content
+
+
+def results(folders: Iterable[Folder], *names: str) -> List[Result]:
+    """Results by the beginnings of their names, folder by folder; in the order of ``names``, then of their own."""
+    return [
+        Result(folder, name, content)
+        for folder in folders
+        for start in names
+        for name, content in sorted(folder.results.items())
+        if name == start or start.endswith('_') and name.startswith(start)
+    ]
+
+
+def cells(columns: Sequence[Column], rows: Iterable[Any]) -> List[List[Any]]:
+    """A list of cells for each row."""
+    return [[_cell(row, *column[1:]) for column in columns] for row in rows]
+
+
+def _cell(
+    row: Any, where: Union[str, Callable[[Any], Any]], form: Union[str, Callable[[Any], Any]] = ''
+) -> Any:
+    value = where(row) if callable(where) else row.read(where)
+    return value if value is None else form(value) if callable(form) else format(value, form)
+
+
+def markdown(titles: Iterable[str], rows: Iterable[Sequence[Any]]) -> List[str]:
     """Lines of a Markdown table; None is an empty cell."""
-    lines = [list(map(str, head)), ['---'] * len(head)]
+    titles = list(titles)
+    lines = [titles, ['---'] * len(titles)]
     lines += [['' if cell is None else str(cell).replace('|', '\\|') for cell in row] for row in rows]
     return [f'| {" | ".join(line)} |' for line in lines] + ['']
 
 
-def get(results: Mapping[str, Any], *keys: str) -> Any:
-    """The value below nested keys, None where any is missing."""
-    value: Any = results
-    for key in keys:
-        if not isinstance(value, Mapping) or value.get(key) is None:
-            return None
-        value = value[key]
-    return value
+def table(columns: Sequence[Column], rows: Iterable[Any]) -> List[str]:
+    """Lines of a Markdown table with these columns of some rows."""
+    return markdown([column[0] for column in columns], cells(columns, rows))
 
 
-def percent(value: Optional[float], spread: Optional[float] = None) -> Optional[str]:
-    """``98.98 ± 0.39`` of shares; None stays None."""
+def interval(figures: Optional[Mapping[str, Any]], form: Callable[[float], str]) -> Optional[str]:
+    """``0.812 (0.800 to 0.823)`` of a mean or share with its interval; None where there is none."""
+    value = None if figures is None else figures.get('mean', figures.get('share'))
     if value is None:
         return None
-    return f'{100 * value:.2f}' + ('' if spread is None else f' ± {100 * spread:.2f}')
-
-
-def number(value: Optional[float], form: str = '{:.3f}') -> Optional[str]:
-    """A number in a form; None stays None."""
-    return None if value is None else form.format(value)
-
-
-def interval(part: Optional[Mapping[str, Any]], form) -> Optional[str]:
-    """``0.812 (0.800 to 0.823)`` of a mean or share with its interval."""
-    value = None if part is None else part.get('mean', part.get('share'))
-    if value is None:
-        return None
-    low, high = part['interval']
+    low, high = figures['interval']
     return f'{form(value)} ({form(low)} to {form(high)})'
 
 
-def read_subjects(root: Union[str, Path]) -> List[Subject]:
+def thousandths(figures: Optional[Mapping[str, Any]]) -> Optional[str]:
+    """A mean with its interval, to three digits."""
+    return interval(figures, '{:.3f}'.format)
+
+
+def percents(figures: Optional[Mapping[str, Any]]) -> Optional[str]:
+    """A share with its interval, in percent."""
+    return interval(figures, percent)
+
+
+def read_folders(root: Union[str, Path]) -> List[Folder]:
     """Results of every folder below ``root``, by folder."""
-    folders: Dict[str, Dict[str, Result]] = {}
-    for result in map(_strict, read_results(root)):
-        folders.setdefault(result['path'].parent.name, {})[result['path'].stem] = result
-    subjects = []
-    for name, results in folders.items():
-        names = [get(result, 'subject', 'model', 'name') for result in results.values()] + [name]
+    found: Dict[str, Dict[str, Dict[str, Any]]] = {}
+    for path, result in read_results(root).items():
+        found.setdefault(path.parent.name, {})[path.stem] = dict(result, path=path)
+    folders = []
+    for name, own in found.items():
+        names = [get(result, 'subject/model/name') for result in own.values()] + [name]
         letter = next(filter(None, map(letter_of, names)), None)
-        subjects.append(Subject(name, results, letter, face_views(Path(root) / name / 'metrics.jsonl')))
-    return subjects
-
-
-def _strict(result: Result) -> Result:
-    """A result whose objects name its file where they are asked for what they lack."""
-
-    class Strict(dict):
-        def __missing__(self, key):
-            raise ResultError(f'{result["path"]}: lacks {key!r}; run the evaluation anew')
-
-    def convert(value: Any) -> Any:
-        if isinstance(value, dict):
-            return Strict((key, convert(item)) for key, item in value.items())
-        return [convert(item) for item in value] if isinstance(value, list) else value
-
-    return convert(result)
+        folders.append(Folder(name, own, letter, face_views(Path(root) / name / METRICS)))
+    return folders
 
 
 def letter_of(name: Any) -> Optional[str]:
@@ -101,45 +144,33 @@ def letter_of(name: Any) -> Optional[str]:
 
 def face_views(path: Path) -> Optional[int]:
     """Faces that a run has seen so far, each as often as it was seen."""
-    return (
-        max((int(row.get('faces') or 0) for row in read_rows(path)), default=None) if path.is_file() else None
-    )
+    rows = read_rows(path) if path.is_file() else []
+    return max((int(row.get('faces') or 0) for row in rows), default=None)
 
 
-def trained(subject: Subject) -> Dict[str, Any]:
+def trained(folder: Folder) -> Dict[str, Any]:
     """What a model's manifest says of its training; empty where it says nothing, or says it in words."""
-    told = (get(result, 'subject', 'training') for result in subject.results.values())
+    told = (get(result, 'subject/training') for result in folder.results.values())
     return next((one for one in told if isinstance(one, Mapping) and one), {})
 
 
-def training(subject: Subject) -> Optional[str]:
+def training(folder: Folder) -> Optional[str]:
     """What a model was trained on: the manifest's own words, or its record sets with their faces."""
-    for result in subject.results.values():
-        told = get(result, 'subject', 'training', 'data') or get(result, 'subject', 'training')
+    for result in folder.results.values():
+        told = get(result, 'subject/training/data') or get(result, 'subject/training')
         if isinstance(told, str):
             return told
         if isinstance(told, list):
             return ', '.join(map(str, told))
-        if get(told or {}, 'records'):
+        if get(told, 'records'):
             return ', '.join(
-                f'{name} ({part.get("faces") or part.get("records", 0):,} {what})'
-                for name, part in sorted(told['records'].items())
-                for what in ['faces' if part.get('faces') else 'photos without']
+                f'{name} ({records.get("faces") or records.get("records", 0):,} '
+                f'{"faces" if records.get("faces") else "photos without"})'
+                for name, records in sorted(told['records'].items())
             )
     return None
 
 
-def metrics(subject: Subject, name: str) -> Dict[str, Any]:
-    """Figures of one result, empty if it was not run."""
-    return subject.results[name]['metrics'] if name in subject.results else {}
-
-
-def accuracy(subject: Subject, name: str = 'lfw') -> Optional[str]:
+def accuracy(folder: Folder, name: str = 'lfw') -> Optional[str]:
     """Accuracy in percent, with the standard deviation of the folds."""
-    figures = metrics(subject, name)
-    return percent(figures.get('accuracy'), figures.get('std'))
-
-
-def perturbed(subject: Subject) -> Dict[str, Any]:
-    """Figures of the robustness test with the paper's 60 pixels."""
-    return metrics(subject, 'lfw_perturb60')
+    return percent(folder.read(f'{name}/accuracy'), folder.read(f'{name}/std'))

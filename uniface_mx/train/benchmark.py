@@ -6,17 +6,15 @@ with `training.kvstore=dist_sync` the workers are measured together, and the fir
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
 import tempfile
 import time
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List, Sequence
 
 import mxnet as mx
 
-from uniface_mx.cli.program import at_least
 from uniface_mx.config.reader import load_config
 from uniface_mx.models import Uniface, get_model
 from uniface_mx.train.build import build_trainer, training_graphs
@@ -25,8 +23,9 @@ WARM = 2
 
 
 def planned_memory(net: Uniface, precision: str, batch: int, faces: int) -> float:
-    """MB of the arrays that MXNet's executor plans for a step of a model: outputs, gradients and work space,
-    no weights.
+    """MB of the arrays that MXNet's executor plans for a step of a model.
+
+    Those are outputs, gradients and work space, no weights.
 
     Parameters
     ----------
@@ -51,9 +50,10 @@ def planned_memory(net: Uniface, precision: str, batch: int, faces: int) -> floa
     return float(line.split()[1])
 
 
-def operators(action, count: int) -> List[Dict[str, Any]]:
-    """Milliseconds and share of each operator in an action, most first; meaningful without bulking
-    (`MXNET_EXEC_BULK_EXEC_TRAIN=0`).
+def operators(action: Callable[[], None], count: int) -> List[Dict[str, Any]]:
+    """Milliseconds and share of each operator in an action, most first.
+
+    It is meaningful without bulking (`MXNET_EXEC_BULK_EXEC_TRAIN=0`).
     """
     with tempfile.TemporaryDirectory() as folder:
         mx.profiler.set_config(
@@ -72,21 +72,6 @@ def operators(action, count: int) -> List[Dict[str, Any]]:
     ]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `tools/benchmark.py training`."""
-    parser.add_argument('--config', default='lite_a', help='whose settings (%(default)s)')
-    parser.add_argument(
-        '--set', action='append', default=[], metavar='KEY=VALUE', help='change a value of it'
-    )
-    parser.add_argument('--steps', type=at_least(1), default=10, help='steps to measure (%(default)s)')
-    parser.add_argument(
-        '--cells', type=at_least(0), default=0, help='mosaics of so many photos only; 1 for whole photos'
-    )
-    parser.add_argument(
-        '--operators', type=at_least(0), default=0, help='show so many operators of a profiled step'
-    )
-
-
 def _kinds_of_canvas(cells: int) -> List[str]:
     """Settings for the configuration's own mix (0), whole photos (1), or mosaics of so many cells."""
     if not cells:
@@ -102,67 +87,78 @@ def _kinds_of_canvas(cells: int) -> List[str]:
     ]
 
 
-def run(args: argparse.Namespace) -> dict:
-    """Measure, print, and return it."""
-    config = load_config(
-        args.config,
-        ['data.validation=[]', 'training.tensorboard=false', 'losses.roi_warmup=0']
-        + _kinds_of_canvas(args.cells)
-        + args.set,
-    )
+def benchmark(
+    config: str = 'lite_a', settings: Sequence[str] = (), steps: int = 10, cells: int = 0, ranked: int = 0
+) -> Dict[str, Any]:
+    """Measure, print, and return it.
+
+    Parameters
+    ----------
+    config, settings
+        A configuration, and changes of its values.
+    steps : int
+        To measure.
+    cells : int
+        Mosaics of so many photos only; 1 for whole photos, 0 for the configuration's own mix.
+    ranked : int
+        Show so many operators of a profiled step.
+    """
+    still = ['data.validation=[]', 'training.tensorboard=false', 'losses.roi_warmup=0']
+    wanted = load_config(config, [*still, *_kinds_of_canvas(cells), *settings])
     with tempfile.TemporaryDirectory() as folder:
-        trainer = build_trainer(config, folder)
+        trainer = build_trainer(wanted, folder)
         trainer.log.close()
         stream = iter(trainer.loader)
         outcomes, waited = [], 0.0
 
-        def step():
+        def step() -> None:
             nonlocal waited
             began = time.perf_counter()
             batch = next(stream)
             waited += time.perf_counter() - began
-            outcomes.append(trainer.step(batch, 1e-6, predicted=config.losses.roi_source == 'predicted'))
+            outcomes.append(trainer.step(batch, 1e-6, predicted=wanted.losses.roi_source == 'predicted'))
 
         for _ in range(WARM):
             step()
         del outcomes[:]
         waited, wall, cpu = 0.0, time.perf_counter(), time.process_time()
-        for _ in range(args.steps):
+        for _ in range(steps):
             step()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        group, batch = trainer.step.group, config.training.batch_size
+        group, batch = trainer.step.group, wanted.training.batch_size
         found = {
-            'config': args.config,
-            'precision': config.training.precision,
+            'config': config,
+            'precision': wanted.training.precision,
             'batch': batch,
             'workers': group.workers,
             'threads': os.environ.get('OMP_NUM_THREADS'),
-            'seconds_a_step': wall / args.steps,
-            'canvases_per_second': group.workers * batch * args.steps / wall,
+            'seconds_a_step': wall / steps,
+            'canvases_per_second': group.workers * batch * steps / wall,
             'faces_per_second': sum(outcome.counts.mimic for outcome in outcomes) / wall,
-            'cpu_seconds_a_canvas': cpu / args.steps / batch,
+            'cpu_seconds_a_canvas': cpu / steps / batch,
             'waiting': waited / wall,
             'peak_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             'planned_mb': planned_memory(
-                get_model(config.model.name, **config.model.overrides()),
-                config.training.precision,
-                batch // (len(group.devices) * config.training.accumulate),
-                max(1, args.cells),
+                get_model(wanted.model.name, **wanted.model.overrides()),
+                wanted.training.precision,
+                batch // (len(group.devices) * wanted.training.accumulate),
+                max(1, cells),
             ),
         }
-        if args.operators:
-            found['operators'] = operators(step, args.operators)
+        if ranked:
+            found['operators'] = operators(step, ranked)
         stream.close()
     if not group.rank:
         _print(found)
     return found
 
 
-def _print(found: dict) -> None:
+def _print(found: Dict[str, Any]) -> None:
     print(
-        '{config}, {precision}, {workers} x batch {batch}: {canvases_per_second:.2f} canvases/s, '
-        '{faces_per_second:.1f} faces/s, {cpu_seconds_a_canvas:.3f} s of CPU a canvas, waiting {waiting:.1%}, '
-        'process peak {peak_mb:.0f} MB, executor plan {planned_mb:.0f} MB'.format(**found)
+        f'{found["config"]}, {found["precision"]}, {found["workers"]} x batch {found["batch"]}: '
+        f'{found["canvases_per_second"]:.2f} canvases/s, {found["faces_per_second"]:.1f} faces/s, '
+        f'{found["cpu_seconds_a_canvas"]:.3f} s of CPU a canvas, waiting {found["waiting"]:.1%}, '
+        f'process peak {found["peak_mb"]:.0f} MB, executor plan {found["planned_mb"]:.0f} MB'
     )
     for row in found.get('operators', ()):
-        print('{operator:<40.40} {calls:>6} {ms:>10.1f} ms {share:>6.1%}'.format(**row))
+        print(f'{row["operator"]:<40.40} {row["calls"]:>6} {row["ms"]:>10.1f} ms {row["share"]:>6.1%}')
