@@ -95,7 +95,7 @@ def test_what_the_manifest_says_of_the_training():
     ],
 )
 def test_interval(figures, text):
-    assert tables.thousandths(figures) == text
+    assert tables.interval(figures) == text
 
 
 def test_cells_with_bars_stay_cells():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from uniface_mx.deploy.export import inference_graphs
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import options
+from uniface_mx.evaluation.subject import hash_model
 from uniface_mx.models import get_model
 from uniface_mx.models.cost import count
 
@@ -33,4 +35,5 @@ def run(arguments: argparse.Namespace) -> None:
     }
     for name, value in figures.items():
         print(f'{name.replace("_", " ")}: {value:,}')
-    options.write(arguments, 'cost', options.the_model(arguments), {'name': 'graph'}, figures)
+    about = {'name': Path(arguments.model).name, 'identity': {'sha256': hash_model(arguments.model)}}
+    options.write(arguments, 'cost', about, {'name': 'graph'}, figures)

@@ -17,21 +17,10 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tu
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from uniface_mx.evaluation import fddb_files as files
 from uniface_mx.evaluation import options
 from uniface_mx.evaluation.faces import boxes_of
-from uniface_mx.evaluation.fddb_files import (
-    Curve,
-    FddbError,
-    find_photos,
-    fold_names,
-    read_annotations,
-    read_crops,
-    read_curve,
-    read_detections,
-    read_sizes,
-    write_curves,
-    write_detections,
-)
+from uniface_mx.evaluation.fddb_files import Curve, FddbError, read_curve
 from uniface_mx.evaluation.figures import draw_fddb
 from uniface_mx.evaluation.regions import ellipse_mask, overlaps, rectangle_mask
 from uniface_mx.evaluation.results import shown
@@ -55,7 +44,7 @@ def detect(
     Returns
     -------
     (dict, dict)
-        Rectangles (n, 5) as in :func:`read_detections`, and sizes as in :func:`evaluate`.
+        Rectangles (n, 5) as in :func:`fddb_files.read_detections`, and sizes as in :func:`evaluate`.
 
     Raises
     ------
@@ -188,9 +177,9 @@ def evaluate(
     Parameters
     ----------
     annotations : dict
-        From :func:`read_annotations`.
+        From :func:`fddb_files.read_annotations`.
     detections : dict
-        From :func:`read_detections`; every annotated image must be in it, with no rows where nothing was
+        From :func:`fddb_files.read_detections`; every annotated image must be in it, with no rows where nothing was
         found.
     sizes : dict of str to (int, int), optional
         Images' widths and heights, from which the official program knows where the right and bottom borders
@@ -229,17 +218,17 @@ def rates_at(rates: np.ndarray, false_positives: np.ndarray, at: Sequence[int]) 
     return np.array([rates[false_positives <= limit].max(initial=0.0) for limit in at])
 
 
-def summary(curve: Curve, at: Sequence[int] = AT_FALSE_POSITIVES) -> Dict[str, object]:
+def summary(curve: Curve, at: Sequence[int] = AT_FALSE_POSITIVES) -> Dict[str, Any]:
     """Figures of a curve: rates at ``at`` false positives, and where the curve ends."""
+    kinds = {'discrete': curve.discrete, 'continuous': curve.continuous}
+    last = {'false_positives': int(curve.false_positives.max())}
     return {
         'faces': curve.faces,
-        'discrete': dict(zip(map(str, at), rates_at(curve.discrete, curve.false_positives, at))),
-        'continuous': dict(zip(map(str, at), rates_at(curve.continuous, curve.false_positives, at))),
-        'last': {
-            'false_positives': int(curve.false_positives.max()),
-            'discrete': curve.discrete.max(),
-            'continuous': curve.continuous.max(),
+        **{
+            kind: dict(zip(map(str, at), rates_at(rates, curve.false_positives, at)))
+            for kind, rates in kinds.items()
         },
+        'last': dict(last, **{kind: rates.max() for kind, rates in kinds.items()}),
     }
 
 
@@ -271,19 +260,17 @@ def agreement(curve: Curve, directory: Union[str, Path], first: int = 10) -> Dic
     if last < first:
         raise FddbError(f'{directory}: the curves end at {last} false positives, before {first}')
     at = np.arange(first, last + 1)
-    rates = {}
-    for kind, table in official.items():
-        theirs = rates_at(table[:, 0], table[:, 1], at)
-        rates[kind] = np.stack([theirs, rates_at(getattr(curve, kind), curve.false_positives, at)])
-    largest: Dict[str, object] = {
-        kind: float(np.abs(theirs - ours).max()) for kind, (theirs, ours) in rates.items()
+    both = {
+        kind: (rates_at(*table.T, at), rates_at(getattr(curve, kind), curve.false_positives, at))
+        for kind, table in official.items()
     }
-    largest.update({'from': first, 'to': last})
-    shown = [number for number in (10, 50, 100, 200, last) if first <= number <= last]
-    return {
-        'largest': largest,
-        'rates': {str(n): {kind: both[:, n - first].tolist() for kind, both in rates.items()} for n in shown},
+    largest: Dict[str, Any] = {kind: np.abs(theirs - ours).max() for kind, (theirs, ours) in both.items()}
+    rates = {
+        str(number): {kind: [float(rate[number - first]) for rate in pair] for kind, pair in both.items()}
+        for number in (10, 50, 100, 200, last)
+        if first <= number <= last
     }
+    return {'largest': {**largest, 'from': first, 'to': last}, 'rates': rates}
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -312,19 +299,13 @@ def contradiction(arguments: argparse.Namespace) -> Optional[str]:
     return None
 
 
-class Measured(NamedTuple):
-    """What the options asked for: the result's name, the figure's title, whom and what it is about, the curves."""
-
-    name: str
-    title: str
-    about: Dict[str, Any]
-    data: Dict[str, Any]
-    curve: Curve
+# The result's name, the figure's title, whom and what it is about, the curves.
+Measured = Tuple[str, str, Dict[str, Any], Dict[str, Any], Curve]
 
 
 def measure_crops(arguments: argparse.Namespace) -> Measured:
     """A subject's curves on FDDB-crops."""
-    chosen, crops = options.subject(arguments, embed=False), read_crops(arguments.crops)
+    chosen, crops = options.subject(arguments, embed=False), files.read_crops(arguments.crops)
     detections, sizes = detect(chosen, crops.photos, arguments.progress)
     curve = evaluate(crops.ellipses, detections, sizes, crops.ignored)
     data = {
@@ -335,26 +316,26 @@ def measure_crops(arguments: argparse.Namespace) -> Measured:
         'note': 'crops of FDDB photos, easier than FDDB; no figure on FDDB',
     }
     title = 'FDDB-crops (not FDDB), discrete score'
-    return Measured('fddb_crops', title, options.whom(chosen), data, curve)
+    return 'fddb_crops', title, options.whom(chosen), data, curve
 
 
 def measure_fddb(arguments: argparse.Namespace) -> Measured:
     """A subject's curves on FDDB, whose detections are written, or those of a detector's official output."""
-    annotations = read_annotations(arguments.annotations)
-    photos = find_photos(arguments.images, annotations) if arguments.images else None
+    annotations = files.read_annotations(arguments.annotations)
+    photos = files.find_photos(arguments.images, annotations) if arguments.images else None
     if arguments.detections:
         detector = Path(arguments.detections).resolve().name
         about = {'name': detector, 'identity': {'detections': detector}}
-        sizes = read_sizes(photos) if photos else None
+        sizes = files.read_sizes(photos) if photos else None
     else:
         chosen = options.subject(arguments, embed=False)
         about = options.whom(chosen)
         found, sizes = detect(chosen, photos, arguments.progress)
-        write_detections(arguments.out, fold_names(arguments.annotations), found)
-    curve = evaluate(annotations, read_detections(arguments.detections or arguments.out), sizes)
+        files.write_detections(arguments.out, files.fold_names(arguments.annotations), found)
+    curve = evaluate(annotations, files.read_detections(arguments.detections or arguments.out), sizes)
     known = 'estimated from faces and detections' if sizes is None else 'known'
     data = {'name': 'FDDB', 'photos': len(annotations), 'faces': curve.faces, 'image_sizes': known}
-    return Measured('fddb', 'FDDB, discrete score', about, data, curve)
+    return 'fddb', 'FDDB, discrete score', about, data, curve
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -374,7 +355,7 @@ def run(arguments: argparse.Namespace) -> None:
             f'discrete {apart["discrete"]:.4f}, continuous {apart["continuous"]:.4f}'
         )
     prefix = '' if name == 'fddb' else f'{name}-'
-    write_curves(out, curve, prefix)
+    files.write_curves(out, curve, prefix)
     curves = {about['name']: read_curve(out / f'{prefix}DiscROC.txt')}
     draw_fddb(out / f'{name}.png', dict(curves, **other_curves(arguments.curves)), title)
     options.write(arguments, name, about, data, figures)

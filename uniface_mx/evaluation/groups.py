@@ -41,19 +41,10 @@ class Person(NamedTuple):
     origin: str
 
 
-def _utkface(name: str) -> Optional[Tuple[int, str]]:
-    found = re.match(r'(\d{1,3})_[01]_([0-4])_\d+', name)
-    return (int(found.group(1)), UTKFACE_ORIGINS[int(found.group(2))]) if found else None
-
-
-def _all_age_faces(name: str) -> Optional[Tuple[int, str]]:
-    found = re.match(r'\d+[Aa](\d{1,3})\.', name)
-    return (int(found.group(1)), 'mostly asian') if found else None
-
-
-NAMES: Dict[str, Callable[[str], Optional[Tuple[int, str]]]] = {
-    'utkface': _utkface,
-    'all_age_faces': _all_age_faces,
+# By collection, the form of a name, and what its groups say.
+NAMES: Dict[str, Tuple[str, Callable[[str, str], Tuple[int, str]]]] = {
+    'utkface': (r'(\d{1,3})_[01]_([0-4])_\d+', lambda age, origin: (int(age), UTKFACE_ORIGINS[int(origin)])),
+    'all_age_faces': (r'\d+[Aa](\d{1,3})(\.)', lambda age, _: (int(age), 'mostly asian')),
 }
 
 
@@ -87,19 +78,14 @@ def read_people(
         raise UnifaceError(f'unknown collection {kind!r}: choose from {", ".join(sorted(NAMES))}')
     if not Path(root).is_dir():
         raise UnifaceError(f'{root}: no such folder')
-    people, unnamed = [], 0
-    for path in sorted(Path(root).rglob('*.jpg'), key=lambda path: path.name):
-        if only is not None and path.name not in only:
-            continue
-        told = NAMES[kind](path.name)
-        if told is None:
-            unnamed += 1
-        else:
-            people.append(Person(path, *told))
+    form, tell = NAMES[kind]
+    paths = sorted(Path(root).rglob('*.jpg'), key=lambda path: path.name)
+    found = [(path, re.match(form, path.name)) for path in paths if only is None or path.name in only]
+    people = [Person(path, *tell(*match.groups())) for path, match in found if match]
     if not people:
         asked = '' if only is None else f' among the {len(only)} that were asked for'
         raise UnifaceError(f'{root}: no photo named like those of {kind}{asked}')
-    return people, unnamed
+    return people, len(found) - len(people)
 
 
 def age_group(age: int) -> str:

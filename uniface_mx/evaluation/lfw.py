@@ -16,7 +16,7 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from tqdm import tqdm
@@ -28,7 +28,7 @@ from uniface_mx.evaluation.faces import CHOICES, choose_face
 from uniface_mx.evaluation.figures import draw_verification
 from uniface_mx.evaluation.options import WHOLE
 from uniface_mx.evaluation.results import shown
-from uniface_mx.evaluation.subject import Subject, similarities
+from uniface_mx.evaluation.subject import Subject, look, similarities
 from uniface_mx.files import file_hash, written_aside
 from uniface_mx.image import read_image
 from uniface_mx.paths import PACKAGE
@@ -36,7 +36,6 @@ from uniface_mx.photos import batches
 from uniface_mx.provenance import versions
 
 HELP = 'LFW: ten folds, and the robustness test'
-BATCH = 32
 SHARD = 512
 STRICT_RATE = 0.01
 
@@ -52,10 +51,6 @@ class Pairs(NamedTuple):
     second: List[str]
     same: np.ndarray
     fold: np.ndarray
-
-
-def _photo(person: str, number: str) -> str:
-    return f'{person}/{person}_{int(number):04d}.jpg'
 
 
 def read_pairs(path: Union[str, Path]) -> Pairs:
@@ -81,7 +76,8 @@ def read_pairs(path: Union[str, Path]) -> Pairs:
     for (number, row), genuine in zip(rows[1:], same):
         try:
             person, a, other, b = (*row[:2], row[0], *row[2:]) if genuine else row
-            pairs.append((_photo(person, a), _photo(other, b)))
+            photos = ((person, int(a)), (other, int(b)))
+            pairs.append([f'{name}/{name}_{photo:04d}.jpg' for name, photo in photos])
         except ValueError as error:
             expected = 'a name and two numbers' if genuine else 'two names, each with a number'
             raise LfwError(f'{path}:{number}: expected {expected}') from error
@@ -168,20 +164,20 @@ def embed_photos(
     names = sorted(photos)
     chosen: List[Optional[Face]] = []
     several = []
-    for batch in batches(names, BATCH):
-        images, centres = [], []
-        for name in batch:
+
+    def images() -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+        for name in names:
             image = read_image(photos[name])
-            centre = np.array([image.shape[1], image.shape[0]]) / 2
+            centre = np.array(image.shape[1::-1]) / 2
             if limit:
                 image, shift = perturb(image, limit, seed, name)
                 centre = centre + shift
-            images.append(image)
-            centres.append(centre)
-        for faces, centre in zip(subject(images), centres):
-            chosen.append(choose_face(faces, centre, rule))
-            several.append(len(faces) > 1)
-        done(len(batch))
+            yield centre, image
+
+    for centre, _, faces in look(subject, images(), progress=False):
+        chosen.append(choose_face(faces, centre, rule))
+        several.append(len(faces) > 1)
+        done(1)
     width = next((len(face.embedding) for face in chosen if face is not None), 0)
     vectors = np.zeros((len(names), width), np.float32)
     for row, face in zip(vectors, chosen):

@@ -15,14 +15,7 @@ from uniface_mx.data.records import Record, RecordReader, load_meta, require_tea
 from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.results import write_result
-from uniface_mx.evaluation.subject import (
-    Enlarged,
-    ModelSubject,
-    Subject,
-    TeacherSubject,
-    about_model,
-    hash_model,
-)
+from uniface_mx.evaluation.subject import Enlarged, ModelSubject, Subject, TeacherSubject, about_model
 from uniface_mx.models.manifest import find_model, read_manifest
 from uniface_mx.provenance import portable
 from uniface_mx.teachers import open_teacher
@@ -187,11 +180,6 @@ def recorded(command_line: Sequence[str]) -> List[str]:
 def whom(chosen: Subject) -> Dict[str, Any]:
     """A subject as results name it."""
     return {'name': chosen.name, 'identity': chosen.identity}
-
-
-def the_model(arguments: argparse.Namespace) -> Dict[str, Any]:
-    """A model as results name it where no photo went through it."""
-    return {'name': Path(arguments.model).name, 'identity': {'sha256': hash_model(arguments.model)}}
 
 
 def write(

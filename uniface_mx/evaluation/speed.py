@@ -15,7 +15,7 @@ import tempfile
 import time
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -31,6 +31,7 @@ from uniface_mx.evaluation.subject import about_model, hash_model
 from uniface_mx.geometry import INPUT_SIZE, letterbox_scale
 from uniface_mx.models.manifest import find_model, read_manifest
 from uniface_mx.paths import data_root
+from uniface_mx.photos import batches as in_groups
 from uniface_mx.photos import find_photos, read_photos
 from uniface_mx.provenance import machine
 from uniface_mx.teachers.base import embed_faces
@@ -85,48 +86,42 @@ class Unfused(MxnetBackend):
     environment = {'MXNET_SUBGRAPH_BACKEND': 'NONE'}
 
 
-class Model:
+class System(NamedTuple):
+    """What is measured: a name, a backend, how many photos it takes at a time, and what looks at photos.
+
+    ``run(photos, paths, faces)`` looks at all photos, which lie as arrays in ``paths`` too and have so many faces
+    each, and returns how many faces it found.
+    """
+
+    system: str
+    backend: str
+    batch: Optional[int]
+    run: Callable[[Sequence[np.ndarray], Sequence[str], int], int]
+
+
+def one_network(backend: MxnetBackend, manifest: Mapping[str, Any], batch: int) -> System:
     """An exported model on one backend, given one photo or several at a time.
 
     Of the faces that it finds, as many as a photo has are embedded, so that the cost is that of so many faces
     even if its weights are random.
     """
 
-    def __init__(self, backend: MxnetBackend, manifest: Mapping[str, Any], batch: int) -> None:
-        self._runner, self._manifest = backend, manifest
-        self.system, self.backend, self.batch = manifest['name'], backend.name, batch
-
-    def run(self, photos: Sequence[np.ndarray], paths: Sequence[str], faces: int) -> int:
-        """Look at all photos once; how many faces there were."""
+    def run(photos: Sequence[np.ndarray], paths: Sequence[str], faces: int) -> int:
         options = {'max_faces': faces} if faces else {'score_threshold': NO_FACE}
-        predictor = Predictor(self._runner, self._manifest, batch=self.batch, **options)
-        return sum(
-            len(found)
-            for start in range(0, len(photos), self.batch)
-            for found in predictor(photos[start : start + self.batch])
-        )
+        predictor = Predictor(backend, manifest, batch=batch, **options)
+        return sum(len(found) for group in in_groups(photos, batch) for found in predictor(group))
+
+    return System(manifest['name'], backend.name, batch, run)
 
 
-class TwoNetworks:
-    """A detector and an embedding network, one after the other, in as many processes of one thread as are cores.
+def two_networks(executor: Executor, pair: str) -> System:
+    """A detector and an embedding network, ``DETECTOR+EMBEDDING``, one after the other in an executor's processes."""
+    specs = tuple(pair.split('+'))
 
-    Parameters
-    ----------
-    executor : Executor
-        Of the processes.
-    pair : str
-        The two teachers, ``DETECTOR+EMBEDDING``.
-    """
+    def run(photos: Sequence[np.ndarray], paths: Sequence[str], faces: int) -> int:
+        return sum(executor.map(_teach, itertools.repeat(specs), paths))
 
-    backend, batch = 'processes', None
-
-    def __init__(self, executor: Executor, pair: str) -> None:
-        self._executor, self._specs = executor, tuple(pair.split('+'))
-        self.system = ' + '.join(self._specs)
-
-    def run(self, photos: Sequence[np.ndarray], paths: Sequence[str], faces: int) -> int:
-        """Look at all photos once; how many faces there were."""
-        return sum(self._executor.map(_teach, itertools.repeat(self._specs), paths))
+    return System(' + '.join(specs), 'processes', None, run)
 
 
 def _teach(specs: Tuple[str, ...], path: str) -> int:
@@ -140,23 +135,20 @@ def _teach(specs: Tuple[str, ...], path: str) -> int:
 
 
 def measure(
-    systems: Sequence[Any], portraits: Sequence[np.ndarray], faces: int, size: str, count: int, rounds: int
+    systems: Sequence[System], portraits: Sequence[np.ndarray], faces: int, size: str, count: int, rounds: int
 ) -> List[Dict[str, Any]]:
     """Rows of the result for photos of so many faces.
 
     Parameters
     ----------
-    systems : sequence
-        Objects with ``system``, ``backend``, ``batch`` and ``run(photos, paths, faces)``.
+    systems : sequence of System
     portraits : sequence of numpy.ndarray
     faces : int
         In a photo.
     size : {'300', 'own'}
         Of the photos: 300 pixels, or what the portraits make.
-    count : int
-        Photos in a round.
-    rounds : int
-        The median counts.
+    count, rounds : int
+        Photos in a round, and rounds, of which the median counts.
     """
     photos = crowds(portraits, faces, count)
     if size == '300':
@@ -168,12 +160,11 @@ def measure(
         for path, photo in zip(paths, photos):
             np.save(path, photo)
         # The first round prepares executors and processes.
-        for turn in range(rounds + 1):
-            for number, system in enumerate(systems):
-                start = time.perf_counter()
-                found[number] = system.run(photos, paths, faces)
-                if turn:
-                    rates[number].append(count / (time.perf_counter() - start))
+        for turn, (number, system) in itertools.product(range(rounds + 1), enumerate(systems)):
+            start = time.perf_counter()
+            found[number] = system.run(photos, paths, faces)
+            if turn:
+                rates[number].append(count / (time.perf_counter() - start))
     return [
         {
             'system': system.system,
@@ -191,9 +182,9 @@ def measure(
 
 def open_models(
     prefixes: Sequence[str], backends: Sequence[str], device: str, batches: Sequence[int]
-) -> List[Model]:
+) -> List[System]:
     """Every model on every backend with every batch size; without named backends, on all that there are."""
-    models, known = [], dict(BACKENDS, **{Unfused.name: Unfused})
+    systems, known = [], dict(BACKENDS, **{Unfused.name: Unfused})
     for prefix in map(find_model, prefixes):
         manifest = read_manifest(prefix)
         for name in backends or BACKENDS:
@@ -205,8 +196,8 @@ def open_models(
                     raise
                 print(f'left out: {error}', file=sys.stderr)
                 continue
-            models += [Model(backend, manifest, batch) for batch in batches]
-    return models
+            systems += [one_network(backend, manifest, batch) for batch in batches]
+    return systems
 
 
 def table(rows: Sequence[Mapping[str, Any]], size: str) -> List[str]:
@@ -242,10 +233,8 @@ def benchmark(
     ----------
     models, backends, device, batches
         As for `open_models`.
-    faces : sequence of int
-        In a photo.
-    sizes : sequence of {'300', 'own'}
-        Of the photos.
+    faces, sizes
+        Cases: numbers of faces in a photo, and sizes of photos, ``300`` or ``own``.
     portraits : str, optional
         Folder of photos of one face each; LFW by default.
     teachers : sequence of str
@@ -259,29 +248,20 @@ def benchmark(
         raise UnifaceError('a model or the teachers are needed')
     count = max(batches)
     photos = read_portraits(portraits or str(data_root() / 'lfw'), max(16, count))
-    systems: List[Any] = open_models(models, backends, device, batches)
-    cases = list(itertools.product(sizes, faces))
+    systems = open_models(models, backends, device, batches)
     rows: List[Dict[str, Any]] = []
     with open_executor(machine()['cores'] if teachers else 0) as (executor, _):
-        systems += [TwoNetworks(executor, pair) for pair in teachers]
-        for size, number in tqdm(cases, unit='case', disable=None):
-            rows += measure(systems, photos, number, size, count, rounds)
+        taught = [two_networks(executor, pair) for pair in teachers]
+        for size, number in tqdm(list(itertools.product(sizes, faces)), unit='case', disable=None):
+            rows += measure(systems + taught, photos, number, size, count, rounds)
     print('\n'.join(line for size in sizes for line in table(rows, size)))
     data = {'name': 'portraits side by side', 'photos': count, 'rounds': rounds, 'decoding': 'not included'}
     data.update(threads=os.environ.get('OMP_NUM_THREADS', 'all'), device=device)
-    for folder, names, about in _owners(models, systems) if results else ():
+    owners = {'teachers': ({system.system for system in taught}, {'name': 'teachers'})} if teachers else {}
+    for prefix in models:
+        about = about_model(prefix, 'name', 'model', 'training')
+        owners[Path(prefix).name] = {about['name']}, dict(about, sha256=hash_model(prefix))
+    for folder, (names, about) in owners.items() if results else ():
         metrics = {'rows': [row for row in rows if row['system'] in names]}
         write_result(Path(results) / folder, 'speed', subject=about, data=data, metrics=metrics)
     return {'rows': rows, 'machine': machine()}
-
-
-def _owners(
-    prefixes: Sequence[str], systems: Sequence[Any]
-) -> Iterator[Tuple[str, Set[str], Dict[str, Any]]]:
-    """Folders of results, the systems whose rows each has, and whom it is about."""
-    taught = {system.system for system in systems if isinstance(system, TwoNetworks)}
-    if taught:
-        yield 'teachers', taught, {'name': 'teachers'}
-    for prefix in prefixes:
-        about = dict(about_model(prefix, 'name', 'model', 'training'), sha256=hash_model(prefix))
-        yield Path(prefix).name, {about['name']}, about

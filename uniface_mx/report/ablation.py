@@ -9,15 +9,15 @@ import numpy as np
 
 from uniface_mx.evaluation.results import percent
 from uniface_mx.evaluation.verification import compare_folds
-from uniface_mx.report import paper
-from uniface_mx.report.tables import Folder, accuracy, get, markdown, results, table, trained, training
+from uniface_mx.report import paper, tables
+from uniface_mx.report.tables import Folder, get, markdown, number, results, trained
 
 # What a run is measured by.
 MEASURES = (
     ('LFW, %', 'lfw/accuracy', percent),
     ('LFW perturbed, %', 'lfw_perturb60/accuracy', percent),
-    ('cosine, held out', 'cosine/held_out/mean', '{:.3f}'.format),
-    ('cosine, trained on', 'cosine/training/mean', '{:.3f}'.format),
+    ('cosine, held out', 'cosine/held_out/mean', number),
+    ('cosine, trained on', 'cosine/training/mean', number),
     ('landmark error, %', 'landmarks_aflw_test/error', percent),
     ('FDDB-crops at 100 FP, %', 'fddb_crops/discrete/100', percent),
 )
@@ -46,9 +46,9 @@ def one_face_speed(run: Folder) -> Optional[float]:
 
 ABLATION = (
     ('model', lambda run: f'{run.letter} ({paper.WHAT_THEY_ARE[run.letter]})'),
-    ('run', lambda run: run.name),
+    ('run', tables.name_of),
     ('LFW, paper', lambda run: paper.MODELS[run.letter]),
-    ('LFW, ours', accuracy),
+    ('LFW, ours', tables.accuracy),
     *MEASURES[1:],
     ('parameters', 'cost/parameters', ','),
     ('multiply-adds an image', 'cost/multiply_adds_image', ','),
@@ -58,7 +58,7 @@ ABLATION = (
     ('seed', lambda run: trained(run).get('seed')),
     ('contrast', lambda run: trained(run).get('contrast'), 'g'),
     ('face views', lambda run: run.views, ','),
-    ('trained on', training),
+    ('trained on', tables.training),
 )
 
 
@@ -77,7 +77,7 @@ def ablation(folders: Sequence[Folder]) -> List[str]:
     for letter in paper.MODELS:
         runs = [run for run in folders if run.letter == letter and set(run.results) - NO_RUN]
         rows += runs or [Folder('', {}, letter)]
-    return lines + table(ABLATION, rows) + seeds(folders) + differences(folders) + variants(folders)
+    return lines + tables.table(ABLATION, rows) + seeds(folders) + differences(folders) + variants(folders)
 
 
 def conditions(run: Folder) -> Tuple:

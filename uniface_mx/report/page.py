@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.fddb_files import read_curve
 from uniface_mx.evaluation.figures import draw, draw_fddb, draw_verification
 from uniface_mx.evaluation.results import percent
 from uniface_mx.files import written_aside
-from uniface_mx.report import paper
+from uniface_mx.report import paper, tables
 from uniface_mx.report.ablation import ablation
 from uniface_mx.report.convergence import losses
 from uniface_mx.report.curves import trainings
-from uniface_mx.report.tables import (
-    Folder,
-    Result,
-    accuracy,
-    cells,
-    get,
-    markdown,
-    percents,
-    read_folders,
-    results,
-    table,
-    thousandths,
-    training,
-)
+from uniface_mx.report.tables import Folder, Result, get, interval, markdown, name_of, results, table
 
 # Results of the protocol of LFW, and what is added to the name of whom they are about.
 LFW = {'lfw': '', 'lfw_single': ', one vector a face', 'lfw_mirror': ', mirror average'}
@@ -42,27 +29,26 @@ def over_seeds(result: Result) -> Optional[str]:
     return f'{percent(moved["accuracy"], moved.get("std"))} ({seeds} seed{"" if seeds == 1 else "s"})'
 
 
-def two_rates(rates: Mapping[str, float]) -> str:
-    """True accepts at false accepts of a hundredth and a thousandth."""
-    return ' / '.join(percent(rates[rate]) for rate in ('0.01', '0.001'))
-
-
-def aligned(result: Result) -> bool:
-    """Whether whom a result is about has a network of its own for embeddings, which wants upright faces."""
-    return result.read('subject/identity/embeddings?') is not None
+def by_itself(result: Result) -> bool:
+    """Whether one network does it all: no other one for embeddings, which wants upright faces."""
+    return result.read('subject/identity/embeddings?') is None
 
 
 TABLE_ONE = (
     ('method', lambda result: result.folder.name + LFW[result.name]),
-    ('aligned', lambda result: 'by landmarks' if aligned(result) else 'No'),
-    ('networks', lambda result: '2' if aligned(result) else '1'),
-    ('accuracy', lambda result: accuracy(result.folder, result.name)),
+    ('aligned', lambda result: 'No' if by_itself(result) else 'by landmarks'),
+    ('networks', lambda result: '1' if by_itself(result) else '2'),
+    ('accuracy', lambda result: tables.accuracy(result.folder, result.name)),
     ('standard error', 'metrics/standard_error', lambda error: f'{100 * error:.2f}'),
     ('perturbed', over_seeds),
     ('area under ROC', 'metrics/area', '.5f'),
-    ('true accepts at false accepts 1e-2 / 1e-3', 'metrics/true_accepts_at_false_accepts', two_rates),
+    (
+        'true accepts at false accepts 1e-2 / 1e-3',
+        'metrics/true_accepts_at_false_accepts',
+        lambda rates: f'{percent(rates["0.01"])} / {percent(rates["0.001"])}',
+    ),
     ('photos without face', 'metrics/photos_without_face'),
-    ('trained on', lambda result: training(result.folder)),
+    ('trained on', lambda result: tables.training(result.folder)),
 )
 
 
@@ -77,13 +63,11 @@ def table_one(folders: Sequence[Folder]) -> List[str]:
         "CelebA's makers state that its people are not in LFW; of our other training sets nobody knows.",
         '',
     ]
-    rows: List[Sequence[Any]] = [
+    published = [
         (f'{method} (paper)', how, networks, rate, None, None, None, None, None, f'{images} images')
         for method, images, how, networks, rate in paper.LFW
     ]
-    return lines + markdown(
-        [column[0] for column in TABLE_ONE], rows + cells(TABLE_ONE, results(folders, *LFW))
-    )
+    return lines + table(TABLE_ONE, results(folders, *LFW), published)
 
 
 def verification(folders: Sequence[Folder], figures: Path) -> List[str]:
@@ -107,7 +91,7 @@ FDDB_FIGURES = (
     ('FDDB-crops (not FDDB), discrete score', 'fddb_crops-DiscROC.txt', 'fddb_crops.png', 500),
 )
 DETECTION = (
-    ('detector', lambda result: result.folder.name),
+    ('detector', name_of),
     ('on', lambda result: FDDB[result.name]),
     *((str(at), f'metrics/discrete/{at}?', percent) for at in (100, 500, 1000, 2000)),
     ('curve ends at', 'metrics/last/false_positives?'),
@@ -154,27 +138,22 @@ def official(result: Result) -> List[str]:
     ] + markdown(head, rows)
 
 
-class ByHeight(NamedTuple):
+def by_height(figure: str) -> Callable[[Sequence[Mapping[str, Any]]], str]:
     """Writes a figure in percent for each range of heights that has faces."""
-
-    figure: str
-
-    def __call__(self, heights: Sequence[Mapping[str, Any]]) -> str:
-        """The cell."""
-        return ', '.join(
-            f'{row["from"]}–{row["below"]}: {percent(row[self.figure])}' for row in heights if row['faces']
-        )
+    return lambda heights: ', '.join(
+        f'{row["from"]}–{row["below"]}: {percent(row[figure])}' for row in heights if row['faces']
+    )
 
 
 PRECISION = (
-    ('detector', lambda result: result.folder.name),
+    ('detector', name_of),
     ('on', 'data/name'),
     ('faces', 'metrics/faces'),
     ('average precision', 'metrics/average_precision', percent),
     ('recall', 'metrics/recall', percent),
     ('precision', 'metrics/precision', percent),
-    ('average precision by height', 'metrics/by_height', ByHeight('average_precision')),
-    ('recall by height', 'metrics/by_height', ByHeight('recall')),
+    ('average precision by height', 'metrics/by_height', by_height('average_precision')),
+    ('recall by height', 'metrics/by_height', by_height('recall')),
 )
 
 
@@ -190,19 +169,20 @@ def precision(folders: Sequence[Folder]) -> List[str]:
     ] + table(PRECISION, rows)
 
 
-def by_point(errors: Mapping[str, float]) -> str:
-    """Errors of the five points."""
-    return ', '.join(f'{point.replace("_", " ")} {percent(error)}' for point, error in errors.items())
-
-
 LANDMARKS = (
-    ('model', lambda result: result.folder.name),
+    ('model', name_of),
     ('on', 'data/name'),
     ('faces', 'metrics/faces'),
     ('found', 'metrics/found'),
     ('error', 'metrics/error', percent),
     ('failures', 'metrics/failure_rate', percent),
-    ('by point', 'metrics/error_by_point', by_point),
+    (
+        'by point',
+        'metrics/error_by_point',
+        lambda errors: ', '.join(
+            f'{one.replace("_", " ")} {percent(error)}' for one, error in errors.items()
+        ),
+    ),
 )
 
 
@@ -216,57 +196,48 @@ def landmarks(folders: Sequence[Folder]) -> List[str]:
         'an error above 10 % or a face not found. aflw_test holds AFLW faces as crops of 80x80, put on a '
         'black canvas; how the photos of the published figure were cut is not told.',
         '',
-    ] + markdown(
-        [column[0] for column in LANDMARKS], published + cells(LANDMARKS, results(folders, 'landmarks_'))
-    )
+    ] + table(LANDMARKS, results(folders, 'landmarks_'), published)
 
 
 def cosines(folders: Sequence[Folder]) -> List[str]:
     """Embeddings beside the teacher's, of people held out and of people trained on."""
     rows = [
-        (result.folder.name, found.get('faces'), thousandths(found), percent(found.get('recall')), people)
-        + (result.read(f'data/{kind}/name?'),)
-        for result in results(folders, 'cosine')
+        (name_of(one), found.get('faces'), interval(found), percent(found.get('recall')), people)
+        + (one.read(f'data/{kind}/name?'),)
+        for one in results(folders, 'cosine')
         for kind, people in (('held_out', 'held out'), ('training', 'trained on'))
-        for found in [result.read(f'metrics/{kind}?')]
+        for found in [one.read(f'metrics/{kind}?')]
         if found
     ]
-    if not rows:
-        return []
-    return [
+    lines = [
         '## Embeddings',
         '',
         "Mean cosine of the model's and the teacher's embeddings of faces that were found, both around the "
         'mean embedding, with 95 % intervals.',
         '',
-    ] + markdown(('model', 'faces', 'cosine', 'recall, %', 'people', 'on'), rows)
+    ]
+    return lines + markdown(('model', 'faces', 'cosine', 'recall, %', 'people', 'on'), rows) if rows else []
 
 
-class System(NamedTuple):
-    """What a speed is of: a row of Table II."""
-
-    name: str
-    backend: Optional[str]
-    batch: Optional[int]
-    size: Optional[str]
-    machine: str
-
-
-def speeds(folders: Sequence[Folder]) -> Dict[System, Dict[int, float]]:
-    """Images a second by system and number of faces in an image.
+def speeds(folders: Sequence[Folder]) -> Dict[Tuple, Dict[int, float]]:
+    """Images a second by system, backend, batch, size of photos and machine, and by number of faces in an image.
 
     A result ``speed`` has ``rows``: objects with ``system``, ``backend``, ``batch``, ``faces`` (an image),
     ``size`` (of the photos) and ``images_per_second``.
     """
-    rates: Dict[System, Dict[int, float]] = {}
+    rates: Dict[Tuple, Dict[int, float]] = {}
     for result in results(folders, 'speed'):
-        where = f'{result.read("machine/processor?")}, {result.read("machine/cores?")} cores'
         for row in result.read('metrics/rows?') or ():
             told = (row.get(key) for key in ('backend', 'batch', 'size'))
-            system = System(row.get('system', result.folder.name), *told, where)
+            system = row.get('system', name_of(result)), *told, machine(result)
             if row.get('images_per_second'):
                 rates.setdefault(system, {})[row['faces']] = row['images_per_second']
     return rates
+
+
+def machine(result: Result) -> str:
+    """Where a result was measured."""
+    return f'{result.read("machine/processor?")}, {result.read("machine/cores?")} cores'
 
 
 def speed(folders: Sequence[Folder], figures: Path) -> List[str]:
@@ -285,12 +256,8 @@ def speed(folders: Sequence[Folder], figures: Path) -> List[str]:
     if rates:
         head = ('system', 'backend', 'batch', 'size', *(f'{faces} faces' for faces in numbers), 'machine')
         rows = [
-            (
-                *system[:-1],
-                *(f'{own[faces]:.1f}' if faces in own else None for faces in numbers),
-                system.machine,
-            )
-            for system, own in rates.items()
+            (*system, *(f'{own[faces]:.1f}' if faces in own else None for faces in numbers), where)
+            for (*system, where), own in rates.items()
         ]
         lines += markdown(head, rows)
     curves: Dict[str, Dict[str, Tuple[List[int], List[float]]]] = {}
@@ -298,7 +265,7 @@ def speed(folders: Sequence[Folder], figures: Path) -> List[str]:
         if len(own) > 1:
             label = ' '.join(str(word) for word in system[:3] if word is not None)
             points = sorted(own), [1000 / own[faces] for faces in sorted(own)]
-            curves.setdefault(str(system.size), {})[label] = points
+            curves.setdefault(str(system[3]), {})[label] = points
     for size in sorted(curves):
         title = 'photos of 300 pixels' if size == '300' else 'photos of their own size'
         axes = 'faces in the image', 'milliseconds an image'
@@ -307,9 +274,9 @@ def speed(folders: Sequence[Folder], figures: Path) -> List[str]:
     return lines
 
 
-def mebibytes(number: int) -> str:
-    """Bytes as whole MiB."""
-    return f'{number / 2**20:.0f}'
+def mebibytes(row: int) -> Callable[[Result], str]:
+    """Reads the memory of a row of a long run as whole MiB."""
+    return lambda result: f'{result.read("metrics/rows")[row]["bytes"] / 2**20:.0f}'
 
 
 def megapixels(result: Result) -> str:
@@ -319,7 +286,7 @@ def megapixels(result: Result) -> str:
 
 
 AGREEMENT = (
-    ('model', lambda result: result.folder.name),
+    ('model', name_of),
     ('backends', 'metrics/backends', lambda names: ' beside '.join(reversed(names))),
     ('faces', 'metrics/faces'),
     ('boxes of an IoU of 0.9, %', 'metrics/boxes', percent),
@@ -329,11 +296,11 @@ AGREEMENT = (
     ('on', 'data/name'),
 )
 MEMORY = (
-    ('model', lambda result: result.folder.name),
+    ('model', name_of),
     ('photos', lambda result: result.read('metrics/rows')[0]['photos']),
-    ('MiB', lambda result: result.read('metrics/rows')[0]['bytes'], mebibytes),
+    ('MiB', mebibytes(0)),
     ('photos', lambda result: result.read('metrics/rows')[-1]['photos']),
-    ('MiB', lambda result: result.read('metrics/rows')[-1]['bytes'], mebibytes),
+    ('MiB', mebibytes(-1)),
     ('change, %', 'metrics/change', lambda change: f'{100 * change:+.1f}'),
     ('megapixels, median and range', megapixels),
 )
@@ -358,8 +325,10 @@ def groups(folders: Sequence[Folder]) -> List[str]:
     for result in results(folders, 'groups_'):
         rows = [
             (group, row['faces'])
-            + tuple(percents(row[figure]) for figure in ('recall', 'teacher_recall', 'landmark_error'))
-            + (thousandths(row['cosine_to_teacher']),)
+            + tuple(
+                interval(row[figure], percent) for figure in ('recall', 'teacher_recall', 'landmark_error')
+            )
+            + (interval(row['cosine_to_teacher']),)
             for kind in ('age', 'origin')
             for group, row in result.read(f'metrics/{kind}').items()
         ]
@@ -379,7 +348,7 @@ SOURCES = (
     ('result', lambda result: f'{result.folder.name}/{result.name}'),
     ('revision', revision),
     ('date', 'date?'),
-    ('machine', lambda one: f'{one.read("machine/processor?")}, {one.read("machine/cores?")} cores'),
+    ('machine', machine),
     ('command', lambda result: f'`{" ".join(map(str, result.read("command?") or ()))}`'),
 )
 
@@ -402,7 +371,7 @@ def write_report(root: Union[str, Path], out: Union[str, Path]) -> Path:
     if not root.is_dir():
         raise UnifaceError(f'{root}: no such folder of results')
     pictures = out.parent / 'figures'
-    folders = read_folders(root)
+    folders = tables.read_folders(root)
     if not folders and not any(root.glob('*/metrics.jsonl')):
         raise UnifaceError(f'{root}: no folder in it holds results')
     lines = [

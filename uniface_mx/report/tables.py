@@ -79,11 +79,6 @@ def results(folders: Iterable[Folder], *names: str) -> List[Result]:
     ]
 
 
-def cells(columns: Sequence[Column], rows: Iterable[Any]) -> List[List[Any]]:
-    """A list of cells for each row."""
-    return [[_cell(row, *column[1:]) for column in columns] for row in rows]
-
-
 def _cell(
     row: Any, where: Union[str, Callable[[Any], Any]], form: Union[str, Callable[[Any], Any]] = ''
 ) -> Any:
@@ -99,28 +94,29 @@ def markdown(titles: Iterable[str], rows: Iterable[Sequence[Any]]) -> List[str]:
     return [f'| {" | ".join(line)} |' for line in lines] + ['']
 
 
-def table(columns: Sequence[Column], rows: Iterable[Any]) -> List[str]:
-    """Lines of a Markdown table with these columns of some rows."""
-    return markdown([column[0] for column in columns], cells(columns, rows))
+def table(columns: Sequence[Column], rows: Iterable[Any], first: Sequence[Sequence[Any]] = ()) -> List[str]:
+    """Lines of a Markdown table with these columns of some rows; ``first`` are rows of cells that come before."""
+    cells = [[_cell(row, *column[1:]) for column in columns] for row in rows]
+    return markdown([column[0] for column in columns], [*first, *cells])
 
 
-def interval(figures: Optional[Mapping[str, Any]], form: Callable[[float], str]) -> Optional[str]:
+def name_of(row: Union[Folder, Result]) -> str:
+    """The folder that a row is about."""
+    return row.name if isinstance(row, Folder) else row.folder.name
+
+
+def number(value: float) -> str:
+    """To three digits."""
+    return f'{value:.3f}'
+
+
+def interval(figures: Optional[Mapping[str, Any]], form: Callable[[float], str] = number) -> Optional[str]:
     """``0.812 (0.800 to 0.823)`` of a mean or share with its interval; None where there is none."""
     value = None if figures is None else figures.get('mean', figures.get('share'))
     if value is None:
         return None
     low, high = figures['interval']
     return f'{form(value)} ({form(low)} to {form(high)})'
-
-
-def thousandths(figures: Optional[Mapping[str, Any]]) -> Optional[str]:
-    """A mean with its interval, to three digits."""
-    return interval(figures, '{:.3f}'.format)
-
-
-def percents(figures: Optional[Mapping[str, Any]]) -> Optional[str]:
-    """A share with its interval, in percent."""
-    return interval(figures, percent)
 
 
 def read_folders(root: Union[str, Path]) -> List[Folder]:
