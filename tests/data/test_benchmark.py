@@ -16,24 +16,8 @@ def test_every_step_is_measured(tmp_path, capsys):
             image = encode_jpeg(rng.integers(0, 256, (50, 70, 3), dtype=np.uint8))
             writer.add(Record(image, rows, 70, 50, 'made', str(i)))
     out = tmp_path / 'speed.json'
-    assert (
-        main(
-            [
-                'data',
-                '--records',
-                str(tmp_path / 'photos'),
-                '--size',
-                '64',
-                '--batch',
-                '2',
-                '--seconds',
-                '0.02',
-                '--out',
-                str(out),
-            ]
-        )
-        == 0
-    )
+    line = f'data --records {tmp_path}/photos --size 64 --batch 2 --seconds 0.02 --out {out}'
+    assert main(line.split()) == 0
     figures = json.loads(out.read_text())
     names = [row['name'] for row in figures['rows']]
     assert sum('ImageDetRecordIter' in name for name in names) == 2 and any(

@@ -18,16 +18,8 @@ def test_round_trip(tmp_path):
     assert result['metrics'] == {'accuracy': 0.5, 'folds': [1, 2], 'none': None}
     assert result['command'] == ['evaluate.py', 'lfw']
     assert set(result) == {
-        'format',
-        'name',
-        'subject',
-        'data',
-        'metrics',
-        'command',
-        'date',
-        'revision',
-        'versions',
-        'machine',
+        *('format', 'name', 'subject', 'data', 'metrics'),
+        *('command', 'date', 'revision', 'versions', 'machine'),
     }
     assert result['versions']['numpy'] == np.__version__
     assert result['machine']['cores'] >= 1

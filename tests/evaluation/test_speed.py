@@ -96,16 +96,8 @@ def one_process(monkeypatch):
 
 
 def test_models_by_command(exported_model, portraits, tmp_path, capsys):
-    arguments = ['--portraits', str(portraits), '--faces', '0', '2', '--batches', '1', '2', '--rounds', '1']
-    arguments += [
-        '--sizes',
-        '300',
-        '--teachers',
-        '--results',
-        str(tmp_path / 'results'),
-        '--out',
-        str(tmp_path / 'rows'),
-    ]
+    line = f'--portraits {portraits} --faces 0 2 --batches 1 2 --rounds 1 --sizes 300 --teachers'
+    arguments = [*line.split(), '--results', str(tmp_path / 'results'), '--out', str(tmp_path / 'rows')]
     assert benchmark.main(['speed', '--models', str(exported_model), *arguments]) == 0
     out, err = capsys.readouterr()
     assert 'left out: lite: exported without graphs for the backend mxnet-int8' in err
@@ -123,19 +115,8 @@ def test_models_by_command(exported_model, portraits, tmp_path, capsys):
 def test_teachers_beside(portraits, tmp_path, one_process):
     pytest.importorskip('onnxruntime')
     pytest.importorskip('face_recognition_models')
-    arguments = [
-        '--portraits',
-        str(portraits),
-        '--faces',
-        '1',
-        '--batches',
-        '1',
-        '--rounds',
-        '1',
-        '--sizes',
-        '300',
-    ]
-    assert benchmark.main(['speed', *arguments, '--results', str(tmp_path / 'results')]) == 0
+    line = f'speed --portraits {portraits} --faces 1 --batches 1 --rounds 1 --sizes 300'
+    assert benchmark.main([*line.split(), '--results', str(tmp_path / 'results')]) == 0
     (row,) = read_result(tmp_path / 'results' / 'teachers' / 'speed.json')['metrics']['rows']
     assert (row['system'], row['faces_found']) == ('mtcnn_pypi + dlib', 0) and row['images_per_second'] > 0
 

@@ -24,6 +24,12 @@ def evaluate():
     return load_tool('evaluate')
 
 
+@pytest.fixture
+def lite(tmp_path):
+    write_manifest(tmp_path / 'lite', {'files': [], 'model': {'name': 'uniface_a_lite', 'overrides': {}}})
+    return str(tmp_path / 'lite')
+
+
 class Middle(Subject):
     """Sees one face in the middle of every photo, whose vector is the photo's colour there."""
 
@@ -48,29 +54,17 @@ def middle(evaluate, monkeypatch):
     return evaluate
 
 
+def words(line, out):
+    """A command line about the teachers."""
+    return [*line.split(), '--out', str(out), '--teacher', '--no-progress']
+
+
 def lfw(tmp_path):
     (tmp_path / 'pairs.txt').write_text('2 1\nAnn 1 2\nAnn 1 Bob 1\nBob 1 2\nBob 1 Cid 1\n')
-    for name, colour in (
-        ('Ann_0001', 40),
-        ('Ann_0002', 40),
-        ('Bob_0001', 120),
-        ('Bob_0002', 120),
-        ('Cid_0001', 200),
-    ):
-        write_image(tmp_path / (name + '.jpg'), np.full((40, 40, 3), colour, np.uint8))
-    return [
-        'lfw',
-        '--images',
-        str(tmp_path),
-        '--pairs',
-        str(tmp_path / 'pairs.txt'),
-        '--out',
-        str(tmp_path / 'out'),
-        '--cache',
-        str(tmp_path / 'cache'),
-        '--no-progress',
-        '--teacher',
-    ]
+    for name, colour in dict(Ann_0001=40, Ann_0002=40, Bob_0001=120, Bob_0002=120, Cid_0001=200).items():
+        write_image(tmp_path / f'{name}.jpg', np.full((40, 40, 3), colour, np.uint8))
+    line = f'lfw --images {tmp_path} --pairs {tmp_path}/pairs.txt --cache {tmp_path}/cache'
+    return words(line, tmp_path / 'out')
 
 
 def test_lfw(middle, tmp_path, capsys):
@@ -130,22 +124,13 @@ def test_bad_input_is_one_line(middle, tmp_path, capsys, break_it, complaint):
     assert not (tmp_path / 'out').exists()
 
 
-def fddb(tmp_path):
+def fddb(tmp_path, out='out'):
     for fold in range(1, 11):
         name = f'big/img_{fold}'
         (tmp_path / 'big').mkdir(exist_ok=True)
         write_image(tmp_path / (name + '.jpg'), np.zeros((100, 100, 3), np.uint8))
         (tmp_path / f'FDDB-fold-{fold:02d}-ellipseList.txt').write_text(name + '\n1\n22 20 1.57 50 50 1\n')
-    return [
-        'fddb',
-        '--annotations',
-        str(tmp_path),
-        '--images',
-        str(tmp_path),
-        '--out',
-        str(tmp_path / 'out'),
-        '--no-progress',
-    ]
+    return f'fddb --annotations {tmp_path} --images {tmp_path} --no-progress --out {tmp_path}/{out}'.split()
 
 
 def test_fddb_of_a_detector_and_of_its_written_output(middle, tmp_path, capsys):
@@ -155,71 +140,47 @@ def test_fddb_of_a_detector_and_of_its_written_output(middle, tmp_path, capsys):
     assert figures['data']['image_sizes'] == 'known'
     first = (tmp_path / 'out' / 'ContROC.txt').read_text()
     assert (tmp_path / 'out' / 'fold-10-out.txt').read_text() == 'big/img_10\n1\n30 30 40 40 0.9\n'
-    again = fddb(tmp_path)
-    again[again.index('--out') + 1] = str(tmp_path / 'again')
-    assert (
-        middle.main(again + ['--detections', str(tmp_path / 'out'), '--curves', str(tmp_path / 'out')]) == 0
-    )
+    again = fddb(tmp_path, 'again') + ['--detections', str(tmp_path / 'out'), '--curves']
+    assert middle.main([*again, str(tmp_path / 'out')]) == 0
     assert (tmp_path / 'again' / 'ContROC.txt').read_text() == first
     assert read_result(tmp_path / 'again' / 'fddb.json')['subject']['name'] == 'out'
-    assert (
-        middle.main(again + ['--detections', str(tmp_path / 'out'), '--curves', str(tmp_path / 'big')]) == 2
-    )
+    assert middle.main([*again, str(tmp_path / 'big')]) == 2
     assert 'no *DiscROC*.txt' in capsys.readouterr().err
 
 
 def test_fddb_crops(middle, tmp_path, capsys):
     (tmp_path / 'images').mkdir()
     write_image(tmp_path / 'images' / 'a.jpg', np.zeros((100, 100, 3), np.uint8))
-    (tmp_path / 'meta.json').write_text(
-        json.dumps([{'image': 'a', 'faces': [{'ellipse': [22, 20, 1.57, 50, 50], 'visible_fraction': 1.0}]}])
-    )
-    assert (
-        middle.main(
-            ['fddb', '--crops', str(tmp_path), '--out', str(tmp_path / 'out'), '--teacher', '--no-progress']
-        )
-        == 0
-    )
+    faces = [{'ellipse': [22, 20, 1.57, 50, 50], 'visible_fraction': 1.0}]
+    (tmp_path / 'meta.json').write_text(json.dumps([{'image': 'a', 'faces': faces}]))
+    assert middle.main(words(f'fddb --crops {tmp_path}', tmp_path / 'out')) == 0
     assert read_result(tmp_path / 'out' / 'fddb_crops.json')['data']['name'] == 'FDDB-crops'
     assert (tmp_path / 'out' / 'fddb_crops-DiscROC.txt').read_text() == '1 0 0.9\n'
 
 
-def test_landmarks(middle, tmp_path):
+def landmarks(tmp_path):
     write_image(tmp_path / 'a.png', np.zeros((100, 100, 3), np.uint8))
     (tmp_path / 'points.txt').write_text('a.png 40 40 60 40 50 50 40 60 64 60\n')
-    assert (
-        middle.main(
-            [
-                'landmarks',
-                '--source',
-                f'points:{tmp_path / "points.txt"}',
-                '--out',
-                str(tmp_path / 'out'),
-                '--teacher',
-                '--no-progress',
-            ]
-        )
-        == 0
-    )
+    return words(f'landmarks --source points:{tmp_path}/points.txt', tmp_path / 'out')
+
+
+def test_landmarks(middle, tmp_path):
+    assert middle.main(landmarks(tmp_path)) == 0
     figures = read_result(tmp_path / 'out' / 'landmarks_points.json')['metrics']
     assert figures['error_by_point']['right_mouth'] == pytest.approx(0.2)
     assert figures['error'] == pytest.approx(0.04)
 
 
+def test_room_around_photos_with_points(middle, tmp_path):
+    assert middle.main([*landmarks(tmp_path), '--margin', '0.5']) == 0
+    # On the canvas of 200 the eyes it sees lie 10 and 10 further out than the annotated ones, which are 20 apart.
+    errors = read_result(tmp_path / 'out' / 'landmarks_points.json')['metrics']['error_by_point']
+    assert errors['left_eye'] == pytest.approx(0.5**0.5)
+
+
 def test_groups_need_a_mean(middle, tmp_path, capsys):
     write_image(tmp_path / '26_0_1_2017.jpg', np.full((40, 40, 3), 10, np.uint8))
-    arguments = [
-        'groups',
-        '--kind',
-        'utkface',
-        '--images',
-        str(tmp_path),
-        '--out',
-        str(tmp_path / 'out'),
-        '--teacher',
-        '--no-progress',
-    ]
-    assert middle.main(arguments) == 2
+    assert middle.main(words(f'groups --kind utkface --images {tmp_path}', tmp_path / 'out')) == 2
     assert 'give a record set with --mean' in capsys.readouterr().err
 
 
@@ -238,86 +199,52 @@ def record_set(path, vector=7, count=1, teachers=None):
 
 def test_detection_and_groups(middle, tmp_path):
     record_set(tmp_path / 'set')
-    assert (
-        middle.main(
-            [
-                'detection',
-                '--records',
-                str(tmp_path / 'set'),
-                '--out',
-                str(tmp_path / 'out'),
-                '--teacher',
-                '--no-progress',
-            ]
-        )
-        == 0
-    )
+    assert middle.main(words(f'detection --records {tmp_path}/set', tmp_path / 'out')) == 0
     result = read_result(tmp_path / 'out' / 'detection_set.json')
     assert (result['metrics']['average_precision'], result['metrics']['recall']) == (1, 1)
     assert len(result['data']['sha256'][0]) == 64
     write_image(tmp_path / '26_0_1_2017.jpg', np.full((40, 40, 3), 10, np.uint8))
     (tmp_path / 'only.txt').write_text('utkface/26_0_1_2017.jpg\n')
-    assert (
-        middle.main(
-            [
-                'groups',
-                '--kind',
-                'utkface',
-                '--images',
-                str(tmp_path),
-                '--out',
-                str(tmp_path / 'out'),
-                '--teacher',
-                '--no-progress',
-                '--mean',
-                str(tmp_path / 'set'),
-                '--only',
-                str(tmp_path / 'only.txt'),
-            ]
-        )
-        == 0
-    )
+    line = f'groups --kind utkface --images {tmp_path} --mean {tmp_path}/set --only {tmp_path}/only.txt'
+    assert middle.main(words(line, tmp_path / 'out')) == 0
     result = read_result(tmp_path / 'out' / 'groups_utkface.json')
     assert result['metrics']['origin']['black']['recall']['share'] == 1
     assert result['data']['held_out'] is True
 
 
 @pytest.mark.parametrize(
-    'arguments',
+    'line',
     [
-        [],
-        ['lfw'],
-        ['lfw', '--out', 'x', '--images', 'x', '--pairs', 'x'],
-        ['lfw', '--out', 'x', '--images', 'x', '--pairs', 'x', '--teacher', '--model', 'y'],
-        ['fddb', '--out', 'x', '--teacher'],
-        ['fddb', '--out', 'x', '--teacher', '--annotations', 'x'],
-        ['fddb', '--out', 'x', '--teacher', '--annotations', 'x', '--detections', 'x'],
-        ['cost', '--out', 'x', '--teacher'],
-        ['landmarks', '--out', 'x', '--source', 'x', '--teacher', '--enlarge', '0'],
-        ['landmarks', '--out', 'x', '--source', 'x', '--teacher', '--margin', '-1'],
-        ['landmarks', '--out', 'x', '--source', 'x', '--teacher', '--margin', 'nan'],
-        ['lfw', '--out', 'x', '--images', 'x', '--pairs', 'x', '--teacher', '--perturb', '-1'],
-        ['lfw', '--out', 'x', '--images', 'x', '--pairs', 'x', '--teacher', '--perturb', '1', '--seed', '-1'],
-        ['groups', '--out', 'x', '--images', 'x', '--kind', 'utkface', '--teacher', '--limit', '0'],
-        ['detection', '--out', 'x', '--records', 'x', '--teacher', '--limit', '0'],
-        ['cosine', '--out', 'x', '--teacher'],
-        ['fddb', '--out', 'x', '--crops', 'x', '--detections', 'x'],
-        ['fddb', '--out', 'x', '--crops', 'x', '--teacher', '--annotations', 'x', '--images', 'x'],
-        ['compare', 'x'],
-        ['all', '--out', 'x', '--model', 'x'],
+        '',
+        'lfw',
+        'lfw --out x --images x --pairs x',
+        'lfw --out x --images x --pairs x --teacher --model y',
+        'lfw --out x --images x --pairs x --teacher --perturb -1',
+        'lfw --out x --images x --pairs x --teacher --perturb 1 --seed -1',
+        'fddb --out x --teacher',
+        'fddb --out x --teacher --annotations x',
+        'fddb --out x --teacher --annotations x --detections x',
+        'fddb --out x --crops x --detections x',
+        'fddb --out x --crops x --teacher --annotations x --images x',
+        'cost --out x --teacher',
+        'landmarks --out x --source x --teacher --enlarge 0',
+        'landmarks --out x --source x --teacher --margin -1',
+        'landmarks --out x --source x --teacher --margin nan',
+        'groups --out x --images x --kind utkface --teacher --limit 0',
+        'detection --out x --records x --teacher --limit 0',
+        'cosine --out x --teacher',
+        'compare x',
+        'all --out x --model x',
     ],
 )
-def test_usage(evaluate, arguments):
+def test_usage(evaluate, line):
     with pytest.raises(SystemExit) as stop:
-        evaluate.main(arguments)
+        evaluate.main(line.split())
     assert stop.value.code == 2
 
 
-def test_cost(evaluate, tmp_path):
-    from uniface_mx.models.manifest import write_manifest
-
-    write_manifest(tmp_path / 'lite', {'files': [], 'model': {'name': 'uniface_a_lite', 'overrides': {}}})
-    assert evaluate.main(['cost', '--model', str(tmp_path / 'lite'), '--out', str(tmp_path / 'out')]) == 0
+def test_cost(evaluate, tmp_path, lite):
+    assert evaluate.main(['cost', '--model', lite, '--out', str(tmp_path / 'out')]) == 0
     figures = read_result(tmp_path / 'out' / 'cost.json')
     assert figures['subject']['model']['name'] == 'uniface_a_lite'
     assert 0 < figures['metrics']['multiply_adds_face'] < figures['metrics']['multiply_adds_image']
@@ -347,18 +274,14 @@ def test_cosine_on_people_held_out_and_trained_on(middle, tmp_path, capsys):
     assert 'held out: cosine 0.707' in capsys.readouterr().out
 
 
-def test_cosine_needs_a_mean_and_a_face(middle, tmp_path, capsys):
+def test_cosine_needs_a_mean_and_a_face(middle, tmp_path, capsys, monkeypatch):
     held_out = record_set(tmp_path / 'held')
     assert middle.main(cosine(tmp_path, '--held-out', held_out)) == 2
     assert 'give a record set with --mean' in capsys.readouterr().err
     assert middle.main(cosine(tmp_path, '--held-out', str(tmp_path / 'none'), '--mean', held_out)) == 2
     assert 'none.json' in capsys.readouterr().err
-    middle_ = Middle.__call__
-    try:
-        Middle.__call__ = lambda self, images: [[] for _ in images]
-        assert middle.main(cosine(tmp_path, '--held-out', held_out, '--mean', held_out)) == 2
-    finally:
-        Middle.__call__ = middle_
+    monkeypatch.setattr(Middle, '__call__', lambda self, images: [[] for _ in images])
+    assert middle.main(cosine(tmp_path, '--held-out', held_out, '--mean', held_out)) == 2
     assert 'none of its faces was found' in capsys.readouterr().err
 
 
@@ -403,12 +326,6 @@ def test_what_cannot_be_compared(evaluate, tmp_path, capsys):
     ):
         assert evaluate.main(['compare', first, path]) == 2
         assert complaint in capsys.readouterr().err
-
-
-@pytest.fixture
-def lite(tmp_path):
-    write_manifest(tmp_path / 'lite', {'files': [], 'model': {'name': 'uniface_a_lite', 'overrides': {}}})
-    return str(tmp_path / 'lite')
 
 
 def all_of(tmp_path, lite, text):
@@ -483,13 +400,8 @@ def test_what_is_recorded_of_a_command(tmp_path, monkeypatch):
     words = ['lfw', '--cache', '/tmp/x', '--no-progress', '--seed', '1', '--cache=/tmp/y']
     assert options.recorded(words) == ['lfw', '--seed', '1']
     monkeypatch.chdir(tmp_path)
-    assert options.recorded(['cost', '--out', str(tmp_path / 'results' / 'a'), '--model', '/m/a']) == [
-        'cost',
-        '--out',
-        os.path.join('results', 'a'),
-        '--model',
-        '.../a',
-    ]
+    kept = options.recorded(['cost', '--out', str(tmp_path / 'results' / 'a'), '--model', '/m/a'])
+    assert kept == ['cost', '--out', os.path.join('results', 'a'), '--model', '.../a']
 
 
 def test_no_such_model(evaluate, tmp_path, capsys):
@@ -506,8 +418,7 @@ def test_an_exported_model(evaluate, tmp_path):
     randomize(net, 0)
     details = {'model': {'name': 'uniface_a_lite', 'overrides': {}}}
     export_model(net, 'lite', tmp_path, split=True, details=details)
-    arguments = [str(tmp_path / 'lite') if value == '--teacher' else value for value in lfw(tmp_path)]
-    arguments.insert(-1, '--model')
+    arguments = [word for word in lfw(tmp_path) if word != '--teacher'] + ['--model', str(tmp_path / 'lite')]
     assert evaluate.main(arguments + ['--score-threshold', '0']) == 0
     result = read_result(tmp_path / 'out' / 'lfw.json')
     assert len(result['subject']['identity']['sha256']) == 64
@@ -519,31 +430,10 @@ def test_an_exported_model(evaluate, tmp_path):
 
 def test_limits_and_thresholds_of_detection(middle, tmp_path):
     record_set(tmp_path / 'set', count=3)
-    given = ['--records', str(tmp_path / 'set'), '--threshold', '0.95', '--limit', '2']
-    assert middle.main(['detection', *given, '--out', str(tmp_path), '--teacher', '--no-progress']) == 0
+    line = f'detection --records {tmp_path}/set --threshold 0.95 --limit 2'
+    assert middle.main(words(line, tmp_path)) == 0
     figures = read_result(tmp_path / 'detection_set.json')['metrics']
     assert (figures['recall'], figures['average_precision'], figures['photos']) == (0, 1, 2)
-
-
-def test_room_around_photos_with_points(middle, tmp_path):
-    write_image(tmp_path / 'a.png', np.zeros((100, 100, 3), np.uint8))
-    (tmp_path / 'points.txt').write_text('a.png 40 40 60 40 50 50 40 60 64 60\n')
-    source = f'points:{tmp_path / "points.txt"}'
-    given = [
-        'landmarks',
-        '--source',
-        source,
-        '--margin',
-        '0.5',
-        '--out',
-        str(tmp_path),
-        '--teacher',
-        '--no-progress',
-    ]
-    assert middle.main(given) == 0
-    # On the canvas of 200 the eyes it sees lie 10 and 10 further out than the annotated ones, which are 20 apart.
-    errors = read_result(tmp_path / 'landmarks_points.json')['metrics']['error_by_point']
-    assert errors['left_eye'] == pytest.approx(0.5**0.5)
 
 
 def test_some_photos_of_groups(middle, tmp_path):
@@ -551,17 +441,8 @@ def test_some_photos_of_groups(middle, tmp_path):
     (tmp_path / 'faces').mkdir()
     for number in range(3):
         write_image(tmp_path / 'faces' / f'2{number}_0_1_2017.jpg', np.full((40, 40, 3), 10, np.uint8))
-    given = [
-        '--kind',
-        'utkface',
-        '--images',
-        str(tmp_path / 'faces'),
-        '--mean',
-        str(tmp_path / 'set'),
-        '--limit',
-        '2',
-    ]
-    assert middle.main(['groups', *given, '--out', str(tmp_path), '--teacher', '--no-progress']) == 0
+    line = f'groups --kind utkface --images {tmp_path}/faces --mean {tmp_path}/set --limit 2'
+    assert middle.main(words(line, tmp_path)) == 0
     assert read_result(tmp_path / 'groups_utkface.json')['data']['photos'] == 2
 
 

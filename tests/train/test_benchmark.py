@@ -19,18 +19,8 @@ def test_the_plan_is_that_of_the_model_and_the_step():
 
 
 def test_by_command(configuration, capsys):
-    command = [
-        'training',
-        '--config',
-        str(configuration.path),
-        '--steps',
-        '1',
-        '--cells',
-        '1',
-        '--operators',
-        '2',
-    ]
-    assert benchmark.main(command) == 0
+    line = f'training --config {configuration.path} --steps 1 --cells 1 --operators 2'
+    assert benchmark.main(line.split()) == 0
     first, *operators = capsys.readouterr().out.splitlines()
     assert 'float32, 1 x batch 4: ' in first and 'executor plan' in first
     assert len(operators) == 2 and all(line.endswith('%') for line in operators)
