@@ -74,6 +74,7 @@ SPEED = (
     ),
     count('--rounds', 3, 'of which the median counts (%(default)s)'),
     results('speed'),
+    option('--name', "of the folder of results, for one model (the model's)"),
 )
 MEMORY = (
     MODEL,
@@ -113,9 +114,9 @@ BENCHMARKS = {
 }
 
 
-def measure(name: str, out: Optional[str], **arguments: Any) -> None:
+def measure(benchmark: str, out: Optional[str], **arguments: Any) -> None:
     """Run one benchmark, and store its figures where that was asked for."""
-    figures = BENCHMARKS[name].measure(**arguments)
+    figures = BENCHMARKS[benchmark].measure(**arguments)
     if out:
         write_json(out, figures)
 
@@ -123,7 +124,7 @@ def measure(name: str, out: Optional[str], **arguments: Any) -> None:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the program."""
     parser = argparse.ArgumentParser(prog='benchmark', description=__doc__)
-    subjects = parser.add_subparsers(dest='name', metavar=f'{{{",".join(BENCHMARKS)}}}', required=True)
+    subjects = parser.add_subparsers(dest='benchmark', metavar=f'{{{",".join(BENCHMARKS)}}}', required=True)
     for name, benchmark in BENCHMARKS.items():
         subject = subjects.add_parser(name, help=benchmark.text, description=benchmark.text)
         for flag, settings in benchmark.options:

@@ -318,7 +318,7 @@ def test_detect(tmp_path):
     for name in ('a/x', 'b/y'):
         (tmp_path / name).parent.mkdir()
         write_image(tmp_path / (name + '.jpg'), np.zeros((30, 40, 3), np.uint8))
-    photos = fddb_files.find_photos(tmp_path, ['a/x', 'b/y'])
+    photos = fddb_files.photo_paths(tmp_path, ['a/x', 'b/y'])
     subject = Scripted(lambda image: [face((1, 2, 11, 22), 0.75)])
     detections, sizes = fddb.detect(subject, photos, progress=False)
     assert detections['b/y'].tolist() == [[1, 2, 10, 20, 0.75]]
@@ -330,4 +330,4 @@ def test_detect(tmp_path):
     with pytest.raises(ImageError, match='y.jpg'):
         fddb.detect(subject, photos, progress=False)
     with pytest.raises(FddbError, match='1 of 2 photos are missing, c.jpg first'):
-        fddb_files.find_photos(tmp_path, ['a/x', 'c'])
+        fddb_files.photo_paths(tmp_path, ['a/x', 'c'])

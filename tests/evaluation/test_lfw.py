@@ -74,23 +74,23 @@ def test_missing_photos_are_one_error(photos, pairs):
     (photos / 'Bob/Bob_0012.jpg').unlink()
     (photos / 'Cid/Cid_0001.jpg').unlink()
     with pytest.raises(LfwError, match='2 of the photos .* missing, Bob/Bob_0012.jpg first'):
-        lfw.find_photos(photos, pairs.first + pairs.second)
+        lfw.photo_paths(photos, pairs.first + pairs.second)
 
 
 def test_photos_in_one_folder(tmp_path):
     (tmp_path / 'Ann_0001.jpg').write_bytes(b'')
-    assert lfw.find_photos(tmp_path, ['Ann/Ann_0001.jpg']) == {'Ann/Ann_0001.jpg': tmp_path / 'Ann_0001.jpg'}
+    assert lfw.photo_paths(tmp_path, ['Ann/Ann_0001.jpg']) == {'Ann/Ann_0001.jpg': tmp_path / 'Ann_0001.jpg'}
 
 
 def test_unreadable_photo_is_an_error(photos, pairs):
     (photos / 'Bob/Bob_0012.jpg').write_bytes(b'no jpeg')
-    found = lfw.find_photos(photos, pairs.first + pairs.second)
+    found = lfw.photo_paths(photos, pairs.first + pairs.second)
     with pytest.raises(ImageError, match='Bob_0012.jpg'):
         lfw.embed_photos(Scripted(by_colour), found)
 
 
 def evaluate(subject, photos, pairs, tmp_path, **options):
-    found = lfw.find_photos(photos, pairs.first + pairs.second)
+    found = lfw.photo_paths(photos, pairs.first + pairs.second)
     embedded = lfw.cached_embeddings(tmp_path / 'cache', subject, found, progress=False, **options)
     return lfw.evaluate(pairs, embedded, subject.metric)[0]
 
@@ -292,7 +292,7 @@ def test_the_official_pairs(real_data):
     assert len(pairs.same) == 6000 and np.bincount(pairs.fold).tolist() == [600] * 10
     assert pairs.same.sum() == 3000
     names = set(pairs.first) | set(pairs.second)
-    assert len(lfw.find_photos(path.parent / 'images', names)) == 7701
+    assert len(lfw.photo_paths(path.parent / 'images', names)) == 7701
 
 
 def test_random_embeddings_on_the_official_pairs(real_data):
@@ -333,7 +333,7 @@ def test_the_teachers_accuracy_by_another_reading_of_the_protocol(real_data, tmp
     (tmp_path / 'pairs.txt').write_text(text)
     pairs = read_pairs(tmp_path / 'pairs.txt')
     embedded = lfw.embed_photos(
-        teachers, lfw.find_photos(source.parent / 'images', {*pairs.first, *pairs.second})
+        teachers, lfw.photo_paths(source.parent / 'images', {*pairs.first, *pairs.second})
     )
     assert embedded.found.all()
     figures, _ = lfw.evaluate(pairs, embedded, teachers.metric)

@@ -98,6 +98,7 @@ def one_process(monkeypatch):
 def test_models_by_command(exported_model, portraits, tmp_path, capsys):
     line = f'--portraits {portraits} --faces 0 2 --batches 1 2 --rounds 1 --sizes 300 --teachers'
     arguments = [*line.split(), '--results', str(tmp_path / 'results'), '--out', str(tmp_path / 'rows')]
+    arguments += ['--name', 'own']
     assert benchmark.main(['speed', '--models', str(exported_model), *arguments]) == 0
     out, err = capsys.readouterr()
     assert 'left out: lite: exported without graphs for the backend mxnet-int8' in err
@@ -108,7 +109,7 @@ def test_models_by_command(exported_model, portraits, tmp_path, capsys):
     }
     # Random weights see faces everywhere: as many count as a photo has.
     assert all(row['faces_found'] == row['faces'] for row in rows)
-    result = read_result(tmp_path / 'results' / 'lite' / 'speed.json')
+    result = read_result(tmp_path / 'results' / 'own' / 'speed.json')
     assert result['metrics']['rows'] == rows and result['subject']['name'] == 'lite'
 
 
@@ -125,6 +126,7 @@ def test_teachers_beside(portraits, tmp_path, one_process):
     'arguments, reason',
     [
         (['--teachers'], 'a model or the teachers'),
+        (['--name', 'a'], 'names the folder of one model, 0 are given'),
         (['--batches', '30'], '30 portraits are needed, 16 are there'),
         (['--batches', '1', '--models', 'nowhere'], 'no such manifest'),
         (['--batches', '1', '--teachers', 'mtcnn_pypi'], 'an embedding teacher'),

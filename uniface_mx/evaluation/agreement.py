@@ -85,13 +85,10 @@ def benchmark(
 
     Parameters
     ----------
-    model : str
-        Prefix of an exported model.
-    photos : sequence of str
-        Folders, taken from by turns.
+    model, photos, count, seed
+        As for `memory.benchmark`.
     backends : (str, str)
-    count, seed : int
-        How many photos in all, and the seed of their choice.
+        The one that counts, and the one that is compared with it.
     score : float, optional
         Leave out faces of a lower score; the model's own by default.
     results : str, optional

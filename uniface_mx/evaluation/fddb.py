@@ -322,7 +322,7 @@ def measure_crops(arguments: argparse.Namespace) -> Measured:
 def measure_fddb(arguments: argparse.Namespace) -> Measured:
     """A subject's curves on FDDB, whose detections are written, or those of a detector's official output."""
     annotations = files.read_annotations(arguments.annotations)
-    photos = files.find_photos(arguments.images, annotations) if arguments.images else None
+    photos = files.photo_paths(arguments.images, annotations) if arguments.images else None
     if arguments.detections:
         detector = Path(arguments.detections).resolve().name
         about = {'name': detector, 'identity': {'detections': detector}}

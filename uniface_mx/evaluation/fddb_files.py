@@ -17,7 +17,8 @@ from uniface_mx.errors import UnifaceError
 from uniface_mx.files import written_aside
 
 FOLDS = range(1, 11)
-ANNOTATIONS, DETECTIONS = 'FDDB-fold-{:02d}-ellipseList.txt', 'fold-{:02d}-out.txt'
+# How the names of files begin and end; the fold's two digits stand between.
+ANNOTATIONS, DETECTIONS = ('FDDB-fold-', '-ellipseList.txt'), ('fold-', '-out.txt')
 VISIBLE = 0.5
 
 
@@ -83,10 +84,14 @@ def parse_faces(path: Union[str, Path], widths: Sequence[int]) -> Dict[str, np.n
     return found
 
 
-def _read_folds(directory: Union[str, Path], pattern: str) -> Dict[str, np.ndarray]:
+def _fold(directory: Union[str, Path], form: Tuple[str, str], fold: int) -> Path:
+    return Path(directory) / f'{form[0]}{fold:02d}{form[1]}'
+
+
+def _read_folds(directory: Union[str, Path], form: Tuple[str, str]) -> Dict[str, np.ndarray]:
     merged: Dict[str, np.ndarray] = {}
     for fold in FOLDS:
-        path = Path(directory) / pattern.format(fold)
+        path = _fold(directory, form, fold)
         if not path.is_file():
             raise FddbError(f'{path}: missing; all {len(FOLDS)} folds are needed')
         faces = parse_faces(path, (5, 6))
@@ -113,7 +118,7 @@ def read_detections(directory: Union[str, Path]) -> Dict[str, np.ndarray]:
     return _read_folds(directory, DETECTIONS)
 
 
-def find_photos(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]:
+def photo_paths(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]:
     """Paths of FDDB's photos, ``ROOT/2002/08/11/big/img_591.jpg``; :class:`FddbError` if any is missing."""
     photos = {name: Path(root) / (name + '.jpg') for name in names}
     missing = [name for name, path in photos.items() if not path.is_file()]
@@ -142,12 +147,12 @@ def write_detections(
         for name in names:
             rows = detections[name]
             lines += [name, str(len(rows)), *_numbers(rows)]
-        _write(Path(directory) / DETECTIONS.format(number), lines)
+        _write(_fold(directory, DETECTIONS, number), lines)
 
 
 def fold_names(directory: Union[str, Path]) -> List[List[str]]:
     """Image names of each fold, in the annotations' order."""
-    return [list(parse_faces(Path(directory) / ANNOTATIONS.format(fold), (5, 6))) for fold in FOLDS]
+    return [list(parse_faces(_fold(directory, ANNOTATIONS, fold), (5, 6))) for fold in FOLDS]
 
 
 def write_curves(directory: Union[str, Path], curve: Curve, prefix: str = '') -> None:
@@ -209,5 +214,5 @@ def read_crops(directory: Union[str, Path]) -> Crops:
             ignored[name] = np.array([face['visible_fraction'] < VISIBLE for face in faces], bool)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FddbError(f'{path}: not the description of FDDB-crops ({error!r})') from error
-    find_photos(directory / 'images', photos)
+    photo_paths(directory / 'images', photos)
     return Crops(photos, ellipses, ignored)

@@ -155,14 +155,11 @@ def by_group(comparisons: Sequence[Comparison]) -> Dict[str, Any]:
     figures: Dict[str, Any] = {'all': summarise(comparisons)}
     by_age = sorted(comparisons, key=lambda one: one.person.age)
     by_both = sorted(by_age, key=lambda one: one.person.origin)
-    for name, form, ordered in (
-        ('age', '{age}', by_age),
-        ('origin', '{origin}', by_both),
-        ('origin_and_age', '{origin} {age}', by_both),
-    ):
+    for name, ordered in (('age', by_age), ('origin', by_both), ('origin_and_age', by_both)):
         members: Dict[str, List[Comparison]] = {}
         for one in ordered:
-            group = form.format(age=age_group(one.person.age), origin=one.person.origin)
+            words = {'age': age_group(one.person.age), 'origin': one.person.origin}
+            group = words.get(name, f'{words["origin"]} {words["age"]}')
             members.setdefault(group, []).append(one)
         figures[name] = {group: summarise(some) for group, some in members.items()}
     return figures

@@ -84,7 +84,7 @@ def read_pairs(path: Union[str, Path]) -> Pairs:
     return Pairs([first for first, _ in pairs], [second for _, second in pairs], same, fold)
 
 
-def find_photos(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]:
+def photo_paths(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]:
     """Paths of the photos, in the official layout (a folder a person) or all in one folder.
 
     Raises
@@ -296,7 +296,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Ten folds, of photos as they are or perturbed."""
     pairs = read_pairs(arguments.pairs)
-    photos = find_photos(arguments.images, sorted({*pairs.first, *pairs.second}))
+    photos = photo_paths(arguments.images, sorted({*pairs.first, *pairs.second}))
     chosen, perturbed = options.subject(arguments), arguments.perturb
     runs = []
     for seed in arguments.seed if perturbed else (0,):

@@ -226,6 +226,7 @@ def benchmark(
     teachers: Sequence[str] = (),
     rounds: int = 3,
     results: Optional[str] = None,
+    name: Optional[str] = None,
 ) -> Dict[str, Any]:
     """Measure systems side by side, print tables, write result files, and return the rows.
 
@@ -243,9 +244,13 @@ def benchmark(
         Of which the median counts.
     results : str, optional
         Write ``RESULTS/NAME/speed.json`` for each model, and one for all teachers, with their own rows.
+    name : str, optional
+        Of the folder, for one model; the model's own by default.
     """
     if not (models or teachers):
         raise UnifaceError('a model or the teachers are needed')
+    if name and len(models) != 1:
+        raise UnifaceError(f'--name {name}: names the folder of one model, {len(models)} are given')
     count = max(batches)
     photos = read_portraits(portraits or str(data_root() / 'lfw'), max(16, count))
     systems = open_models(models, backends, device, batches)
@@ -260,7 +265,7 @@ def benchmark(
     owners = {'teachers': ({system.system for system in taught}, {'name': 'teachers'})} if teachers else {}
     for prefix in models:
         about = about_model(prefix, 'name', 'model', 'training')
-        owners[Path(prefix).name] = {about['name']}, dict(about, sha256=hash_model(prefix))
+        owners[name or Path(prefix).name] = {about['name']}, dict(about, sha256=hash_model(prefix))
     for folder, (names, about) in owners.items() if results else ():
         metrics = {'rows': [row for row in rows if row['system'] in names]}
         write_result(Path(results) / folder, 'speed', subject=about, data=data, metrics=metrics)
