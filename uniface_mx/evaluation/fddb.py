@@ -192,13 +192,11 @@ def evaluate(
     FddbError
         If the two do not name the same images.
     """
-    for here, there, what in (
-        (annotations, detections, 'detections'),
-        (detections, annotations, 'annotations'),
-    ):
-        missing = [name for name in here if name not in there]
+    names = {'annotations': annotations, 'detections': detections}
+    for here, there in (('annotations', 'detections'), ('detections', 'annotations')):
+        missing = [name for name in names[here] if name not in names[there]]
         if missing:
-            raise FddbError(f'{len(missing)} images are not in the {what}, {missing[0]!r} first')
+            raise FddbError(f'{len(missing)} images are not in the {there}, {missing[0]!r} first')
 
     passed = ignored or {name: np.zeros(len(rows), bool) for name, rows in annotations.items()}
 

@@ -129,12 +129,10 @@ def photo_paths(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]
 
 def read_sizes(photos: Dict[str, Path]) -> Dict[str, Tuple[int, int]]:
     """Widths and heights of the photos, from their headers."""
-    sizes = {}
-    for name, path in photos.items():
-        size = image_size(path)
-        if size is None:
-            raise FddbError(f'{path}: not an image')
-        sizes[name] = size
+    sizes = {name: image_size(path) for name, path in photos.items()}
+    unknown = [path for name, path in photos.items() if sizes[name] is None]
+    if unknown:
+        raise FddbError(f'{unknown[0]}: not an image')
     return sizes
 
 

@@ -81,7 +81,7 @@ def read_pairs(path: Union[str, Path]) -> Pairs:
         except ValueError as error:
             expected = 'a name and two numbers' if genuine else 'two names, each with a number'
             raise LfwError(f'{path}:{number}: expected {expected}') from error
-    return Pairs([first for first, _ in pairs], [second for _, second in pairs], same, fold)
+    return Pairs(*map(list, zip(*pairs)), same, fold)
 
 
 def photo_paths(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]:
@@ -92,14 +92,9 @@ def photo_paths(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]
     LfwError
         If any is missing; the message counts them and names the first.
     """
-    root = Path(root)
-    found, missing = {}, []
-    for name in names:
-        path = next((path for path in (root / name, root / Path(name).name) if path.is_file()), None)
-        if path is None:
-            missing.append(name)
-        else:
-            found[name] = path
+    places = {name: (Path(root) / name, Path(root) / Path(name).name) for name in names}
+    found = {name: path for name, paths in places.items() for path in paths[::-1] if path.is_file()}
+    missing = [name for name in places if name not in found]
     if missing:
         told = f'{len(missing)} of the photos that the pairs name are missing, {missing[0]} first'
         raise LfwError(f'{root}: {told}')
