@@ -14,6 +14,9 @@ def test_a_folder_without_results_makes_no_page(tmp_path):
 
 
 def test_a_result_that_lacks_a_figure_is_named(tmp_path):
+    add(tmp_path / 'results', 'y', 'landmarks_x', {'faces': 1})
+    with pytest.raises(UnifaceError, match="y.landmarks_x.json: lacks 'found'; run"):
+        page(tmp_path)
     add(tmp_path / 'results', 'x', 'lfw', {'accuracy': 0.5, 'standard_error': 0.1, 'area': 0.9})
     with pytest.raises(UnifaceError, match="x.lfw.json: lacks 'true_accepts_at_false_accepts'; run"):
         page(tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -16,6 +18,22 @@ LETTER = re.compile(
 # A column: its title; where its value stands in a row (what the row's `read` takes, or a function of the row); and how
 # it is written where it is not None, as a format or by a function.
 Column = Tuple
+
+
+class Strict(dict):
+    """Something of a result, which names its file where it is asked for what it lacks."""
+
+    def __init__(self, path: Path, content: Mapping[str, Any]) -> None:
+        super().__init__((key, self._strict(path, value)) for key, value in content.items())
+        self.path = path
+
+    def _strict(self, path: Path, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._strict(path, item) for item in value]
+        return Strict(path, value) if isinstance(value, dict) else value
+
+    def __missing__(self, key: str) -> Any:
+        raise ResultError(f'{self.path}: lacks {key!r}; run the evaluation anew')
 
 
 def get(content: Any, where: str) -> Any:
@@ -60,12 +78,7 @@ class Result(NamedTuple):
         """
         if where.endswith('?'):
             return get(self.content, where[:-1])
-        content = self.content
-        for key in where.split('/'):
-            if not isinstance(content, Mapping) or key not in content:
-                raise ResultError(f'{self.content["path"]}: lacks {key!r}; run the evaluation anew')
-            content = content[key]
-        return content
+        return reduce(getitem, where.split('/'), self.content)
 
 
 def results(folders: Iterable[Folder], *names: str) -> List[Result]:
@@ -123,7 +136,7 @@ def read_folders(root: Union[str, Path]) -> List[Folder]:
     """Results of every folder below ``root``, by folder."""
     found: Dict[str, Dict[str, Dict[str, Any]]] = {}
     for path, result in read_results(root).items():
-        found.setdefault(path.parent.name, {})[path.stem] = dict(result, path=path)
+        found.setdefault(path.parent.name, {})[path.stem] = Strict(path, result)
     folders = []
     for name, own in found.items():
         names = [get(result, 'subject/model/name') for result in own.values()] + [name]
