@@ -20,8 +20,12 @@ METRICS = 'metrics.jsonl'
 
 
 def read_rows(path: Path, kind: str = 'train') -> List[Dict[str, Any]]:
-    """Rows of a run's ``metrics.jsonl``, those of training or of ``validation``; `TrainError` for a line that is not
-    JSON.
+    """Rows of a run's ``metrics.jsonl``, those of training or of ``validation``.
+
+    Raises
+    ------
+    TrainError
+        A line is not JSON.
     """
     rows = []
     for count, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
