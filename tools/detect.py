@@ -3,69 +3,38 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import Dict, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, TextIO, Union
 
 import cv2
+import numpy as np
 from tqdm import tqdm
 
-from uniface_mx.cli.options import (
-    VIDEO_ENDINGS,
-    PhotoFile,
-    Video,
-    add_predictor_options,
-    batches,
+from uniface_mx.cli.options import add_predictor_options
+from uniface_mx.cli.photos import (
     face_entry,
-    find_photos,
     found_faces,
-    lines_file,
     load_predictor,
-    marked_photos,
     refuse_overwriting,
     report_skipped,
+    save_picture,
+    say,
 )
-from uniface_mx.cli.program import DONE, PARTLY, STATUS, at_least, run
+from uniface_mx.cli.program import DONE, PARTLY, STATUS, at_least, program
 from uniface_mx.deploy.drawing import draw_faces, face_crop
+from uniface_mx.deploy.predictor import Face, Predictor
 from uniface_mx.errors import UnifaceError
-from uniface_mx.files import files_aside
-from uniface_mx.image import write_image
+from uniface_mx.files import files_aside, lines_file
+from uniface_mx.image import MAX_PIXELS
+from uniface_mx.photos import VIDEO_ENDINGS, PhotoFile, Video, batches, find_photos
 
-LINES, VIDEO = 'faces.jsonl', 'video.mp4'
-
-
-def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog='detect', description=__doc__, epilog=STATUS.format('a photo could not be read and was skipped')
-    )
-    parser.add_argument(
-        'inputs',
-        nargs='+',
-        metavar='PHOTO',
-        help='photos, folders, patterns; or one video file; or the number of a camera',
-    )
-    add_predictor_options(parser)
-    parser.add_argument(
-        '--out', metavar='DIR', help='write faces.jsonl and marked pictures (or video.mp4) into this folder'
-    )
-    parser.add_argument('--crops', action='store_true', help='also write each face, upright, into DIR/crops')
-    parser.add_argument('--json', action='store_true', help='print JSON, a line a photo or frame')
-    parser.add_argument(
-        '--embeddings', action='store_true', help='with the 128 numbers that tell people apart'
-    )
-    parser.add_argument('--frames', type=at_least(1), metavar='N', help='of a video or camera, the first N')
-    arguments = parser.parse_args(argv)
-    if arguments.crops and not arguments.out:
-        parser.error('--crops needs --out')
-    if arguments.frames and video_source(arguments.inputs) is None:
-        parser.error('--frames goes with a video or a camera')
-    return arguments
+LINES, VIDEO, CROPS = 'faces.jsonl', 'video.mp4', 'crops'
 
 
-def video_source(inputs: Sequence[str]):
+def video_source(inputs: Sequence[str]) -> Union[str, int, None]:
     """The path or the camera's number, or None for photos."""
     if len(inputs) != 1 or Path(inputs[0]).suffix.lower() not in VIDEO_ENDINGS | {''}:
         return None
@@ -75,88 +44,64 @@ def video_source(inputs: Sequence[str]):
 
 
 class Report:
-    """Says what was found: JSON lines, or a line for people, and crops."""
+    """Writes down what was found in one photo or frame after the other; `counts` holds how many faces each has."""
 
-    def __init__(self, arguments: argparse.Namespace, file):
+    def __init__(self, arguments: argparse.Namespace, file: Optional[TextIO]) -> None:
         self._arguments, self._file = arguments, file
-        self.seen = self.faces = self.most = 0
+        self.counts: List[int] = []
 
-    def add(self, about: Dict, name: str, image, faces) -> None:
-        """Write down one photo or frame."""
-        self.seen += 1
-        self.faces += len(faces)
-        self.most = max(self.most, len(faces))
+    def add(self, about: Dict[str, Any], name: str, image: np.ndarray, faces: Sequence[Face]) -> None:
+        """A JSON line, and one for people; crops where they are wanted."""
+        entries = [face_entry(face, self._arguments.embeddings) for face in faces]
+        boxes = []
+        for face in entries:
+            left, top, right, bottom = face['box']
+            size = f'{round(right - left)}x{round(bottom - top)}'
+            boxes.append(f'{size} at {round(left)},{round(top)} ({face["score"]:.2f})')
+        where = f'frame {about["frame"]}' if 'frame' in about else about['photo']
         height, width = image.shape[:2]
-        self.write(
-            dict(
-                about,
-                width=width,
-                height=height,
-                faces=[face_entry(face, self._arguments.embeddings) for face in faces],
-            )
-        )
-        if self._arguments.crops:
-            for number, face in enumerate(faces):
-                save(
-                    Path(self._arguments.out) / 'crops' / f'{name}-{number}.jpg',
-                    face_crop(image, face.landmarks),
-                )
+        entry = dict(about, width=width, height=height, faces=entries)
+        say(entry, f'{where}: {", ".join(boxes) or "no face"}', self._arguments.json, self._file)
+        self.counts.append(len(faces))
+        for number, face in enumerate(faces if self._arguments.crops else ()):
+            path = Path(self._arguments.out) / CROPS / f'{name}-{number}.jpg'
+            save_picture(path, face_crop(image, face.landmarks))
 
-    def write(self, entry: Dict) -> None:
-        """One JSON line, where they are wanted; else one for people."""
-        line = json.dumps(entry)
-        if self._file:
-            print(line, file=self._file)
-        if self._arguments.json:
-            print(line, flush=True)
-        elif 'faces' in entry:
-            where = '{photo}: '.format(**entry) if 'frame' not in entry else 'frame {frame}: '.format(**entry)
-            boxes = ', '.join(
-                '{}x{} at {},{} ({:.2f})'.format(
-                    round(right - left), round(bottom - top), round(left), round(top), face['score']
-                )
-                for face in entry['faces']
-                for left, top, right, bottom in [face['box']]
-            )
-            tqdm.write(where + (boxes or 'no face'))
-
-
-def save(path: Path, image) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_image(path, image)
+    def skip(self, skipped: Dict[str, str]) -> None:
+        """Tell what was left out, and why."""
+        report_skipped(skipped, self._arguments.json, self._file)
 
 
 def detect_photos(
-    arguments: argparse.Namespace, photos: Sequence[PhotoFile], predictor, report: Report
+    arguments: argparse.Namespace, photos: Sequence[PhotoFile], predictor: Predictor, report: Report
 ) -> int:
+    """Find the faces of photos; `PARTLY` where one was skipped."""
     skipped: Dict[str, str] = {}
     for photo, image, faces in found_faces(arguments, predictor, photos, skipped):
         report.add({'photo': str(photo.path)}, photo.name, image, faces)
         if arguments.out:
-            save(Path(arguments.out) / (photo.name + '.jpg'), draw_faces(image, faces))
-    for path, reason in skipped.items():
-        report.write({'photo': path, 'error': reason})
-    report_skipped(skipped)
-    print(f'{report.seen} photos, {report.faces} faces, {len(skipped)} photos skipped', file=sys.stderr)
-    if report.most == predictor.limit and not (arguments.tile or arguments.max_faces):
-        print(f'the model finds {report.most} faces in a photo at most; --tile finds more', file=sys.stderr)
+            save_picture(photo.picture(Path(arguments.out)), draw_faces(image, faces))
+    report.skip(skipped)
+    seen, most = len(report.counts), max(report.counts, default=0)
+    print(f'{seen} photos, {sum(report.counts)} faces, {len(skipped)} photos skipped', file=sys.stderr)
+    if most == predictor.limit and not (arguments.tile or arguments.max_faces):
+        print(f'the model finds {most} faces in a photo at most; --tile finds more', file=sys.stderr)
     return PARTLY if skipped else DONE
 
 
-def detect_video(arguments: argparse.Namespace, source, predictor, report: Report) -> int:
+def detect_video(
+    arguments: argparse.Namespace, source: Union[str, int], predictor: Predictor, report: Report
+) -> int:
+    """Find the faces of a video's frames; Ctrl-C is how a camera's picture ends."""
     video, drawn = Video(source), None
-    frames = (((number, seconds), image) for number, seconds, image in islice(iter(video), arguments.frames))
+    frames = (((number, seconds), image) for number, seconds, image in islice(video, arguments.frames))
     together = 1 if isinstance(source, int) else arguments.batch
     with files_aside(arguments.out) if arguments.out else nullcontext() as aside:
         try:
-            for batch in batches(tqdm(frames, unit='frame', disable=None), together):
+            for batch in batches(tqdm(frames, unit='frame', disable=None), together, MAX_PIXELS):
                 for ((number, seconds), image), faces in zip(batch, predictor([image for _, image in batch])):
-                    report.add(
-                        {'photo': str(source), 'frame': number, 'seconds': round(seconds, 3)},
-                        f'frame-{number:06d}',
-                        image,
-                        faces,
-                    )
+                    about = {'photo': str(source), 'frame': number, 'seconds': round(seconds, 3)}
+                    report.add(about, f'frame-{number:06d}', image, faces)
                     if aside:
                         drawn = drawn or video_writer(aside / VIDEO, video.rate, image)
                         drawn.write(cv2.cvtColor(draw_faces(image, faces), cv2.COLOR_RGB2BGR))
@@ -165,33 +110,43 @@ def detect_video(arguments: argparse.Namespace, source, predictor, report: Repor
                 raise
         if drawn:
             drawn.release()
-    if not report.seen:
+    if not report.counts:
         raise UnifaceError(f'{source}: holds no picture that can be read')
-    print(f'{report.seen} frames, {report.faces} faces', file=sys.stderr)
+    print(f'{len(report.counts)} frames, {sum(report.counts)} faces', file=sys.stderr)
     return DONE
 
 
-def video_writer(path: Path, rate: float, image) -> cv2.VideoWriter:
+def video_writer(path: Path, rate: float, image: np.ndarray) -> cv2.VideoWriter:
+    """What writes frames as large as an image into a new video."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), rate, image.shape[1::-1])
     if not writer.isOpened():
         raise UnifaceError(f'{path}: this OpenCV cannot write videos there')
     return writer
 
 
+def check_out(arguments: argparse.Namespace, photos: Sequence[PhotoFile]) -> None:
+    """Raise `UnifaceError` where anything but an earlier run's files would be overwritten; no photos: a video."""
+    out = Path(arguments.out)
+    videos = [] if photos else [(Path(arguments.inputs[0]), out / VIDEO)]
+    refuse_overwriting([(photo.path, photo.picture(out)) for photo in photos] or videos, out / LINES)
+    if arguments.crops and any(photo.name.startswith(f'{CROPS}/') for photo in photos):
+        raise UnifaceError('--crops: the photos lie in a folder crops themselves; name the folder itself')
+    if arguments.crops and (out / CROPS).exists() and not (out / LINES).exists():
+        raise UnifaceError(
+            f'{out}/{CROPS}: was there before, and a crop might overwrite what is in it; choose another folder for --out'
+        )
+
+
 def detect(arguments: argparse.Namespace) -> int:
+    """Find faces in whatever was given."""
     source = video_source(arguments.inputs)
+    if arguments.crops and not arguments.out:
+        arguments.error('--crops needs --out')
+    if arguments.frames and source is None:
+        arguments.error('--frames goes with a video or a camera')
     photos = find_photos(arguments.inputs) if source is None else []
     if arguments.out:
-        out = Path(arguments.out)
-        marked = marked_photos(photos, out) if source is None else [(Path(str(source)), out / VIDEO)]
-        refuse_overwriting(marked, out / LINES)
-        if arguments.crops and any(photo.name.startswith('crops/') for photo in photos):
-            raise UnifaceError('--crops: the photos lie in a folder crops themselves; name the folder itself')
-        if arguments.crops and (out / 'crops').exists() and not (out / LINES).exists():
-            raise UnifaceError(
-                f'{out}/crops: was there before, and a crop might overwrite what is in it; choose another folder for '
-                '--out'
-            )
+        check_out(arguments, photos)
     predictor = load_predictor(arguments)
     with lines_file(Path(arguments.out) / LINES if arguments.out else None) as file:
         report = Report(arguments, file)
@@ -200,10 +155,26 @@ def detect(arguments: argparse.Namespace) -> int:
         return detect_video(arguments, source, predictor, report)
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    arguments = parse(argv)
-    return run('detect', lambda: detect(arguments))
+def build_parser() -> argparse.ArgumentParser:
+    """What the program can be told."""
+    parser = argparse.ArgumentParser(
+        prog='detect', description=__doc__, epilog=STATUS.format('a photo could not be read and was skipped')
+    )
+    text = 'photos, folders, patterns; or one video file; or the number of a camera'
+    parser.add_argument('inputs', nargs='+', metavar='PHOTO', help=text)
+    add_predictor_options(parser)
+    text = 'write faces.jsonl and marked pictures (or video.mp4) into this folder'
+    parser.add_argument('--out', metavar='DIR', help=text)
+    parser.add_argument('--crops', action='store_true', help='also write each face, upright, into DIR/crops')
+    parser.add_argument('--json', action='store_true', help='print JSON, a line a photo or frame')
+    text = 'with the 128 numbers that tell people apart'
+    parser.add_argument('--embeddings', action='store_true', help=text)
+    parser.add_argument('--frames', type=at_least(1), metavar='N', help='of a video or camera, the first N')
+    parser.set_defaults(run=detect)
+    return parser
 
+
+main = program(build_parser)
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import Dict, Optional, Sequence
+from typing import Callable, Dict
 
-from tqdm import tqdm
-
-from uniface_mx.cli.options import (
-    MODEL,
-    add_predictor_options,
-    add_threshold,
+from uniface_mx.cli.options import add_model, add_predictor_options, add_threshold
+from uniface_mx.cli.photos import (
     chosen_threshold,
     face_entry,
-    find_photos,
     found_faces,
-    lines_file,
     load_predictor,
-    marked_photos,
     refuse_overwriting,
     report_skipped,
+    save_picture,
+    say,
 )
-from uniface_mx.cli.program import DONE, PARTLY, STATUS, at_least, run
+from uniface_mx.cli.program import DONE, PARTLY, STATUS, at_least, program
 from uniface_mx.deploy.drawing import draw_faces
 from uniface_mx.deploy.gallery import Gallery, open_gallery
 from uniface_mx.deploy.predictor import Predictor
-from uniface_mx.image import write_image
+from uniface_mx.files import lines_file
+from uniface_mx.photos import find_photos
 
 LINES = 'people.jsonl'
 
 
 def enroll(arguments: argparse.Namespace) -> int:
+    """Add the largest face of each photo; `PARTLY` where one was skipped."""
     predictor = load_predictor(arguments)
     gallery = open_gallery(arguments.gallery, predictor)
     skipped: Dict[str, str] = {}
@@ -52,28 +48,22 @@ def enroll(arguments: argparse.Namespace) -> int:
     if enrolled:
         gallery.save(arguments.gallery)
     report_skipped(skipped)
-    summary = {
-        'enrolled': enrolled,
-        'names': sorted(names),
-        'several_faces': several,
-        'skipped': skipped,
-        'people': len(gallery.people()),
-        'entries': len(gallery),
-    }
-    say(
-        arguments,
-        summary,
-        '{enrolled} photos enrolled as {0} ({several_faces} with several faces: the largest counts), now '
-        '{people} people on {entries} photos'.format(', '.join(sorted(names)) or 'nobody', **summary),
+    people, entries = len(gallery.people()), len(gallery)
+    summary = dict(enrolled=enrolled, names=sorted(names), several_faces=several, skipped=skipped)
+    text = (
+        f'{enrolled} photos enrolled as {", ".join(sorted(names)) or "nobody"} ({several} with several faces: the '
+        f'largest counts), now {people} people on {entries} photos'
     )
+    say(dict(summary, people=people, entries=entries), text, arguments.json)
     return PARTLY if skipped else DONE
 
 
 def identify(arguments: argparse.Namespace) -> int:
+    """Tell who is on photos; `PARTLY` where nobody was recognised or a photo was skipped."""
     gallery = Gallery.load(arguments.gallery)
     photos, out = find_photos(arguments.photos), Path(arguments.out) if arguments.out else None
     if out:
-        refuse_overwriting(marked_photos(photos, out), out / LINES)
+        refuse_overwriting([(photo.path, photo.picture(out)) for photo in photos], out / LINES)
     predictor = load_predictor(arguments)
     threshold = chosen_threshold(arguments, predictor.identification_threshold)
     gallery.require(predictor.identity, arguments.gallery)
@@ -84,43 +74,31 @@ def identify(arguments: argparse.Namespace) -> int:
             people = gallery.identify(faces, threshold, arguments.people)
             known += sum(map(bool, people))
             names = [
-                ' or '.join('{} {:.2f}'.format(*match[:2]) for match in matches) or 'unknown'
+                ' or '.join(f'{match.person} {match.similarity:.2f}' for match in matches) or 'unknown'
                 for matches in people
             ]
-            entry = {
-                'photo': str(photo.path),
-                'faces': [
-                    dict(face_entry(face), people=[match._asdict() for match in matches])
-                    for face, matches in zip(faces, people)
-                ],
-            }
-            say(arguments, entry, f'{photo.path}: {", ".join(names) or "no face"}')
+            entries = [
+                dict(face_entry(face), people=[match._asdict() for match in matches])
+                for face, matches in zip(faces, people)
+            ]
+            text = f'{photo.path}: {", ".join(names) or "no face"}'
+            say({'photo': str(photo.path), 'faces': entries}, text, arguments.json, file)
             if out:
-                print(json.dumps(entry), file=file)
-                path = out / (photo.name + '.jpg')
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_image(path, draw_faces(image, faces, names))
-        for path, reason in skipped.items():
-            line = json.dumps({'photo': path, 'error': reason})
-            if arguments.json:
-                print(line)
-            if out:
-                print(line, file=file)
-    report_skipped(skipped)
+                save_picture(photo.picture(out), draw_faces(image, faces, names))
+        report_skipped(skipped, arguments.json, file)
     return DONE if known and not skipped else PARTLY
 
 
-def list_people(arguments: argparse.Namespace) -> int:
+def list_people(arguments: argparse.Namespace) -> None:
+    """Tell who is in the gallery."""
     gallery = Gallery.load(arguments.gallery)
-    say(
-        arguments,
-        {'model': gallery.model, 'people': gallery.people()},
-        '\n'.join('{}: {}'.format(*item) for item in gallery.people().items()) or 'nobody',
-    )
-    return DONE
+    people = gallery.people()
+    text = '\n'.join(f'{name}: {photos}' for name, photos in people.items()) or 'nobody'
+    say({'model': gallery.model, 'people': people}, text, arguments.json)
 
 
-def remove(arguments: argparse.Namespace) -> int:
+def remove(arguments: argparse.Namespace) -> None:
+    """Forget people, or photos of them."""
     gallery = Gallery.load(arguments.gallery)
     known = {entry.photo for entry in gallery.entries}
     photos = arguments.photo and [
@@ -128,15 +106,12 @@ def remove(arguments: argparse.Namespace) -> int:
     ]
     removed = {person: gallery.remove(person, photos) for person in arguments.person}
     gallery.save(arguments.gallery)
-    say(
-        arguments,
-        {'removed': removed},
-        '\n'.join('{}: {} photos removed'.format(*item) for item in removed.items()),
-    )
-    return DONE
+    text = '\n'.join(f'{name}: {count} photos removed' for name, count in removed.items())
+    say({'removed': removed}, text, arguments.json)
 
 
 def check(arguments: argparse.Namespace) -> int:
+    """Tell who may be mixed up; `PARTLY` where somebody may be."""
     gallery = Gallery.load(arguments.gallery)
     alike = unlike = arguments.threshold
     if alike is None:
@@ -145,20 +120,18 @@ def check(arguments: argparse.Namespace) -> int:
         alike = chosen_threshold(arguments, predictor.identification_threshold)
         unlike = chosen_threshold(arguments, predictor.verification_threshold)
     doubts = gallery.doubts(alike, unlike)
-    say(arguments, {'doubts': doubts}, '\n'.join(doubts) or 'nothing looks wrong')
+    say({'doubts': doubts}, '\n'.join(doubts) or 'nothing looks wrong', arguments.json)
     return PARTLY if doubts else DONE
 
 
-def say(arguments: argparse.Namespace, entry: Dict, text: str) -> None:
-    """One JSON line or a text on stdout."""
-    tqdm.write(json.dumps(entry) if arguments.json else text)
-
-
-def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+def build_parser() -> argparse.ArgumentParser:
+    """What the program can be told."""
     parser = argparse.ArgumentParser(prog='gallery', description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
 
-    def add(name: str, run, text: str, partly: str, photos: bool = False) -> argparse.ArgumentParser:
+    def add(
+        name: str, run: Callable, text: str, partly: str, photos: bool = False
+    ) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text, epilog=STATUS.format(partly))
         command.set_defaults(run=run)
         command.add_argument('gallery', metavar='GALLERY', help='file, as people.npz')
@@ -169,19 +142,13 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         return command
 
     command = add('enroll', enroll, 'add the largest face of each photo', 'a photo was skipped', photos=True)
-    command.add_argument(
-        '--person', metavar='NAME', help="whose photos they are (the name of each photo's folder)"
-    )
+    text = "whose photos they are (the name of each photo's folder)"
+    command.add_argument('--person', metavar='NAME', help=text)
     partly = 'nobody was recognised or a photo was skipped'
     command = add('identify', identify, 'who is on these photos?', partly, photos=True)
     add_threshold(command)
-    command.add_argument(
-        '--people',
-        type=at_least(1),
-        default=1,
-        metavar='N',
-        help='name the N most similar; 1 (the default) names nobody twice in a photo',
-    )
+    text = 'name the N most similar; 1 (the default) names nobody twice in a photo'
+    command.add_argument('--people', type=at_least(1), default=1, metavar='N', help=text)
     command.add_argument('--out', metavar='DIR', help='write photos with names here')
     add('list', list_people, 'who is in the gallery, on how many photos', 'it never is')
     command = add('remove', remove, 'forget people, or single photos of them', 'it never is')
@@ -189,16 +156,11 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     command.add_argument('--photo', action='append', metavar='PHOTO', help='only this photo of theirs')
     command = add('check', check, 'is the file whole, and who may be mixed up?', 'something looks wrong')
     add_threshold(command)
-    command.add_argument(
-        '--model', default=MODEL, metavar='PREFIX', help='that it was made with (%(default)s)'
-    )
-    return parser.parse_args(argv)
+    add_model(command, 'that it was made with')
+    return parser
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    arguments = parse(argv)
-    return run('gallery', lambda: arguments.run(arguments))
-
+main = program(build_parser)
 
 if __name__ == '__main__':
     sys.exit(main())

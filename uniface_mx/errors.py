@@ -11,8 +11,9 @@ class UnifaceError(Exception):
 
 
 def last_line(error: Exception) -> str:
-    """The last line of an error's text, or its kind if it says nothing: what native libraries have to say stands
-    below their stack.
+    """The last line of an error's text, or its kind if it says nothing.
+
+    What native libraries have to say stands below their stack.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
@@ -32,9 +33,6 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 def lookup(kind: str, name: str, known: Mapping[str, Any]) -> Any:
     """What is known as `name`; raises `UnifaceError` with the valid names, `kind` being what is named: ``"model"``."""
     if name not in known:
-        raise UnifaceError(
-            'unknown {} {!r}{} valid names: {}'.format(
-                kind, name, suggestion(str(name), known) or ';', ', '.join(sorted(known))
-            )
-        )
+        near = suggestion(str(name), known) or ';'
+        raise UnifaceError(f'unknown {kind} {name!r}{near} valid names: {", ".join(sorted(known))}')
     return known[name]

@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 from rectangles import photo, predictor
 
-from uniface_mx.cli.options import (
+from uniface_mx.cli.photos import chosen_threshold, load_predictor
+from uniface_mx.cli.options import add_predictor_options
+from uniface_mx.photos import (
     Video,
-    add_predictor_options,
     batches,
-    chosen_threshold,
     find_photos,
-    load_predictor,
     read_photos,
 )
 from uniface_mx.deploy.predictor import Predictor

@@ -6,7 +6,7 @@ import argparse
 import math
 import os
 import sys
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Sequence
 
 from uniface_mx.errors import UnifaceError
 
@@ -34,6 +34,26 @@ def run(program: str, work: Callable[[], Optional[int]]) -> int:
         return TROUBLE
 
 
+def program(build_parser: Callable[[], argparse.ArgumentParser]) -> Callable[[Optional[Sequence[str]]], int]:
+    """A program's `main`: takes its arguments, by default those of the command line, and gives its status.
+
+    Parameters
+    ----------
+    build_parser : callable
+        Its parser's `prog` is the program's name; of the options that it gives, `run` is a function that
+        takes them all, does the work, and returns a status or nothing. `error` may be called there with a text: it ends
+        the program with the usage.
+    """
+
+    def main(argv: Optional[Sequence[str]] = None) -> int:
+        parser = build_parser()
+        parser.set_defaults(error=parser.error)
+        arguments = parser.parse_args(argv)
+        return run(parser.prog, lambda: arguments.run(arguments))
+
+    return main
+
+
 def at_least(low: float, kind: Callable = int) -> Callable[[str], Any]:
     """A type of options: numbers from ``low`` on."""
     return within(low, math.inf, kind)
@@ -41,9 +61,9 @@ def at_least(low: float, kind: Callable = int) -> Callable[[str], Any]:
 
 def within(low: float, high: float, kind: Callable = int) -> Callable[[str], Any]:
     """A type of options: finite numbers from ``low`` to ``high``."""
-    wanted = f'from {low} {("on" if high == math.inf else f"to {high}")}'
+    wanted = f'from {low} {"on" if high == math.inf else f"to {high}"}'
 
-    def convert(text: str):
+    def convert(text: str) -> Any:
         value = kind(text)
         if not low <= value <= high or value == math.inf:
             raise argparse.ArgumentTypeError(f'{text} is not a number {wanted}')
