@@ -59,7 +59,7 @@ class Machine:
         )
 
     def doctor(self):
-        return self.python('-m', 'uniface_mx.doctor')
+        return self.python(str(REPOSITORY / 'tools' / 'doctor.py'))
 
 
 @pytest.fixture
@@ -121,6 +121,7 @@ def test_a_broken_machine_is_named_by_doctor_and_import_alike(machine, break_it,
     assert report.returncode == 1 and report.stderr == ''
     assert len(problems) == 1
     assert finding in problems[0] and f'`{advice}`' in problems[0]
+    assert machine.python('-m', 'uniface_mx.doctor').stdout == report.stdout
     broken = machine.python('-c', 'import uniface_mx')
     assert broken.returncode == 1
     assert broken.stderr.splitlines()[-1] == 'ImportError: ' + problems[0].split(maxsplit=1)[1]

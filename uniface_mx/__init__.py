@@ -2,10 +2,11 @@
 
 import os
 import sys
+from pathlib import Path
 
 from uniface_mx import runtime
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'
 
 # MXNet takes half of what it takes for hyper-threads, even where each is a core.
 os.environ.setdefault('OMP_NUM_THREADS', str(runtime.cores()))
@@ -15,11 +16,11 @@ os.environ.setdefault('MXNET_SUBGRAPH_VERBOSE', '0')
 
 _problems = runtime.problems()
 if _problems:
-    if sys.argv[:1] == ['-m']:
-        # Python still looks for the module that `python -m uniface_mx.NAME` names: only the doctor could run.
+    if Path((sys.argv or [''])[0]).stem in ('-m', 'doctor', 'uniface-doctor'):
+        # '-m': Python still looks for the module that `python -m uniface_mx.NAME` names; only the doctor could run.
         from uniface_mx import doctor
 
-        sys.exit(doctor.main([]))
+        sys.exit(doctor.examine())
     raise ImportError(_problems[0], name=__name__)
 
 

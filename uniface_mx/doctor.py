@@ -1,8 +1,7 @@
-"""``python -m uniface_mx.doctor``: what is wrong with this machine, what to type, and where MXNet can run."""
+"""What is wrong with this machine, what to type, and where MXNet can run: ``python -m uniface_mx.doctor``."""
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import platform
 import subprocess
@@ -88,7 +87,12 @@ def import_problem() -> Optional[str]:
     return None
 
 
-def devices(distribution: str, say) -> List[str]:
+def say(what: str, text: str) -> None:
+    """Print a line of the report."""
+    print(f'{what:<10}{text}')
+
+
+def devices(distribution: str) -> List[str]:
     """Print the GPUs that are here and what the installed MXNet runs on; a problem for each it cannot use."""
     gpus = []
     try:
@@ -113,7 +117,7 @@ def devices(distribution: str, say) -> List[str]:
     return [problem for problem in (gpu_problem(gpu, distribution, compiled) for gpu in gpus) if problem]
 
 
-def libraries(say) -> None:
+def libraries() -> None:
     """Print where each CUDA library was found."""
     for soname in runtime.required_libraries():
         where, error = runtime.load_library(soname)
@@ -121,30 +125,23 @@ def libraries(say) -> None:
 
 
 def installed(name: str) -> str:
+    """A distribution's version, or that there is none."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return 'not installed'
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
+def examine() -> int:
     """Print the report; 1 where something keeps MXNet from running here or from using a GPU, else 0."""
-    argparse.ArgumentParser(
-        prog='python -m uniface_mx.doctor',
-        description='Tell whether and where MXNet can run on this machine, and what to type if it cannot.',
-    ).parse_args(argv)
-
-    def say(what: str, text: str) -> None:
-        print(f'{what:<10}{text}')
-
     say('python', f'{platform.python_version()} on {platform.machine()}, {sys.executable}')
     say('numpy', installed('numpy'))
     names = runtime.mxnet_distributions()
     say('mxnet', ', '.join(f'{name} {installed(name)}' for name in names) or 'not installed')
-    libraries(say)
+    libraries()
     problems = runtime.problems() or list(filter(None, [import_problem()]))
     if len(names) == 1:
-        problems += devices(names[0], say)
+        problems += devices(names[0])
     for problem in problems:
         say('PROBLEM', problem)
     if not problems:
@@ -153,4 +150,4 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(examine())

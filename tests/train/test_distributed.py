@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from drawn import STEADY, UNEVEN, damaged, write_records
+from loading import load_tool
 from processes import ROOT, finish, rows, start, wait_for_rows
 
 from uniface_mx.train import launch
@@ -15,7 +16,7 @@ FIGURES = ('loss', 'classification', 'box', 'landmarks', 'mimic', 'gradient_norm
 SETTINGS = STEADY + ('losses.contrast=0', 'training.iterations=20', 'training.checkpoint_every=1000')
 
 
-LAUNCH = (sys.executable, '-m', 'uniface_mx.train.launch', '--workers', '2', '--')
+LAUNCH = (sys.executable, str(ROOT / 'tools' / 'launch.py'), '--workers', '2', '--')
 
 
 def test_two_workers_follow_one_with_the_whole_batch(configuration, tmp_path):
@@ -86,7 +87,7 @@ def test_a_command_that_cannot_be_started_leaves_no_helper(monkeypatch, capsys):
 
     monkeypatch.setattr(launch, 'SERVE', [sys.executable, '-c', 'import time; time.sleep(60)'])
     monkeypatch.setattr(subprocess, 'Popen', Noted)
-    assert launch.main(['--workers', '1', '--', 'no-such-command']) == 2
+    assert load_tool('launch').main(['--workers', '1', '--', 'no-such-command']) == 2
     assert 'no-such-command' in capsys.readouterr().err
     assert len(started) == 2 and all(process.poll() is not None for process in started)
 
@@ -96,4 +97,4 @@ def test_a_distributed_run_without_launcher_says_how(configuration, tmp_path):
     told = finish(
         start(configuration, tmp_path / 'run', f'data.root={tmp_path}', 'training.kvstore=dist_sync'), 2
     )
-    assert 'uniface_mx.train.launch' in told and 'Traceback' not in told
+    assert 'tools/launch.py' in told and 'Traceback' not in told

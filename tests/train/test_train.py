@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from drawn import TEACHERS, damaged, write_records
+from loading import load_tool
 
 from tools import export
 from tools.train import main
@@ -121,7 +122,7 @@ def test_going_on_does_what_was_left(configuration, tmp_path, capsys):
         (['model.name=uniface_e'], 'unknown model'),
         (['training.init=no_such_weights'], 'no_such_weights.json: no such manifest'),
         (['training.backbone=no_such_file.params'], 'no_such_file'),
-        (['training.kvstore=dist_sync'], 'uniface_mx.train.launch'),
+        (['training.kvstore=dist_sync'], 'tools/launch.py'),
     ],
 )
 def test_what_cannot_be_is_told_in_a_line(configuration, tmp_path, capsys, given, message):
@@ -428,10 +429,10 @@ def test_what_overfit_says(configuration, records, tmp_path, capsys):
         *(f'model.{key}={value}' for key, value in model.items()),
         'training.iterations=2', 'training.batch_size=1', 'training.precision=float32',
     )  # fmt: skip
-    assert overfit.main(arguments + small) == 1
+    assert load_tool('overfit').main(arguments + small) == 1
     shown = capsys.readouterr().out
     assert shown.endswith('failed: the limit is 5%, and every face\n') and 'mimic loss' in shown
-    assert overfit.main(arguments + small) == 2
+    assert load_tool('overfit').main(arguments + small) == 2
     assert 'run: holds a finished run' in capsys.readouterr().err
 
 

@@ -1,6 +1,6 @@
 """Cost of training steps: time, memory, waiting, and where the time goes, operator by operator.
 
-Precisions are measured in processes of their own: run it once for each. Under `python -m uniface_mx.train.launch`
+Precisions are measured in processes of their own: run it once for each. Under `tools/launch.py`
 with `training.kvstore=dist_sync` the workers are measured together, and the first of them prints.
 """
 

@@ -55,7 +55,7 @@ class Group:
         if self.distributed and 'DMLC_ROLE' not in os.environ:
             raise TrainError(
                 f'training.kvstore: {kvstore} needs a scheduler and servers; start the run with '
-                'python -m uniface_mx.train.launch'
+                'tools/launch.py'
             )
         self._store = mx.kv.create(kvstore) if self.distributed or len(self.devices) > 1 else None
         self.rank = self._store.rank if self.distributed else 0

@@ -1,7 +1,4 @@
-"""Start a distributed run's processes on this machine: a scheduler, servers, workers.
-
-``python -m uniface_mx.train.launch --workers 2 -- python tools/train.py --config CONFIG``, with
-``training.kvstore: dist_sync`` in the configuration.
+"""Start a distributed run's processes on this machine: a scheduler, servers, workers; `tools/launch.py` runs it.
 
 On several machines, start the same processes by whatever starts processes there, with MXNet's own variables
 (``DMLC_ROLE``, ``DMLC_PS_ROOT_URI``, ``DMLC_PS_ROOT_PORT``, ``DMLC_NUM_WORKER``, ``DMLC_NUM_SERVER``).
@@ -9,16 +6,14 @@ On several machines, start the same processes by whatever starts processes there
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from typing import List, Optional, Sequence
+from typing import Any, List, Sequence
 
-from uniface_mx.cli.program import run
 from uniface_mx.runtime import THREADS_CHOSEN, cores
 
 # What a scheduler or a server does is what importing MXNet does under such a role.
@@ -65,7 +60,7 @@ def launch(command: Sequence[str], workers: int, servers: int = 1) -> int:
     helpers: List[subprocess.Popen] = []
     running: List[subprocess.Popen] = []
 
-    def hand_on(number, _):
+    def hand_on(number: int, _: Any) -> None:
         for process in running:
             if process.poll() is None:
                 process.send_signal(number)
@@ -84,9 +79,7 @@ def launch(command: Sequence[str], workers: int, servers: int = 1) -> int:
 
 
 def _wait(workers: List[subprocess.Popen]) -> int:
-    """Until all have left, or one with an error and the others within the time of grace; the first error's
-    status.
-    """
+    """Until all have left, or one with an error and the others within the time of grace; the first error's status."""
     failed, since = 0, None
     while any(process.poll() is None for process in workers):
         for process in workers:
@@ -108,20 +101,3 @@ def _stop(processes: List[subprocess.Popen]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Launch; the status is the workers'."""
-    parser = argparse.ArgumentParser(prog='launch', description=__doc__.split('\n')[0])
-    parser.add_argument('--workers', type=int, required=True)
-    parser.add_argument('--servers', type=int, default=1)
-    parser.add_argument('command', nargs=argparse.REMAINDER, help='what each worker runs, after --')
-    args = parser.parse_args(argv)
-    command = args.command[1:] if args.command[:1] == ['--'] else args.command
-    if not command or args.workers < 1 or args.servers < 1:
-        parser.error('give at least one worker, one server, and a command')
-    return run('launch', lambda: launch(command, args.workers, args.servers))
-
-
-if __name__ == '__main__':
-    sys.exit(main())

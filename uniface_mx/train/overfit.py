@@ -1,5 +1,4 @@
-"""Learn 32 records by heart, and say whether it worked: ``python -m uniface_mx.train.overfit --records
-NAME``.
+"""Learn a few records by heart, and judge whether it worked; `tools/overfit.py` runs it.
 
 A mistake in targets, losses, gradients or the updates would leave one of the terms high. Every term has to
 fall below 5 % of its start, every face to be found at an overlap of 0.5, and the mimic loss to lie below 5 %
@@ -8,15 +7,12 @@ of the variance of the embeddings.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from itertools import islice
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
 import numpy as np
 
-from uniface_mx.cli.program import DONE, INTERRUPTED, PARTLY, STATUS, at_least, run
 from uniface_mx.config.reader import load_config
 from uniface_mx.data.records import EMBEDDING, HAS_EMBEDDING, IGNORE, RecordReader, RecordWriter
 from uniface_mx.errors import UnifaceError
@@ -29,9 +25,7 @@ TERMS = ('classification', 'box', 'landmarks', 'mimic')
 
 
 def take(name: str, target: Path, count: int) -> float:
-    """Copy the first records whose faces all have an embedding; the variance of those embeddings (summed over
-    128).
-    """
+    """Copy the first records whose faces all have an embedding; the variance of these, summed over 128 numbers."""
     reader = RecordReader(name)
     wanted = islice(
         (
@@ -73,45 +67,42 @@ def figures(run: Path, variance: float) -> Dict[str, Any]:
     return found
 
 
-def overfit(args: argparse.Namespace) -> int:
-    """Train and print what was learned; `PARTLY` if something was not, `INTERRUPTED` where a signal came before the
-    last iteration.
+def overfit(
+    records: str, out: Path, count: int = 32, overrides: Sequence[str] = ()
+) -> Optional[Dict[str, Any]]:
+    """Train by ``experiments/overfit.yaml``, and write what was learned into the run's folder.
+
+    Parameters
+    ----------
+    records : str
+        A record set with embeddings, whose first `count` records are learned.
+    out : Path
+        Folder of the run.
+    count : int
+    overrides : sequence of str
+        ``KEY=VALUE`` of the configuration.
+
+    Returns
+    -------
+    dict or None
+        As `figures` has them; None where a signal came before the last iteration.
+
+    Raises
+    ------
+    UnifaceError
+        The folder holds a finished run, or the records have no embeddings.
     """
-    learned = args.out / 'overfit_figures.json'
+    learned = out / 'overfit_figures.json'
     if learned.exists():
-        raise UnifaceError(f'{args.out}: holds a finished run; remove it, or choose another --out')
-    config = load_config('overfit', [f'data.root={args.out}'] + args.set)
-    variance = take(args.records, args.out / 'overfit', args.count)
-    trainer = build_trainer(config, args.out, resume=True)
+        raise UnifaceError(f'{out}: holds a finished run; remove it, or choose another --out')
+    config = load_config('overfit', [f'data.root={out}', *overrides])
+    variance = take(records, out / 'overfit', count)
+    trainer = build_trainer(config, out, resume=True)
     try:
         if not trainer.run():
-            return INTERRUPTED
+            return None
     finally:
         trainer.log.close()
-    found = figures(args.out, variance)
+    found = figures(out, variance)
     write_json(learned, found)
-    for name, part in found['parts'].items():
-        print(f'{name:<16}{found["first"][name]:.4f} -> {found["last"][name]:.4f}  {part:.1%} of its start')
-    print(
-        'mimic loss {:.1%} of the variance {:.3f}; {:.1%} of the faces found'.format(
-            found['mimic_of_variance'], variance, found['recall']
-        )
-    )
-    print('passed' if found['passed'] else f'failed: the limit is {LIMIT:.0%}, and every face')
-    return DONE if found['passed'] else PARTLY
-
-
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog='overfit', description=__doc__.split('\n')[0], epilog=STATUS.format('something was not learned')
-    )
-    parser.add_argument('--records', required=True, metavar='NAME', help='a record set with embeddings')
-    parser.add_argument('--count', type=at_least(1), default=32)
-    parser.add_argument('--out', type=Path, default=Path('runs/overfit'))
-    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
-    args = parser.parse_args(argv)
-    return run('overfit', lambda: overfit(args))
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+    return found
