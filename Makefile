@@ -3,10 +3,14 @@ EXTRAS ?= cpu,onnx,teachers,gallery,heic,dask,dev
 JOBS ?= 2
 RUN := .venv/bin/python
 
-.PHONY: test demo train-demo overfit symbols clean
+.PHONY: test lint demo train-demo overfit symbols clean
 
-test: .venv/ready
+test: lint
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile tests
+
+lint: .venv/ready
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
 
 # The shipped model on real photos: marked pictures, and who is who.
 DEMO := runs/demo
@@ -28,7 +32,7 @@ train-demo: .venv/ready
 
 # Learn 32 real photos by heart: make overfit RECORDS=DIR/net_7876
 overfit: .venv/ready
-	$(RUN) -m uniface_mx.train.overfit --records $(RECORDS) --out runs/overfit
+	$(RUN) tools/overfit.py --records $(RECORDS) --out runs/overfit
 
 symbols: .venv/ready
 	$(RUN) tools/export.py --symbols symbols

@@ -9,11 +9,11 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 RUNTIME = runpy.run_path(str(ROOT / 'uniface_mx' / 'runtime.py'))
 
-# Folders beside the package in a checkout, and inside it in a wheel.
+# What lies beside the package in a checkout, and inside it in a wheel.
 CARRIED = {
-    'tools': [],
-    'experiments': ['*.yaml', 'evaluation/*.yaml'],
-    'symbols': ['*.json', '*.md', '*.params'],
+    'uniface_mx.tools': [],
+    'uniface_mx.experiments': ['*.yaml', 'evaluation/*.yaml'],
+    'uniface_mx.symbols': ['*.json', '*.md', '*.params'],
 }
 
 INSTALL = [
@@ -48,21 +48,20 @@ EXTRAS = {
     'dask': ['dask[distributed]>=2023.5'],
     'heic': ['pillow-heif>=0.14'],
     'gallery': ['faiss-cpu>=1.7.4,<1.9'],
-    'dev': ['hypothesis', 'pytest>=7', 'pytest-xdist'],
+    'dev': ['hypothesis', 'pytest>=7', 'pytest-xdist', 'ruff==0.17.6'],
 }
 
 
-def version():
+def version() -> str:
+    """The package's own, without importing it."""
     return re.search(r"__version__ = '(.+)'", (ROOT / 'uniface_mx' / '__init__.py').read_text()).group(1)
 
 
-def programs():
+def programs() -> list:
     """A command for every tool: ``tools/prepare_data.py`` is ``uniface-prepare-data``."""
     names = sorted(path.stem for path in (ROOT / 'tools').glob('[!_]*.py'))
     return [f'uniface-{name.replace("_", "-")} = uniface_mx.tools.{name}:main' for name in names]
 
-
-carried = {f'uniface_mx.{name}': patterns for name, patterns in CARRIED.items() if (ROOT / name).is_dir()}
 
 setup(
     name='uniface-mx',
@@ -73,9 +72,9 @@ setup(
     author='the uniface_mx authors',
     license='MIT',
     python_requires='>=3.8,<3.12',
-    packages=find_packages(include=['uniface_mx', 'uniface_mx.*']) + list(carried),
-    package_dir={name: name.split('.')[1] for name in carried},
-    package_data=carried,
+    packages=[*find_packages(include=['uniface_mx', 'uniface_mx.*']), *CARRIED],
+    package_dir={name: name.split('.')[1] for name in CARRIED},
+    package_data=CARRIED,
     install_requires=INSTALL,
     extras_require=EXTRAS,
     entry_points={'console_scripts': programs()},

