@@ -36,9 +36,8 @@ def people(arguments: argparse.Namespace) -> None:
     print(demo.format_people(demo.read_faces(arguments.faces), threshold))
 
 
-def build_parser() -> argparse.ArgumentParser:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """What the program can be told."""
-    parser = argparse.ArgumentParser(prog='demo', description=__doc__)
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     text = "collect photos: the real data's, or portraits in the public domain"
     command = commands.add_parser('photos', help=text)
@@ -57,10 +56,9 @@ def build_parser() -> argparse.ArgumentParser:
     add_model(command, 'that found them')
     add_threshold(command)
     command.set_defaults(run=people)
-    return parser
 
 
-main = program(build_parser)
+main = program('demo', __doc__, add_options=add_options)
 
 if __name__ == '__main__':
     sys.exit(main())

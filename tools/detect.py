@@ -23,7 +23,7 @@ from uniface_mx.cli.photos import (
     save_picture,
     say,
 )
-from uniface_mx.cli.program import DONE, PARTLY, STATUS, at_least, program
+from uniface_mx.cli.program import DONE, PARTLY, at_least, program
 from uniface_mx.deploy.drawing import draw_faces, face_crop
 from uniface_mx.deploy.predictor import Face, Predictor
 from uniface_mx.errors import UnifaceError
@@ -44,7 +44,7 @@ def video_source(inputs: Sequence[str]) -> Union[str, int, None]:
 
 
 class Report:
-    """Writes down what was found in one photo or frame after the other; `counts` holds how many faces each has."""
+    """Writes down what was found, photo by photo or frame by frame; `counts` are the faces of each."""
 
     def __init__(self, arguments: argparse.Namespace, file: Optional[TextIO]) -> None:
         self._arguments, self._file = arguments, file
@@ -125,16 +125,15 @@ def video_writer(path: Path, rate: float, image: np.ndarray) -> cv2.VideoWriter:
 
 
 def check_out(arguments: argparse.Namespace, photos: Sequence[PhotoFile]) -> None:
-    """Raise `UnifaceError` where anything but an earlier run's files would be overwritten; no photos: a video."""
+    """Refuse to overwrite anything but an earlier run's files; no photos mean a video."""
     out = Path(arguments.out)
     videos = [] if photos else [(Path(arguments.inputs[0]), out / VIDEO)]
     refuse_overwriting([(photo.path, photo.picture(out)) for photo in photos] or videos, out / LINES)
     if arguments.crops and any(photo.name.startswith(f'{CROPS}/') for photo in photos):
         raise UnifaceError('--crops: the photos lie in a folder crops themselves; name the folder itself')
     if arguments.crops and (out / CROPS).exists() and not (out / LINES).exists():
-        raise UnifaceError(
-            f'{out}/{CROPS}: was there before, and a crop might overwrite what is in it; choose another folder for --out'
-        )
+        advice = 'a crop might overwrite what is in it; choose another folder for --out'
+        raise UnifaceError(f'{out}/{CROPS}: was there before, and {advice}')
 
 
 def detect(arguments: argparse.Namespace) -> int:
@@ -155,11 +154,8 @@ def detect(arguments: argparse.Namespace) -> int:
         return detect_video(arguments, source, predictor, report)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """What the program can be told."""
-    parser = argparse.ArgumentParser(
-        prog='detect', description=__doc__, epilog=STATUS.format('a photo could not be read and was skipped')
-    )
     text = 'photos, folders, patterns; or one video file; or the number of a camera'
     parser.add_argument('inputs', nargs='+', metavar='PHOTO', help=text)
     add_predictor_options(parser)
@@ -170,11 +166,9 @@ def build_parser() -> argparse.ArgumentParser:
     text = 'with the 128 numbers that tell people apart'
     parser.add_argument('--embeddings', action='store_true', help=text)
     parser.add_argument('--frames', type=at_least(1), metavar='N', help='of a video or camera, the first N')
-    parser.set_defaults(run=detect)
-    return parser
 
 
-main = program(build_parser)
+main = program('detect', __doc__, detect, add_options, partly='a photo could not be read and was skipped')
 
 if __name__ == '__main__':
     sys.exit(main())

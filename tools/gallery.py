@@ -48,11 +48,11 @@ def enroll(arguments: argparse.Namespace) -> int:
     if enrolled:
         gallery.save(arguments.gallery)
     report_skipped(skipped)
-    people, entries = len(gallery.people()), len(gallery)
+    people, entries, whom = len(gallery.people()), len(gallery), ', '.join(sorted(names)) or 'nobody'
     summary = dict(enrolled=enrolled, names=sorted(names), several_faces=several, skipped=skipped)
     text = (
-        f'{enrolled} photos enrolled as {", ".join(sorted(names)) or "nobody"} ({several} with several faces: the '
-        f'largest counts), now {people} people on {entries} photos'
+        f'{enrolled} photos enrolled as {whom} ({several} with several faces: the largest counts), '
+        f'now {people} people on {entries} photos'
     )
     say(dict(summary, people=people, entries=entries), text, arguments.json)
     return PARTLY if skipped else DONE
@@ -124,9 +124,8 @@ def check(arguments: argparse.Namespace) -> int:
     return PARTLY if doubts else DONE
 
 
-def build_parser() -> argparse.ArgumentParser:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """What the program can be told."""
-    parser = argparse.ArgumentParser(prog='gallery', description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
 
     def add(
@@ -157,10 +156,9 @@ def build_parser() -> argparse.ArgumentParser:
     command = add('check', check, 'is the file whole, and who may be mixed up?', 'something looks wrong')
     add_threshold(command)
     add_model(command, 'that it was made with')
-    return parser
 
 
-main = program(build_parser)
+main = program('gallery', __doc__, add_options=add_options)
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -1,6 +1,7 @@
-"""Start a distributed run's processes on this machine: `launch.py --workers 2 -- python tools/train.py --config NAME`.
+"""Start a distributed run's processes on this machine.
 
-The configuration needs `training.kvstore: dist_sync`. The status is the workers'.
+`launch.py --workers 2 -- python tools/train.py --config NAME`; the configuration needs
+`training.kvstore: dist_sync`. The status is the workers'.
 """
 
 from __future__ import annotations
@@ -20,17 +21,14 @@ def launch(arguments: argparse.Namespace) -> int:
     return start(command, arguments.workers, arguments.servers)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """What the program can be told."""
-    parser = argparse.ArgumentParser(prog='launch', description=__doc__)
     parser.add_argument('--workers', type=int, required=True, metavar='N')
     parser.add_argument('--servers', type=int, default=1, metavar='N', help='(%(default)s)')
     parser.add_argument('command', nargs=argparse.REMAINDER, help='what each worker runs, after --')
-    parser.set_defaults(run=launch)
-    return parser
 
 
-main = program(build_parser)
+main = program('launch', __doc__, launch, add_options)
 
 if __name__ == '__main__':
     sys.exit(main())

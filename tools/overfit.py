@@ -1,8 +1,8 @@
 """Learn 32 records by heart, and say whether it worked.
 
-A mistake in targets, losses, gradients or the updates would leave one of the terms high. Every term has to fall below
-5 % of its start, every face to be found at an overlap of 0.5, and the mimic loss to lie below 5 % of the variance of
-the embeddings.
+A mistake in targets, losses, gradients or the updates would leave one of the terms high. Every term has to
+fall below 5 % of its start, every face to be found at an overlap of 0.5, and the mimic loss to lie below 5 %
+of the variance of the embeddings.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from uniface_mx.cli.program import DONE, INTERRUPTED, PARTLY, STATUS, at_least, program
+from uniface_mx.cli.program import DONE, INTERRUPTED, PARTLY, at_least, program
 
 
 def overfit(arguments: argparse.Namespace) -> int:
@@ -31,20 +31,15 @@ def overfit(arguments: argparse.Namespace) -> int:
     return DONE if found['passed'] else PARTLY
 
 
-def build_parser() -> argparse.ArgumentParser:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """What the program can be told."""
-    parser = argparse.ArgumentParser(
-        prog='overfit', description=__doc__, epilog=STATUS.format('something was not learned')
-    )
     parser.add_argument('--records', required=True, metavar='NAME', help='a record set with embeddings')
     parser.add_argument('--count', type=at_least(1), default=32, metavar='N', help='(%(default)s)')
     parser.add_argument('--out', type=Path, default=Path('runs/overfit'), metavar='DIR', help='(%(default)s)')
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='of the settings')
-    parser.set_defaults(run=overfit)
-    return parser
 
 
-main = program(build_parser)
+main = program('overfit', __doc__, overfit, add_options, partly='something was not learned')
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -31,9 +31,8 @@ def train(arguments: argparse.Namespace) -> int:
         trainer.log.close()
 
 
-def build_parser() -> argparse.ArgumentParser:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """What the program can be told."""
-    parser = argparse.ArgumentParser(prog='train', description=__doc__)
     add = parser.add_argument
     add('--config', required=True, metavar='FILE', help='a YAML file, or the name of one that ships')
     add('--set', action='append', default=[], metavar='KEY=VALUE', help='change a value of it')
@@ -43,11 +42,9 @@ def build_parser() -> argparse.ArgumentParser:
     add('--init', metavar='WEIGHTS', help=text)
     add('--on-nan', choices=('stop', 'skip'), help='what to do when a loss is not finite')
     add('--print-config', action='store_true', help='print the resolved configuration, and leave')
-    parser.set_defaults(run=train)
-    return parser
 
 
-main = program(build_parser)
+main = program('train', __doc__, train, add_options)
 
 if __name__ == '__main__':
     sys.exit(main())

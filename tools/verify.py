@@ -11,7 +11,7 @@ import numpy as np
 
 from uniface_mx.cli.options import add_predictor_options, add_threshold
 from uniface_mx.cli.photos import chosen_threshold, face_entry, load_predictor
-from uniface_mx.cli.program import DONE, PARTLY, STATUS, program
+from uniface_mx.cli.program import DONE, PARTLY, program
 from uniface_mx.deploy.drawing import face_crop
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import read_image, write_image
@@ -47,14 +47,8 @@ def verify(arguments: argparse.Namespace) -> int:
     return DONE if same else PARTLY
 
 
-def build_parser() -> argparse.ArgumentParser:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """What the program can be told."""
-    parser = argparse.ArgumentParser(
-        prog='verify',
-        description=__doc__,
-        epilog=STATUS.format('the two are different people').replace('success', 'the same person')
-        + ' (a photo is unreadable or shows no face)',
-    )
     parser.add_argument('photos', nargs=2, metavar='PHOTO')
     add_predictor_options(parser, max_faces=False)
     add_threshold(parser)
@@ -62,11 +56,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--any', action='store_true', help=text)
     parser.add_argument('--json', action='store_true', help='print JSON')
     parser.add_argument('--out', metavar='FILE', help='write a picture of the two faces that were compared')
-    parser.set_defaults(run=verify)
-    return parser
 
 
-main = program(build_parser)
+main = program('verify', __doc__, verify, add_options, partly='the two are different people')
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -17,7 +17,8 @@ os.environ.setdefault('MXNET_SUBGRAPH_VERBOSE', '0')
 _problems = runtime.problems()
 if _problems:
     if Path((sys.argv or [''])[0]).stem in ('-m', 'doctor', 'uniface-doctor'):
-        # '-m': Python still looks for the module that `python -m uniface_mx.NAME` names; only the doctor could run.
+        # '-m': Python still looks for the module that `python -m uniface_mx.NAME` names; only the doctor
+        # could run.
         from uniface_mx import doctor
 
         sys.exit(doctor.examine())

@@ -13,11 +13,9 @@ from uniface_mx import runtime
 
 Capability = Tuple[int, int]
 
-# Machine code in the wheels of MXNet 1.9.1, by CUDA version; none of them carries PTX for newer GPUs.
-COMPILED_FOR = {
-    '112': ((5, 0), (6, 0), (7, 0), (8, 0), (8, 6)),
-    '117': ((5, 0), (6, 0), (7, 0), (8, 0), (8, 6)),
-}
+# Machine code in the wheels of MXNet 1.9.1 for these versions of CUDA; neither carries PTX for newer GPUs.
+KNOWN_CUDA = ('112', '117')
+COMPILED_FOR = ((5, 0), (6, 0), (7, 0), (8, 0), (8, 6))
 
 
 class Gpu(NamedTuple):
@@ -27,19 +25,9 @@ class Gpu(NamedTuple):
     capability: Capability
 
 
-def runs_on(capability: Capability, compiled: Sequence[Capability]) -> bool:
+def runs_on(capability: Capability, compiled: Sequence[Capability] = COMPILED_FOR) -> bool:
     """Whether a GPU can run machine code compiled for any of the capabilities: same major, no newer minor."""
     return any(capability[0] == major and capability[1] >= minor for major, minor in compiled)
-
-
-def parse_gpus(listing: str) -> List[Gpu]:
-    """GPUs in the output of ``nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader``."""
-    gpus = []
-    for line in listing.strip().splitlines():
-        name, capability = line.rsplit(',', 1)
-        major, minor = capability.strip().split('.')
-        gpus.append(Gpu(name.strip(), (int(major), int(minor))))
-    return gpus
 
 
 def find_gpus() -> List[Gpu]:
@@ -53,25 +41,14 @@ def find_gpus() -> List[Gpu]:
     query = ['nvidia-smi', '--query-gpu=name,compute_cap', '--format=csv,noheader']
     try:
         answer = subprocess.run(
-            query, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False
+            query, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False, errors='replace'
         )
     except (OSError, subprocess.SubprocessError):
         raise LookupError('none, for there is no working nvidia-smi') from None
-    listing = answer.stdout.decode(errors='replace').strip()
     if answer.returncode:
-        raise LookupError(f'unknown, nvidia-smi says: {listing}')
-    return parse_gpus(listing)
-
-
-def gpu_problem(gpu: Gpu, distribution: str, compiled: Sequence[Capability]) -> Optional[str]:
-    """Why an MXNet compiled for these capabilities does not run there, or None."""
-    if runs_on(gpu.capability, compiled):
-        return None
-    major, minor = gpu.capability
-    return (
-        f'{distribution} holds no machine code for {gpu.name} (compute capability {major}.{minor}): use '
-        f'an older GPU, or type `pip uninstall -y {distribution} && pip install mxnet==1.9.1` for a CPU.'
-    )
+        raise LookupError(f'unknown, nvidia-smi says: {answer.stdout.strip()}')
+    rows = (line.rsplit(',', 1) for line in answer.stdout.strip().splitlines())
+    return [Gpu(name.strip(), tuple(map(int, capability.split('.')))) for name, capability in rows]
 
 
 def import_problem() -> Optional[str]:
@@ -79,11 +56,9 @@ def import_problem() -> Optional[str]:
     try:
         importlib.import_module('mxnet')
     except Exception as error:  # whatever it is, it is the finding
-        return (
-            f'MXNet cannot be imported ({type(error).__name__}: {error}): type '
-            '`pip install --force-reinstall --no-deps '
-            f'{" ".join(runtime.mxnet_distributions()) or "mxnet"}==1.9.1`.'
-        )
+        names = ' '.join(runtime.mxnet_distributions()) or 'mxnet'
+        advice = f'type `pip install --force-reinstall --no-deps {names}==1.9.1`.'
+        return f'MXNet cannot be imported ({type(error).__name__}: {error}): {advice}'
     return None
 
 
@@ -100,28 +75,29 @@ def devices(distribution: str) -> List[str]:
     except LookupError as error:
         say('GPU', str(error))
     for gpu in gpus:
-        say('GPU', f'{gpu.name}, compute capability {gpu.capability[0]}.{gpu.capability[1]}')
+        say('GPU', f'{gpu.name}, compute capability {_dotted(gpu.capability)}')
     cuda = runtime.cuda_version(distribution)
     if cuda is None:
         say('runs on', 'CPU only; NVIDIA GPUs need mxnet-cu112 in its place')
         return []
-    compiled = COMPILED_FOR.get(cuda)
-    if compiled is None:
-        say('runs on', f'CPU and GPUs; their kinds are known of cu{" and cu".join(COMPILED_FOR)} only')
+    if cuda not in KNOWN_CUDA:
+        say('runs on', f'CPU and GPUs; their kinds are known of cu{" and cu".join(KNOWN_CUDA)} only')
         return []
-    say(
-        'runs on',
-        f'CPU, and GPUs from Maxwell to Ada: machine code for compute capabilities '
-        f'{", ".join(f"{major}.{minor}" for major, minor in compiled)}; no Hopper (9.0) or newer',
+    compiled = f'machine code for compute capabilities {", ".join(map(_dotted, COMPILED_FOR))}'
+    say('runs on', f'CPU, and GPUs from Maxwell to Ada: {compiled}; no Hopper (9.0) or newer')
+    advice = (
+        f'use an older GPU, or type `pip uninstall -y {distribution} && pip install mxnet==1.9.1` for a CPU.'
     )
-    return [problem for problem in (gpu_problem(gpu, distribution, compiled) for gpu in gpus) if problem]
+    return [
+        f'{distribution} holds no machine code for {gpu.name} '
+        f'(compute capability {_dotted(gpu.capability)}): {advice}'
+        for gpu in gpus
+        if not runs_on(gpu.capability)
+    ]
 
 
-def libraries() -> None:
-    """Print where each CUDA library was found."""
-    for soname in runtime.required_libraries():
-        where, error = runtime.load_library(soname)
-        say('library', f'{soname}: {where or "MISSING, " + error}')
+def _dotted(capability: Capability) -> str:
+    return '.'.join(map(str, capability))
 
 
 def installed(name: str) -> str:
@@ -138,7 +114,9 @@ def examine() -> int:
     say('numpy', installed('numpy'))
     names = runtime.mxnet_distributions()
     say('mxnet', ', '.join(f'{name} {installed(name)}' for name in names) or 'not installed')
-    libraries()
+    for soname in runtime.required_libraries():
+        where, error = runtime.load_library(soname)
+        say('library', f'{soname}: {where or "MISSING, " + error}')
     problems = runtime.problems() or list(filter(None, [import_problem()]))
     if len(names) == 1:
         problems += devices(names[0])

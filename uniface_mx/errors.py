@@ -1,4 +1,4 @@
-"""The error that every tool reports as one line, that line of others' errors, and what was meant by a wrong name."""
+"""The error that every tool reports as one line, that line of others' errors, and names that were meant."""
 
 from __future__ import annotations
 
@@ -31,7 +31,13 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 
 def lookup(kind: str, name: str, known: Mapping[str, Any]) -> Any:
-    """What is known as `name`; raises `UnifaceError` with the valid names, `kind` being what is named: ``"model"``."""
+    """What is known as `name`.
+
+    Raises
+    ------
+    UnifaceError
+        Nothing is; with the nearest name and all valid ones, `kind` being what is named: ``"model"``.
+    """
     if name not in known:
         near = suggestion(str(name), known) or ';'
         raise UnifaceError(f'unknown {kind} {name!r}{near} valid names: {", ".join(sorted(known))}')

@@ -12,7 +12,7 @@ from typing import Iterator, Optional, TextIO, Union
 
 @contextmanager
 def written_aside(path: Union[str, os.PathLike]) -> Iterator[Path]:
-    """A path in the same folder to write to, whose file takes the place of `path` at the end of the `with` block.
+    """A path in the same folder to write to, whose file takes the place of `path` at the `with` block's end.
 
     After an error it is gone, and what was at `path` stays.
     """
@@ -33,8 +33,8 @@ def written_aside(path: Union[str, os.PathLike]) -> Iterator[Path]:
 def files_aside(folder: Union[str, os.PathLike]) -> Iterator[Path]:
     """A folder within `folder`, which is made where it is missing, to write files to.
 
-    At the end of the `with` block all of them take their places in `folder`; after an error they are gone, and
-    `folder` is as it was.
+    At the end of the `with` block all of them take their places in `folder`; after an error they are gone,
+    and `folder` is as it was.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

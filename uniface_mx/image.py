@@ -59,10 +59,10 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
 def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode a photo.
 
-    EXIF orientation is applied; grey, palette, CMYK, 16-bit and floating-point images (whose white is 1, 255 or
-    65,535) become 8-bit RGB; what is transparent lies on white; of an animation the first picture counts. The
-    size is read from the header and checked before anything is decoded, so that a small file cannot claim much
-    memory.
+    EXIF orientation is applied; grey, palette, CMYK, 16-bit and floating-point images (whose white is 1, 255
+    or 65,535) become 8-bit RGB; what is transparent lies on white; of an animation the first picture counts.
+    The size is read from the header and checked before anything is decoded, so that a small file cannot claim
+    much memory.
 
     Parameters
     ----------
@@ -92,52 +92,48 @@ def read_image(source: Union[str, os.PathLike, bytes], max_pixels: int = MAX_PIX
         ) as image:
             width, height = image.size
             if width * height > max_pixels:
-                raise ImageError(
-                    f'{name}: {width}x{height} pixels are more than the limit of {max_pixels}; reduce it or raise the limit'
-                )
+                more = f'{width}x{height} pixels are more than the limit of {max_pixels}'
+                raise ImageError(f'{name}: {more}; reduce it or raise the limit')
             image.load()
             # Pillow copies what it need not turn.
             turned = image.getexif().get(ORIENTATION, 1) != 1
             return np.ascontiguousarray(_to_rgb(ImageOps.exif_transpose(image) if turned else image))
     except ImageError:
         raise
-    except FileNotFoundError:
-        raise ImageError(f'{name}: no such file') from None
-    except IsADirectoryError:
-        raise ImageError(f'{name}: no photo in this folder') from None
-    except Image.UnidentifiedImageError:
-        if not HeifImagePlugin and name.lower().endswith(HEIC_ENDINGS):
-            raise ImageError(
-                f'{name}: HEIC is read where pillow-heif is installed: pip install pillow-heif'
-            ) from None
-        raise ImageError(
-            f'{name}: not an image, or of a kind that is not read ({", ".join(FORMATS)} are)'
-        ) from None
-    except Image.DecompressionBombError:
-        raise ImageError(f'{name}: the image is too large; reduce it') from None
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        reason = ' '.join(str(error).split()) or type(error).__name__
-        raise ImageError(f'{name}: cannot be read as an image ({reason})') from None
+        raise ImageError(f'{name}: {_reason(error, name)}') from None
+
+
+def _reason(error: Exception, name: str) -> str:
+    if isinstance(error, FileNotFoundError):
+        return 'no such file'
+    if isinstance(error, IsADirectoryError):
+        return 'no photo in this folder'
+    if isinstance(error, Image.DecompressionBombError):
+        return 'the image is too large; reduce it'
+    if not isinstance(error, Image.UnidentifiedImageError):
+        return f'cannot be read as an image ({" ".join(str(error).split()) or type(error).__name__})'
+    if not HeifImagePlugin and name.lower().endswith(HEIC_ENDINGS):
+        return 'HEIC is read where pillow-heif is installed: pip install pillow-heif'
+    return f'not an image, or of a kind that is not read ({", ".join(FORMATS)} are)'
 
 
 def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
     """An RGB (H, W, 3) uint8 image as a JPEG file without EXIF."""
-    done, data = cv2.imencode(
-        '.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-    )
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode('.jpg', pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ImageError(f'an image of shape {image.shape} cannot be written as JPEG')
     return data.tobytes()
 
 
-def write_image(path: Union[str, os.PathLike], image: np.ndarray, quality: int = 95) -> None:
+def write_image(path: Union[str, os.PathLike], image: np.ndarray) -> None:
     """Write an RGB (H, W, 3) uint8 image, in the format that the file's ending names, aside and renamed."""
     path = Path(path)
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     try:
-        _, data = cv2.imencode(path.suffix, pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
         with written_aside(path) as aside:
-            aside.write_bytes(data)
+            aside.write_bytes(cv2.imencode(path.suffix, pixels)[1].tobytes())
     except (cv2.error, OSError):  # OpenCV's of an ending that names no format
         raise ImageError(
             f'{path}: cannot be written; name a folder that exists and an ending such as .jpg'

@@ -1,4 +1,4 @@
-"""Photos by the names that people give: files, folders, patterns; read one by one, or frame by frame of a video."""
+"""Photos by the names that people give them, files, folders and patterns, and the frames of videos."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def _photos_below(folder: Path) -> List[Path]:
 def find_photos(arguments: Iterable[str]) -> List[PhotoFile]:
     """The photos that files, folders (with all below them) and patterns name, in this order, folders sorted.
 
-    A file that does not exist is among them, and so is a folder without photos: reading it tells. In folders only
-    files with a photo's ending count, and none that are hidden.
+    A file that does not exist is among them, and so is a folder without photos: reading it tells. In folders
+    only files with a photo's ending count, and none that are hidden.
 
     Raises
     ------
@@ -71,7 +71,10 @@ def find_photos(arguments: Iterable[str]) -> List[PhotoFile]:
 def read_photos(
     photos: Iterable[Item], skipped: Dict[str, str], max_pixels: int = MAX_PIXELS
 ) -> Iterator[Tuple[Item, np.ndarray]]:
-    """Photos, or whatever has a `path`, with their (H, W, 3) RGB images; `skipped` gets path and reason of others."""
+    """Photos, or whatever has a `path`, with their (H, W, 3) RGB images.
+
+    `skipped` gets path and reason of those that cannot be read.
+    """
     for photo in photos:
         try:
             yield photo, read_image(photo.path, max_pixels)

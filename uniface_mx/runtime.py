@@ -41,7 +41,7 @@ QUOTA = 'sys/fs/cgroup/cpu.max'
 
 
 def cores(root: Path = Path('/')) -> int:
-    """Physical cores that this process may use, a container's quota considered; `root` is the file system's."""
+    """Physical cores that this process may use, a container's quota considered; `root` of the file system."""
 
     def read(path: str) -> str:
         try:
@@ -84,46 +84,38 @@ def python_problem() -> Optional[str]:
     """What is wrong with this Python, and what to do, or None."""
     if sys.version_info[:2] < PYTHON_BELOW:
         return None
+    major, minor = sys.version_info[:2]
     return (
-        'MXNet 1.9.1 does not run on Python {}.{}, which lacks distutils: '.format(*sys.version_info)
-        + 'make the environment with Python 3.8 to 3.11, e.g. type `python3.11 -m venv .venv`.'
+        f'MXNet 1.9.1 does not run on Python {major}.{minor}, which lacks distutils: '
+        'make the environment with Python 3.8 to 3.11, e.g. type `python3.11 -m venv .venv`.'
     )
 
 
 def mxnet_problem() -> Optional[str]:
     """What is wrong with the installed MXNet, and what to do, or None."""
     names = mxnet_distributions()
+    cpu_or_gpu = '`pip install mxnet==1.9.1` for a CPU or `pip install mxnet-cu112==1.9.1` for a GPU.'
     if len(names) > 1:
-        return (
-            f'{" and ".join(names)} are installed together and overwrite each other: type '
-            f'`pip uninstall -y {" ".join(names)}`, then `pip install mxnet==1.9.1` for a CPU '
-            'or `pip install mxnet-cu112==1.9.1` for a GPU.'
-        )
+        both = f'{" and ".join(names)} are installed together and overwrite each other'
+        return f'{both}: type `pip uninstall -y {" ".join(names)}`, then {cpu_or_gpu}'
     if importlib.util.find_spec('mxnet') is not None:
         return None
     if names:
-        return (
-            f'{names[0]} has lost its files: type '
-            f'`pip install --force-reinstall --no-deps {names[0]}==1.9.1`.'
-        )
-    return (
-        'MXNet is not installed: type `pip install mxnet==1.9.1` for a CPU or '
-        '`pip install mxnet-cu112==1.9.1` for a GPU.'
-    )
+        anew = f'`pip install --force-reinstall --no-deps {names[0]}==1.9.1`'
+        return f'{names[0]} has lost its files: type {anew}.'
+    return f'MXNet is not installed: type {cpu_or_gpu}'
 
 
 def numpy_problem() -> Optional[str]:
     """What is wrong with the installed NumPy, and what to do, or None."""
+    advice = "type `pip install 'numpy<1.24'`."
     try:
         version = metadata.version('numpy')
     except metadata.PackageNotFoundError:
-        return "NumPy is not installed: type `pip install 'numpy<1.24'`."
+        return f'NumPy is not installed: {advice}'
     if tuple(int(part) for part in re.findall(r'\d+', version)[:2]) < NUMPY_BELOW:
         return None
-    return (
-        f'numpy {version} is too new for MXNet 1.9.1, which needs a version below 1.24: '
-        "type `pip install 'numpy<1.24'`."
-    )
+    return f'numpy {version} is too new for MXNet 1.9.1, which needs a version below 1.24: {advice}'
 
 
 def wheel_library(soname: str) -> Optional[Path]:
@@ -169,14 +161,14 @@ def library_problem() -> Optional[str]:
         if where is None:
             name = mxnet_distributions()[0]
             if soname == DRIVER_LIBRARY:
-                return (
-                    f"{name} needs {soname}, which comes with NVIDIA's driver (450.80 or newer): install "
-                    f'it, or for a CPU type `pip uninstall -y {name} && pip install mxnet==1.9.1`.'
+                reason = "which comes with NVIDIA's driver (450.80 or newer)"
+                advice = (
+                    f'install it, or for a CPU type `pip uninstall -y {name} && pip install mxnet==1.9.1`.'
                 )
-            return (
-                f'{name} needs {soname}, which cannot be loaded ({error}): '
-                f'type `pip install --force-reinstall {CUDA_11_LIBRARIES[soname]}`.'
-            )
+            else:
+                reason = f'which cannot be loaded ({error})'
+                advice = f'type `pip install --force-reinstall {CUDA_11_LIBRARIES[soname]}`.'
+            return f'{name} needs {soname}, {reason}: {advice}'
     return None
 
 

@@ -1,4 +1,4 @@
-"""What the programs that look at photos share: the predictor, the faces of many photos, and how they are told."""
+"""What the programs that look at photos share: the predictor, the faces of many photos, how to tell these."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def chosen_threshold(arguments: argparse.Namespace, own: Optional[float]) -> flo
 def found_faces(
     arguments: argparse.Namespace, predictor: Predictor, photos: Sequence[PhotoFile], skipped: Dict[str, str]
 ) -> Iterator[Tuple[PhotoFile, np.ndarray, List[Face]]]:
-    """Photo, image and faces of one readable photo after the other, with a progress bar; see `read_photos`."""
+    """Photo, image and faces of each readable photo in turn, with a progress bar; see `read_photos`."""
     seen = 0
     with tqdm(total=len(photos), unit='photo', disable=None) as bar:
         readable = read_photos(photos, skipped, arguments.max_pixels)
@@ -72,7 +72,7 @@ def face_entry(face: Face, embedding: bool = False) -> Dict[str, Any]:
 
 
 def say(entry: Dict[str, Any], text: str, as_json: bool, file: Optional[TextIO] = None) -> None:
-    """A JSON line into the file, if there is one; on stdout the same, or in its place a text, if there is one."""
+    """A JSON line into the file, if there is one; on stdout the same or, for people, a text in its place."""
     line = json.dumps(entry)
     if file:
         print(line, file=file)

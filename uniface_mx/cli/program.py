@@ -1,4 +1,4 @@
-"""How every program ends: its status, and one line on what kept it from its work; and its options' numbers."""
+"""How every program begins and ends: its options, its status, and one line on what kept it from its work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STATUS = 'status: 0 for success; 1 where {}; 2 where it could not do its work'
 
 
 def run(program: str, work: Callable[[], Optional[int]]) -> int:
-    """A program's status, `DONE` where `work` returns nothing; what kept it from its work is one line on stderr."""
+    """A program's status, `DONE` where `work` returns nothing; what kept it from work is a line on stderr."""
     try:
         status = work() or DONE
         sys.stdout.flush()
@@ -34,22 +34,37 @@ def run(program: str, work: Callable[[], Optional[int]]) -> int:
         return TROUBLE
 
 
-def program(build_parser: Callable[[], argparse.ArgumentParser]) -> Callable[[Optional[Sequence[str]]], int]:
+def program(
+    name: str,
+    text: str,
+    work: Optional[Callable[[argparse.Namespace], Optional[int]]] = None,
+    add_options: Optional[Callable[[argparse.ArgumentParser], None]] = None,
+    partly: Optional[str] = None,
+) -> Callable[[Optional[Sequence[str]]], int]:
     """A program's `main`: takes its arguments, by default those of the command line, and gives its status.
 
     Parameters
     ----------
-    build_parser : callable
-        Its parser's `prog` is the program's name; of the options that it gives, `run` is a function that
-        takes them all, does the work, and returns a status or nothing. `error` may be called there with a text: it ends
-        the program with the usage.
+    name, text : str
+        Of the program, and what it does.
+    work : callable, optional
+        Takes the options, does the work, and returns a status or nothing. Left out where commands that
+        `add_options` adds have such functions of their own, as their default of `run`. The options' `error` may
+        be called with a text: it ends the program with the usage.
+    add_options : callable, optional
+        Adds options to a parser.
+    partly : str, optional
+        When the status is `PARTLY`, for the help.
     """
 
     def main(argv: Optional[Sequence[str]] = None) -> int:
-        parser = build_parser()
-        parser.set_defaults(error=parser.error)
+        epilog = partly and STATUS.format(partly)
+        parser = argparse.ArgumentParser(prog=name, description=text, epilog=epilog)
+        parser.set_defaults(run=work, error=parser.error)
+        if add_options:
+            add_options(parser)
         arguments = parser.parse_args(argv)
-        return run(parser.prog, lambda: arguments.run(arguments))
+        return run(name, lambda: arguments.run(arguments))
 
     return main
 

@@ -26,8 +26,8 @@ from uniface_mx.image import PHOTO_ENDINGS
 from uniface_mx.nn.attention import EMBEDDING_DIM
 from uniface_mx.paths import data_root
 
-# Of the photos in this archive only official portraits by employees of the United States' government are taken,
-# which are in the public domain.
+# Of the photos in this archive only official portraits by employees of the United States' government are
+# taken, which are in the public domain.
 PORTRAITS = (
     'face_recognition==1.3.0 --hash=sha256:5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec',
     ('tests/test_images/obama.jpg', 'tests/test_images/obama2.jpg', 'tests/test_images/biden.jpg'),
@@ -41,7 +41,7 @@ FOUND = 0.5
 
 @contextmanager
 def _pip_download(requirement: str, without: str) -> Iterator[Path]:
-    """The one file that pip brings, without 'binary' or 'source' ones, or `UnifaceError` with pip's last words."""
+    """The one file that pip brings, none of 'binary' or 'source', or `UnifaceError` with pip's last words."""
     kind = {'binary': '--no-binary', 'source': '--only-binary'}[without]
     with tempfile.TemporaryDirectory() as folder, tempfile.NamedTemporaryFile('w', suffix='.txt') as wanted:
         # In a file of requirements, for there a hash can stand beside one: nothing else is unpacked then.
@@ -77,8 +77,9 @@ def _astronaut(out: Path) -> None:
 def collect_photos(out: Union[str, os.PathLike]) -> str:
     """Put the demo's photos into a folder.
 
-    They are those of the real data where it is there (`paths.data_root`), else portraits in the public domain out
-    of an archive that pip brings and whose hash is checked, else the one portrait in scikit-image's wheel.
+    They are those of the real data where it is there (`paths.data_root`), else portraits in the public domain
+    out of an archive that pip brings and whose hash is checked, else the one portrait in scikit-image's
+    wheel.
 
     Returns
     -------
@@ -131,7 +132,7 @@ class Comparison(NamedTuple):
 
 
 def read_faces(path: Union[str, os.PathLike]) -> Dict[str, Dict[str, Any]]:
-    """``width``, ``height``, ``faces`` by the photo's file name, from the lines of ``detect --embeddings``."""
+    """``width``, ``height``, ``faces`` by the photo's file name, from what ``detect --embeddings`` writes."""
     try:
         lines = [json.loads(line) for line in Path(path).read_text(encoding='utf-8').splitlines()]
         return {
@@ -146,10 +147,10 @@ def read_faces(path: Union[str, os.PathLike]) -> Dict[str, Dict[str, Any]]:
 def compare(records: Sequence[Record], photos_found: Dict[str, Dict[str, Any]]) -> Comparison:
     """Set found faces beside labelled ones, one to one, from an overlap of 0.5.
 
-    A photo that no record shows has no labelled face. A found face that lies on one to be ignored counts neither
-    as found nor as extra. Two faces are the same person where the teacher's vectors are closer than 0.6. Records
-    may hold smaller copies of the photos. Landmark errors are means over the five points, over the distance of the
-    eyes.
+    A photo that no record shows has no labelled face. A found face that lies on one to be ignored counts
+    neither as found nor as extra. Two faces are the same person where the teacher's vectors are closer than
+    0.6. Records may hold smaller copies of the photos. Landmark errors are means over the five points, over
+    the distance of the eyes.
 
     Raises
     ------
@@ -220,7 +221,7 @@ def format_comparison(comparison: Comparison) -> str:
 
 
 def shortcomings(comparison: Comparison) -> Optional[str]:
-    """Labelled faces that were not found, and faces found where nobody labelled one; None if there are none."""
+    """Labelled faces that were not found, and faces found where nobody labelled one; None if all is well."""
     told = [
         f'{photo.key}: {photo.labelled - photo.found} of {photo.labelled} faces not found'
         for photo in comparison.photos
@@ -242,8 +243,8 @@ def _require_embeddings(photos_found: Dict[str, Dict[str, Any]]) -> None:
 def format_people(photos_found: Dict[str, Dict[str, Any]], threshold: float) -> str:
     """Who is who, as a Markdown table of the photos' largest faces, and the faces that are one person.
 
-    Faces of different photos are one person if at least as similar as `threshold`, nobody twice in a photo, the
-    most similar first.
+    Faces of different photos are one person if at least as similar as `threshold`, nobody twice in a photo,
+    the most similar first.
     """
     _require_embeddings(photos_found)
     photos, names, vectors = [], [], []

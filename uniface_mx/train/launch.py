@@ -1,4 +1,4 @@
-"""Start a distributed run's processes on this machine: a scheduler, servers, workers; `tools/launch.py` runs it.
+"""Start a distributed run's processes on this machine, for `tools/launch.py`: a scheduler, servers, workers.
 
 On several machines, start the same processes by whatever starts processes there, with MXNet's own variables
 (``DMLC_ROLE``, ``DMLC_PS_ROOT_URI``, ``DMLC_PS_ROOT_PORT``, ``DMLC_NUM_WORKER``, ``DMLC_NUM_SERVER``).
@@ -79,7 +79,7 @@ def launch(command: Sequence[str], workers: int, servers: int = 1) -> int:
 
 
 def _wait(workers: List[subprocess.Popen]) -> int:
-    """Until all have left, or one with an error and the others within the time of grace; the first error's status."""
+    """Until all have left, or one with an error and others within the time of grace; the first bad status."""
     failed, since = 0, None
     while any(process.poll() is None for process in workers):
         for process in workers:

@@ -25,7 +25,7 @@ TERMS = ('classification', 'box', 'landmarks', 'mimic')
 
 
 def take(name: str, target: Path, count: int) -> float:
-    """Copy the first records whose faces all have an embedding; the variance of these, summed over 128 numbers."""
+    """Copy the first records whose faces all have embeddings; the variance of these, summed over 128."""
     reader = RecordReader(name)
     wanted = islice(
         (
