@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from loading import load_tool
-from rectangles import load_rectangles, photo
+from rectangles import load_rectangles, photo, write_video
 
 from uniface_mx.image import read_image, write_image
 
@@ -109,26 +109,18 @@ def test_trouble(model, tmp_path, capsys, arguments, reason):
     assert (tmp_path / 'one.jpg').read_bytes() == before
 
 
-def test_only_an_earlier_run_is_overwritten(model, photos, tmp_path, capsys):
+@pytest.mark.parametrize('times', [1, 2])
+def test_only_an_earlier_run_is_overwritten(model, photos, tmp_path, capsys, times):
+    """Neither by a photo given twice, whose pictures are one.jpg and one-2.jpg."""
     out = tmp_path / 'own'
     out.mkdir()
     (out / 'one.jpg').write_bytes(b'mine')
-    arguments = model + [str(photos / 'one.png'), '--out', str(out)]
+    arguments = model + times * [str(photos / 'one.png')] + ['--out', str(out)]
     assert detect.main(arguments) == 2
     assert f'would overwrite {out / "one.jpg"}' in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ['one.jpg'] and (out / 'one.jpg').read_bytes() == b'mine'
     (out / 'one.jpg').unlink()
     assert detect.main(arguments) == detect.main(arguments) == 0
-
-
-def test_a_photo_given_twice_overwrites_nothing_either(model, photos, tmp_path, capsys):
-    """Its pictures are one.jpg and one-2.jpg."""
-    out = tmp_path / 'own'
-    out.mkdir()
-    (out / 'one.jpg').write_bytes(b'mine')
-    assert detect.main(model + 2 * [str(photos / 'one.png')] + ['--out', str(out)]) == 2
-    assert f'would overwrite {out / "one.jpg"}' in capsys.readouterr().err
-    assert (out / 'one.jpg').read_bytes() == b'mine'
 
 
 def test_crops_overwrite_nothing_but_an_earlier_runs(model, photos, tmp_path, capsys):
@@ -148,13 +140,6 @@ def test_crops_of_photos_in_a_folder_of_that_name(model, photos, tmp_path, capsy
     assert detect.main(model + [str(photos), '--out', str(tmp_path / 'out'), '--crops']) == 2
     assert 'lie in a folder crops themselves' in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
-
-
-@pytest.mark.parametrize('score', ['2', '-0.1', 'nan', 'high'])
-def test_a_score_that_no_face_has(model, photos, capsys, score):
-    with pytest.raises(SystemExit):
-        detect.main(model + [str(photos / 'one.png'), '--score', score])
-    assert 'argument --score: ' in capsys.readouterr().err
 
 
 def test_an_empty_folder_among_photos_is_skipped(model, photos, tmp_path, capsys):
@@ -186,21 +171,28 @@ def test_a_full_list_is_told(model, tmp_path, capsys):
     assert '--tile' not in capsys.readouterr().err
 
 
-def test_wrong_arguments(model, capsys):
-    for arguments in ([], ['a.jpg', '--crops'], ['a.jpg', '--max-faces', 'two']):
-        with pytest.raises(SystemExit) as left:
-            detect.main(model + arguments)
-        assert left.value.code == 2
+@pytest.mark.parametrize(
+    'words, told',
+    [
+        ('', 'PHOTO'),
+        ('a.jpg --crops', '--crops needs --out'),
+        ('a.jpg --max-faces two', 'argument --max-faces: '),
+        ('a.jpg --frames 1', '--frames goes with a video or a camera'),
+        *((f'a.mp4 --frames {number}', 'argument --frames: ') for number in ('0', '-1', 'many')),
+        *((f'a.jpg --score={score}', 'argument --score: ') for score in ('2', '-0.1', 'nan', 'high')),
+    ],
+)
+def test_wrong_arguments(model, capsys, words, told):
+    with pytest.raises(SystemExit) as left:
+        detect.main(model + words.split())
+    assert left.value.code == 2 and told in capsys.readouterr().err
 
 
 def test_video(model, tmp_path, capsys):
-    writer = cv2.VideoWriter(str(tmp_path / 'v.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10, (320, 240))
-    for number in range(12):
-        writer.write(photo(320, 240, (20 * number, 60, 20 * number + 60, 120)))
-    writer.release()
-    # The rectangles are red in an array of RGB; OpenCV writes BGR.
+    frames = [photo(320, 240, (20 * number, 60, 20 * number + 60, 120)) for number in range(12)]
+    video = write_video(tmp_path / 'v.avi', frames)
     out = tmp_path / 'out'
-    arguments = [str(tmp_path / 'v.avi'), '--frames', '10', '--json', '--out', str(out), '--score', '0']
+    arguments = [str(video), '--frames', '10', '--json', '--out', str(out), '--score', '0']
     assert detect.main(model + arguments) == 0
     entries = lines(capsys.readouterr().out)
     assert [entry['frame'] for entry in entries] == list(range(10))
@@ -214,9 +206,7 @@ def test_video(model, tmp_path, capsys):
 @pytest.mark.parametrize('name', ['video.mp4', 'other.mp4'])
 def test_a_video_overwrites_nothing_but_an_earlier_runs(model, tmp_path, capsys, name):
     """Neither itself nor another that is there."""
-    writer = cv2.VideoWriter(str(tmp_path / name), cv2.VideoWriter_fourcc(*'mp4v'), 10, (64, 48))
-    writer.write(photo(64, 48))
-    writer.release()
+    write_video(tmp_path / name, [photo(64, 48)], 'mp4v')
     out = tmp_path if name == 'video.mp4' else tmp_path / 'out'
     out.mkdir(exist_ok=True)
     if name == 'other.mp4':
@@ -233,10 +223,7 @@ def test_a_video_overwrites_nothing_but_an_earlier_runs(model, tmp_path, capsys,
 
 @pytest.mark.parametrize('error, status', [(KeyboardInterrupt, 130), (OSError, 2)])
 def test_a_video_that_is_not_finished_leaves_none(model, tmp_path, monkeypatch, error, status):
-    writer = cv2.VideoWriter(str(tmp_path / 'v.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 10, (64, 48))
-    for _ in range(3):
-        writer.write(photo(64, 48))
-    writer.release()
+    write_video(tmp_path / 'v.mp4', 3 * [photo(64, 48)], 'mp4v')
     drawn = []
 
     def draw(image, faces):
@@ -250,33 +237,13 @@ def test_a_video_that_is_not_finished_leaves_none(model, tmp_path, monkeypatch, 
     assert len(drawn) == 2 and {path.name for path in (tmp_path / 'out').iterdir()} <= {'faces.jsonl'}
 
 
-def test_frames_of_a_photo(model, photos, capsys):
-    with pytest.raises(SystemExit):
-        detect.main(model + [str(photos / 'one.png'), '--frames', '1'])
-    assert '--frames goes with a video or a camera' in capsys.readouterr().err
-
-
-@pytest.mark.parametrize('frames', ['0', '-1', 'many'])
-def test_frames_that_no_video_has(model, tmp_path, capsys, frames):
-    with pytest.raises(SystemExit) as left:
-        detect.main(model + [str(tmp_path / 'a.mp4'), '--frames', frames])
-    assert left.value.code == 2 and '--frames' in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     'inputs, source',
-    [
-        (['0'], 0),
-        (['12'], 12),
-        (['a.mp4'], 'a.mp4'),
-        (['a.MOV'], 'a.MOV'),
-        (['a.jpg'], None),
-        (['folder'], None),
-        (['a.mp4', 'b.mp4'], None),
-    ],
+    [('0', 0), ('12', 12), ('a.mp4', 'a.mp4'), ('a.MOV', 'a.MOV')]
+    + [('a.jpg', None), ('folder', None), ('a.mp4 b.mp4', None)],
 )
 def test_what_is_a_video(inputs, source):
-    assert detect.video_source(inputs) == source
+    assert detect.video_source(inputs.split()) == source
 
 
 def test_a_folder_called_0_is_no_camera(tmp_path, monkeypatch):

@@ -1,13 +1,8 @@
-import argparse
-
 import cv2
 import numpy as np
 import pytest
-from rectangles import photo, predictor
+from rectangles import photo, write_video
 
-from uniface_mx.cli.options import add_predictor_options
-from uniface_mx.cli.photos import chosen_threshold, load_predictor
-from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import write_image
 from uniface_mx.photos import Video, batches, find_photos, read_photos
@@ -26,12 +21,8 @@ def test_find_photos(folder):
     def names(*arguments):
         return [(str(path.relative_to(folder)), name) for path, name in find_photos(map(str, arguments))]
 
-    assert names(folder) == [
-        ('a/1.jpg', 'a/1'),
-        ('a/1.png', 'a/1-2'),
-        ('a/c/2.JPG', 'a/c/2'),
-        ('b/1.jpg', 'b/1'),
-    ]
+    below = [('a/1.jpg', 'a/1'), ('a/1.png', 'a/1-2'), ('a/c/2.JPG', 'a/c/2'), ('b/1.jpg', 'b/1')]
+    assert names(folder) == below
     assert names(folder / '*' / '1.*') == [('a/1.jpg', '1'), ('a/1.png', '1-2'), ('b/1.jpg', '1-3')]
     assert names(folder / '**' / '*.JPG') == [('a/c/2.JPG', '2')]
     assert names(folder / 'notes.txt', folder / 'b') == [('notes.txt', 'notes'), ('b/1.jpg', '1')]
@@ -71,14 +62,11 @@ def test_batches_hold_few_large_images():
 
 
 def test_video(tmp_path):
-    writer = cv2.VideoWriter(str(tmp_path / 'v.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10, (40, 30))
-    for number in range(5):
-        writer.write(np.full((30, 40, 3), (0, 0, 40 * number), np.uint8))
-    writer.release()
-    frames = list(Video(str(tmp_path / 'v.avi')))
-    assert [number for number, _, _ in frames] == [0, 1, 2, 3, 4]
-    assert [seconds for _, seconds, _ in frames] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
-    assert abs(int(frames[4][2][15, 20, 0]) - 160) < 6 and frames[4][2][15, 20, 2] < 6
+    colours = [np.full((30, 40, 3), (40 * number, 0, 0), np.uint8) for number in range(5)]
+    numbers, seconds, frames = zip(*Video(str(write_video(tmp_path / 'v.avi', colours))))
+    assert numbers == (0, 1, 2, 3, 4)
+    assert seconds == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    assert abs(int(frames[4][15, 20, 0]) - 160) < 6 and frames[4][15, 20, 2] < 6
 
 
 def test_no_video(tmp_path):
@@ -86,37 +74,3 @@ def test_no_video(tmp_path):
     for name in ('v.mp4', 'missing.mp4'):
         with pytest.raises(UnifaceError, match=name + ': cannot be opened as a video'):
             Video(str(tmp_path / name))
-
-
-def test_threshold():
-    assert chosen_threshold(argparse.Namespace(threshold=None), 0.8) == 0.8
-    assert chosen_threshold(argparse.Namespace(threshold=0), 0.8) == 0
-    with pytest.raises(UnifaceError, match='DIR/NAME: .* give --threshold'):
-        chosen_threshold(argparse.Namespace(threshold=None, model='DIR/NAME'), None)
-
-
-def test_options_reach_the_predictor(monkeypatch):
-    asked = {}
-
-    def load(cls, *where, **options):
-        asked.update(options, where=where)
-        return predictor()
-
-    monkeypatch.setattr(Predictor, 'load', classmethod(load))
-    parser = argparse.ArgumentParser()
-    add_predictor_options(parser)
-    words = (
-        '--model m --backend onnx --device gpu(1) --score 0.3 --min-size 24 --tile 600 --mirror --batch 2 '
-        '--max-pixels 999 --max-faces 5'
-    )
-    load_predictor(parser.parse_args(words.split()))
-    assert asked == dict(
-        where=('m', 'onnx', 'gpu(1)'),
-        score_threshold=0.3,
-        min_size=24,
-        tile=600,
-        mirror=True,
-        batch=2,
-        max_pixels=999,
-        max_faces=5,
-    )
