@@ -18,6 +18,7 @@ from uniface_mx.cli.photos import (
     face_entry,
     found_faces,
     load_predictor,
+    look,
     refuse_overwriting,
     report_skipped,
     save_picture,
@@ -28,8 +29,7 @@ from uniface_mx.deploy.drawing import draw_faces, face_crop
 from uniface_mx.deploy.predictor import Face, Predictor
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import files_aside, lines_file
-from uniface_mx.image import MAX_PIXELS
-from uniface_mx.photos import VIDEO_ENDINGS, PhotoFile, Video, batches, find_photos
+from uniface_mx.photos import VIDEO_ENDINGS, PhotoFile, Video, find_photos
 
 LINES, VIDEO, CROPS = 'faces.jsonl', 'video.mp4', 'crops'
 
@@ -94,17 +94,16 @@ def detect_video(
 ) -> int:
     """Find the faces of a video's frames; Ctrl-C is how a camera's picture ends."""
     video, drawn = Video(source), None
-    frames = (((number, seconds), image) for number, seconds, image in islice(video, arguments.frames))
+    frames = islice(tqdm(video, unit='frame', disable=None), arguments.frames)
+    images = (({'frame': number, 'seconds': round(seconds, 3)}, image) for number, seconds, image in frames)
     together = 1 if isinstance(source, int) else arguments.batch
     with files_aside(arguments.out) if arguments.out else nullcontext() as aside:
         try:
-            for batch in batches(tqdm(frames, unit='frame', disable=None), together, MAX_PIXELS):
-                for ((number, seconds), image), faces in zip(batch, predictor([image for _, image in batch])):
-                    about = {'photo': str(source), 'frame': number, 'seconds': round(seconds, 3)}
-                    report.add(about, f'frame-{number:06d}', image, faces)
-                    if aside:
-                        drawn = drawn or video_writer(aside / VIDEO, video.rate, image)
-                        drawn.write(cv2.cvtColor(draw_faces(image, faces), cv2.COLOR_RGB2BGR))
+            for when, image, faces in look(predictor, images, together):
+                report.add(dict(photo=str(source), **when), f'frame-{when["frame"]:06d}', image, faces)
+                if aside:
+                    drawn = drawn or video_writer(aside / VIDEO, video.rate, image)
+                    drawn.write(cv2.cvtColor(draw_faces(image, faces), cv2.COLOR_RGB2BGR))
         except KeyboardInterrupt:
             if not isinstance(source, int):
                 raise

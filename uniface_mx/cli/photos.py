@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, TextIO, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, TextIO, Tuple
 
 import numpy as np
 from tqdm import tqdm
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from uniface_mx.deploy.predictor import Face, Predictor
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import MAX_PIXELS, write_image
-from uniface_mx.photos import PhotoFile, batches, read_photos
+from uniface_mx.photos import Item, PhotoFile, batches, read_photos
 
 
 def load_predictor(arguments: argparse.Namespace, max_faces: Optional[int] = None) -> Predictor:
@@ -45,18 +45,21 @@ def chosen_threshold(arguments: argparse.Namespace, own: Optional[float]) -> flo
     return float(threshold)
 
 
+def look(
+    predictor: Predictor, images: Iterable[Tuple[Item, np.ndarray]], batch: int
+) -> Iterator[Tuple[Item, np.ndarray, List[Face]]]:
+    """Whatever comes with an image, one after the other, with the image and the faces in it."""
+    for group in batches(images, batch, MAX_PIXELS):
+        for (item, image), faces in zip(group, predictor([image for _, image in group])):
+            yield item, image, faces
+
+
 def found_faces(
-    arguments: argparse.Namespace, predictor: Predictor, photos: Sequence[PhotoFile], skipped: Dict[str, str]
+    arguments: argparse.Namespace, predictor: Predictor, photos: Iterable[PhotoFile], skipped: Dict[str, str]
 ) -> Iterator[Tuple[PhotoFile, np.ndarray, List[Face]]]:
     """Photo, image and faces of each readable photo in turn, with a progress bar; see `read_photos`."""
-    seen = 0
-    with tqdm(total=len(photos), unit='photo', disable=None) as bar:
-        readable = read_photos(photos, skipped, arguments.max_pixels)
-        for batch in batches(readable, arguments.batch, MAX_PIXELS):
-            for (photo, image), faces in zip(batch, predictor([image for _, image in batch])):
-                yield photo, image, faces
-            seen += len(batch)
-            bar.update(seen + len(skipped) - bar.n)
+    bar = tqdm(photos, unit='photo', disable=None)
+    return look(predictor, read_photos(bar, skipped, arguments.max_pixels), arguments.batch)
 
 
 def face_entry(face: Face, embedding: bool = False) -> Dict[str, Any]:

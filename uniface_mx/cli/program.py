@@ -49,8 +49,8 @@ def program(
         Of the program, and what it does.
     work : callable, optional
         Takes the options, does the work, and returns a status or nothing. Left out where commands that
-        `add_options` adds have such functions of their own, as their default of `run`. The options' `error` may
-        be called with a text: it ends the program with the usage.
+        `add_options` adds have such functions of their own, as their default of `run`. The options' `error`
+        may be called with a text: it ends the program with the usage.
     add_options : callable, optional
         Adds options to a parser.
     partly : str, optional
