@@ -43,18 +43,8 @@ def wheel(tmp_path_factory):
             shutil.copytree(REPOSITORY / name, folder / 'source' / name, ignore=without)
     for name in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
         shutil.copy(REPOSITORY / name, folder / 'source')
-    run(
-        sys.executable,
-        '-m',
-        'pip',
-        'wheel',
-        '--quiet',
-        '--no-deps',
-        '--wheel-dir',
-        folder,
-        folder / 'source',
-        cwd=folder,
-    )
+    pip = [sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--wheel-dir']
+    run(*pip, folder, folder / 'source', cwd=folder)
     return next(folder.glob('*.whl'))
 
 
@@ -83,12 +73,8 @@ def test_every_module_of_the_checkout_is_in_the_wheel(wheel):
 
 @pytest.mark.parametrize(
     'folder, pattern',
-    [
-        ('symbols', '*.json'),
-        ('symbols', '*.params'),
-        ('experiments', '*.yaml'),
-        ('experiments', 'evaluation/*.yaml'),
-    ],
+    [('symbols', '*.json'), ('symbols', '*.params')]
+    + [('experiments', '*.yaml'), ('experiments', 'evaluation/*.yaml')],
 )
 def test_it_carries_graphs_presets_and_weights(fresh, folder, pattern):
     """The installed package finds the same files that lie beside the package in the checkout."""
@@ -111,16 +97,8 @@ def test_every_tool_is_a_program(fresh, name):
 
 def test_a_program_does_its_work(fresh, tmp_path):
     """An export that is small enough for a test: graph, weights and manifest."""
-    run(
-        fresh / 'bin' / 'uniface-export',
-        '--model',
-        'uniface_a_lite',
-        '--random',
-        '0',
-        '--out',
-        tmp_path,
-        cwd=tmp_path,
-    )
+    export = [fresh / 'bin' / 'uniface-export', '--model', 'uniface_a_lite', '--random', '0']
+    run(*export, '--out', tmp_path, cwd=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         'uniface_a_lite-symbol.json',
         'uniface_a_lite-0000.params',
