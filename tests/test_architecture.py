@@ -1,13 +1,15 @@
 """The layout's rules: which way imports go, how many rooms the package has, how long a function may be."""
 
 import ast
+import re
 import subprocess
 import sys
 
 from uniface_mx.paths import PACKAGE
 
 REPOSITORY = PACKAGE.parent
-# The rooms, lowest first: what is in one imports from itself and from those before it. docs/architecture.md has why.
+# The rooms, lowest first: what is in one imports from itself and from those before it. docs/architecture.md
+# has why.
 ROOMS = (
     'errors files paths geometry image photos provenance runtime doctor cli.program config nn models backbones '
     'teachers data train deploy evaluation report predictor gallery uniface_mx cli tools'
@@ -75,3 +77,17 @@ def test_no_function_is_long():
     ]
     long = [f'{name} has {lines} lines' for name, lines in functions if lines > 80]
     assert not long, '\n'.join(long)
+
+
+def test_modules_that_the_documentation_names_are_there():
+    folders = ('uniface_mx', 'tools', 'tests', 'examples')
+    files = [
+        f'/{path.relative_to(REPOSITORY)}' for name in folders for path in (REPOSITORY / name).rglob('*.py')
+    ]
+    missing = [
+        f'{document.name}: {name}'
+        for document in [*REPOSITORY.glob('*.md'), *(REPOSITORY / 'docs').glob('*.md')]
+        for name in re.findall(r'`([a-z_/0-9]+\.py)`', document.read_text(encoding='utf-8'))
+        if not any(file.endswith(f'/{name}') for file in files)
+    ]
+    assert not missing, '\n'.join(missing)

@@ -36,7 +36,10 @@ def test_a_mistake_in_the_program_is_no_trouble_of_the_user():
 
 
 def test_a_reader_that_has_enough():
-    code = "import sys; from uniface_mx.cli.program import run; sys.exit(run('tool', lambda: [print(i) for i in range(10**6)] and 0))"
+    code = (
+        'import sys; from uniface_mx.cli.program import run; '
+        "sys.exit(run('tool', lambda: [print(i) for i in range(10**6)] and 0))"
+    )
     tool = subprocess.Popen(
         [sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
