@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from uniface_mx.cli.program import DONE, INTERRUPTED, PARTLY, TROUBLE, at_least, run, within
+from uniface_mx.cli.program import DONE, INTERRUPTED, PARTLY, TROUBLE, at_least, program, run, within
 from uniface_mx.errors import UnifaceError
 
 
@@ -46,6 +46,24 @@ def test_a_reader_that_has_enough():
     assert tool.stdout.readline() == '0\n'
     tool.stdout.close()
     assert tool.wait(60) == TROUBLE and tool.stderr.read() == ''
+
+
+def test_a_program_is_made_of_its_work_and_its_options(capsys):
+    def add_options(parser):
+        parser.add_argument('status', type=int)
+
+    main = program('tool', 'what it does', lambda options: options.status, add_options, partly='half is done')
+    assert main(['1']) == PARTLY
+    with pytest.raises(SystemExit) as left:
+        main(['--help'])
+    assert left.value.code == 0 and '1 where half is done' in capsys.readouterr().out
+
+
+def test_options_that_contradict_each_other_end_with_the_usage(capsys):
+    with pytest.raises(SystemExit) as left:
+        program('tool', '', lambda options: options.error('one goes without the other'))([])
+    assert left.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1] == 'tool: error: one goes without the other'
 
 
 def test_numbers_of_options():
