@@ -203,16 +203,12 @@ def format_comparison(comparison: Comparison) -> str:
 
 def shortcomings(comparison: Comparison) -> Optional[str]:
     """Labelled faces that were not found, and faces found where nobody labelled one; None if all is well."""
-    told = [
-        f'{photo.key}: {photo.labelled - photo.found} of {photo.labelled} faces not found'
-        for photo in comparison.photos
-        if photo.found < photo.labelled
-    ]
-    told += [
-        f'{photo.key}: {photo.extra} faces found where there is none'
-        for photo in comparison.photos
-        if photo.extra and not photo.labelled
-    ]
+    told = []
+    for photo in comparison.photos:
+        if photo.found < photo.labelled:
+            told.append(f'{photo.key}: {photo.labelled - photo.found} of {photo.labelled} faces not found')
+        if photo.extra and not photo.labelled:
+            told.append(f'{photo.key}: {photo.extra} faces found where there is none')
     return '; '.join(told) or None
 
 
