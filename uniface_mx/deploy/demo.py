@@ -18,7 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, Record
 from uniface_mx.errors import UnifaceError
-from uniface_mx.geometry import iou
+from uniface_mx.geometry import match_boxes, point_errors
 from uniface_mx.image import PHOTO_ENDINGS
 from uniface_mx.nn.attention import EMBEDDING_DIM
 from uniface_mx.paths import data_root
@@ -29,7 +29,6 @@ PORTRAITS = 'face_recognition==1.3.0'
 HASH = 'sha256:5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec'
 MEMBERS = ('tests/test_images/obama.jpg', 'tests/test_images/obama2.jpg', 'tests/test_images/biden.jpg')
 SAME_PERSON = 0.6
-FOUND = 0.5
 
 
 def _bring_portraits(out: Path) -> None:
@@ -126,7 +125,7 @@ def read_faces(path: Union[str, os.PathLike]) -> Dict[str, Dict[str, Any]]:
 
 
 def compare(records: Sequence[Record], photos_found: Dict[str, Dict[str, Any]]) -> Comparison:
-    """Set found faces beside labelled ones, one to one, from an overlap of 0.5.
+    """Set found faces beside labelled ones, one to one, as `match_boxes` has them.
 
     A photo that no record shows has no labelled face. A found face that lies on one to be ignored counts
     neither as found nor as extra. Two faces are the same person where the teacher's vectors are closer than
@@ -147,25 +146,18 @@ def compare(records: Sequence[Record], photos_found: Dict[str, Dict[str, Any]]) 
         size = np.array([photos_found[name]['width'], photos_found[name]['height']], dtype=np.float64)
         labels, found = record.objects, photos_found[name]['faces']
         ignored = labels[:, IGNORE] > 0
-        overlaps = iou(
-            labels[:, BOX] * np.tile(size, 2), np.array([face['box'] for face in found]).reshape(-1, 4)
-        )
-        best = linear_sum_assignment(-overlaps * ~ignored[:, None])
-        pairs = [
-            (row, column) for row, column in zip(*best) if overlaps[row, column] >= FOUND and not ignored[row]
-        ]
-        on_ignored = np.flatnonzero((overlaps[ignored] >= FOUND).any(axis=0))
-        extra = len(found) - len({column for _, column in pairs}.union(on_ignored))
+        boxes, scores = [face['box'] for face in found], [face['score'] for face in found]
+        outcome = match_boxes(boxes, scores, labels[:, BOX] * np.tile(size, 2), ignored)
+        hit = outcome.by >= 0
         errors = []
-        for label, face in ((labels[row], found[column]) for row, column in pairs):
+        for label, number in zip(labels[~ignored][hit], outcome.by[hit]):
             if label[HAS_LANDMARKS]:
                 points = label[LANDMARKS].reshape(5, 2) * size
-                distance = np.linalg.norm(points[0] - points[1])
-                errors.append(np.linalg.norm(points - face['landmarks'], axis=1).mean() / distance)
+                errors.append(point_errors(np.array(found[number]['landmarks']), points).mean())
             if label[HAS_EMBEDDING]:
-                vectors.append((label[EMBEDDING], face['embedding']))
-        labelled = int((~ignored).sum())
-        photos.append(PhotoComparison(record.key, labelled, len(pairs), extra, np.array(errors)))
+                vectors.append((label[EMBEDDING], found[number]['embedding']))
+        counts = (len(hit), int(hit.sum()), int((~outcome.hits).sum()))
+        photos.append(PhotoComparison(record.key, *counts, np.array(errors)))
     for name in sorted(set(photos_found) - {Path(record.key).name for record in records}):
         photos.append(PhotoComparison(name, 0, 0, len(photos_found[name]['faces']), np.zeros(0)))
     teacher, own = np.array(vectors).reshape(-1, 2, EMBEDDING_DIM).transpose(1, 0, 2)
