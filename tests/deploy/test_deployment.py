@@ -17,7 +17,7 @@ from uniface_mx.image import write_image
 pytest.importorskip('faiss')
 pytest.importorskip('onnxruntime')
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r'^```(sh|python)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 

@@ -17,7 +17,7 @@ from uniface_mx.models.manifest import ManifestError, read_manifest
 from uniface_mx.models.weights import load_arrays, load_weights, named_arrays, randomize, save_arrays
 from uniface_mx.paths import resource
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NAME = 'uniface_c_lite'
 
 

@@ -16,7 +16,7 @@ from uniface_mx.models import PRESETS, get_model
 from uniface_mx.models.exported import part_prefix, run_symbol
 from uniface_mx.models.weights import randomize
 
-EXAMPLES = Path(__file__).resolve().parent.parent / 'examples'
+EXAMPLES = Path(__file__).resolve().parents[2] / 'examples'
 BATCHES = (1, 4)
 # Rows of the outputs; fewer than by default, as Model C takes 2.5 G multiply-adds for each.
 FACES = 6
