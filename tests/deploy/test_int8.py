@@ -9,17 +9,10 @@ from loading import load_tool
 from uniface_mx.data.records import RecordError
 from uniface_mx.deploy import int8
 from uniface_mx.deploy.backends import BackendError
-from uniface_mx.deploy.int8 import (
-    CalibrationError,
-    move_bytes,
-    quantize,
-    read_calibration,
-    without_deconvolutions,
-)
+from uniface_mx.deploy.int8 import move_bytes, quantize, without_deconvolutions
 from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.models import get_model
-from uniface_mx.models.exported import run_symbol
-from uniface_mx.models.manifest import ManifestError, read_manifest
+from uniface_mx.models.files import ManifestError, ModelFiles
 from uniface_mx.models.weights import named_arrays, randomize
 
 tool = load_tool('export')
@@ -31,37 +24,6 @@ def records(tmp_path_factory):
     photos = [[face(0.1, 0.2, 0.2), face(0.5, 0.1, 0.4)] for _ in range(8)]
     photos += [None, [], [face(0.1, 0.1, 0.2, landmarks=0), face(0.2, 0.2, 0.2, ignore=1)]]
     return write(tmp_path_factory.mktemp('records') / 'set', photos)
-
-
-def test_calibration_takes_the_largest_face_in_input_pixels(records):
-    calibration = read_calibration([records], 300)
-    assert calibration.canvases.shape == (8, 3, 300, 300) and calibration.canvases.dtype == np.float32
-    # 120 x 60 becomes 300 x 150, and black below.
-    assert not calibration.canvases[:, :, 150:].any() and calibration.canvases[:, :, :150].mean() > 50
-    assert calibration.about == {'records': ['set'], 'photos': 8}
-    expected = [150, 15, 270, 75] + [210, 45] * 5
-    np.testing.assert_allclose(calibration.faces, [expected] * 8, rtol=1e-5)
-    ((canvases, faces),) = calibration.batches()
-    assert canvases.shape == (8, 3, 300, 300)
-    np.testing.assert_allclose(faces[3], [3] + expected, rtol=1e-5)
-
-
-def test_sets_take_turns(records, tmp_path):
-    small = write(tmp_path / 'small', [[face(0, 0, 0.5)]] * 4)
-    calibration = read_calibration([records, small], 300, photos=8)
-    assert calibration.about == {'records': ['set', 'small'], 'photos': 8}
-    assert np.count_nonzero(calibration.faces[:, 0] == 0) == 4
-    assert read_calibration([records, small], 300, photos=15).about['photos'] == 8
-
-
-def test_missing_calibration(records, tmp_path):
-    with pytest.raises(CalibrationError, match='give --calibrate RECORDS'):
-        read_calibration([], 300)
-    with pytest.raises(RecordError, match='nowhere'):
-        read_calibration([str(tmp_path / 'nowhere')], 300)
-    few = write(tmp_path / 'few', [[face(0, 0, 0.5)]] * 7 + [[]])
-    with pytest.raises(CalibrationError, match='few: 7 photos with a face that has landmarks; 8 or more'):
-        read_calibration([few], 300)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +105,7 @@ def test_without_deconvolutions_is_the_same_network():
 
 
 def test_manifest(exported):
-    manifest = read_manifest(exported)
+    manifest = ModelFiles(exported).verify()
     assert manifest['int8']['records'] == ['set'] and manifest['int8']['photos'] == 8
     assert 0.99 < manifest['int8']['cosine'] <= 1.00001
     assert {
@@ -179,7 +141,7 @@ def test_module_takes_it(exported):
     module.forward(mx.io.DataBatch([mx.nd.array(array) for array in inputs.values()]), is_train=False)
     found = module.get_outputs()[0].asnumpy()
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-4)
-    np.testing.assert_allclose(found, run_symbol(exported, inputs, 'faces', 'int8')[0], atol=1e-5)
+    np.testing.assert_allclose(found, ModelFiles(exported).run(inputs, 'faces', 'int8')[0], atol=1e-5)
 
 
 def test_the_predictor_loads_it_like_the_others(exported):

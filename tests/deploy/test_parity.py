@@ -13,7 +13,7 @@ from compiling import compile_example
 from uniface_mx.deploy.export import export_model
 from uniface_mx.deploy.onnx import run_onnx
 from uniface_mx.models import PRESETS, get_model
-from uniface_mx.models.exported import part_prefix, run_symbol
+from uniface_mx.models.files import ModelFiles
 from uniface_mx.models.weights import randomize
 
 EXAMPLES = Path(__file__).resolve().parents[2] / 'examples'
@@ -133,8 +133,8 @@ def test_onnx_runtime(exported):
 def test_halves_against_the_whole(exported, runtime):
     def half(part, **inputs):
         if runtime == 'mxnet':
-            return run_symbol(exported.prefix, inputs, part)
-        return run_onnx(f'{part_prefix(exported.prefix, part)}.onnx', inputs)
+            return ModelFiles(exported.prefix).run(inputs, part)
+        return run_onnx(ModelFiles(exported.prefix).onnx_path(part), inputs)
 
     def run(data):
         detections, features = half('trunk', data=data)

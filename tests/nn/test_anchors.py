@@ -4,16 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uniface_mx.nn import anchors
-from uniface_mx.nn.anchors import (
-    Decoder,
-    anchor_grid,
-    anchor_shapes,
-    centre_to_corner,
-    level_centres,
-    map_frame,
-)
-from uniface_mx.train.targets import decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
+from uniface_mx.nn import anchors, coder
+from uniface_mx.nn.anchors import anchor_grid, anchor_shapes, centre_to_corner, level_centres, map_frame
+from uniface_mx.nn.coder import Decoder, decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
 
 
 @pytest.fixture(scope='module')
@@ -126,7 +119,7 @@ def test_graph_undoes_the_coder(grid, decoder, index, x, y, width, height):
     offsets[0, index] = encode_boxes(box, corners[index])
     points_offsets[0, index] = encode_landmarks(points, corners[index])
     boxes, landmarks = decode(decoder, offsets, points_offsets)
-    held = np.abs(offsets[0, index, 2:]).max() < anchors.MAX_LOG_SIZE / anchors.SIZE_VARIANCE
+    held = np.abs(offsets[0, index, 2:]).max() < coder.MAX_LOG_SIZE / coder.SIZE_VARIANCE
     assert not held or np.allclose(boxes[0, index], box, atol=2e-3)
     assert np.allclose(landmarks[0, index].reshape(5, 2), points, atol=2e-3)
 

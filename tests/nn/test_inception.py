@@ -2,9 +2,8 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from uniface_mx.nn.bottom_up import BottomUp
 from uniface_mx.nn.inception import InceptionTrunk, scale_channels
-from uniface_mx.nn.top_down import CoarseMap, TopDown
+from uniface_mx.nn.pathways import BottomUp, CoarseMap, TopDown
 
 
 def shapes(block, side, batch=1):

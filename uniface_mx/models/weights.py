@@ -1,18 +1,16 @@
-"""Weights in files that every MXNet front end reads, and weights for trials."""
+"""A network's weights under MXNet's stock names: out of it, into it from a file, and random ones for trials."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Dict, Union
+from typing import Sequence, Union
 
 import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock
 from mxnet.gluon.parameter import Constant
 
-from uniface_mx.errors import UnifaceError, last_line
-from uniface_mx.files import written_aside
+from uniface_mx.errors import UnifaceError
+from uniface_mx.models.files import Arrays, PathLike, load_arrays
 
 # Offsets of order one would move the largest anchors by 30 pixels, and rounding errors with them.
 HEAD_SCALE = 0.05
@@ -24,7 +22,7 @@ def stock_name(name: str) -> str:
     return ('aux:' if name.endswith(STATISTICS) else 'arg:') + name
 
 
-def named_arrays(net: HybridBlock) -> Dict[str, mx.nd.NDArray]:
+def named_arrays(net: HybridBlock) -> Arrays:
     """Parameters under MXNet's stock names: ``arg:`` for arguments, ``aux:`` for running statistics."""
     return {
         stock_name(name): parameter.data(parameter.list_ctx()[0])
@@ -32,33 +30,9 @@ def named_arrays(net: HybridBlock) -> Dict[str, mx.nd.NDArray]:
     }
 
 
-def save_arrays(path: Union[str, os.PathLike], arrays: Dict[str, mx.nd.NDArray]) -> None:
-    """Write arrays as a ``.params`` file, aside and renamed; raises `UnifaceError` where that cannot be done."""
-    with written_aside(path) as aside:
-        try:
-            mx.nd.save(str(aside), {name: arrays[name].as_in_context(mx.cpu()) for name in sorted(arrays)})
-            # MXNet does not notice when the last block finds no room: the file must be read to be believed.
-            if arrays and set(mx.nd.load(str(aside))) != set(arrays):
-                raise ValueError('incomplete, is the disk full?')
-        except (mx.MXNetError, OSError, ValueError) as error:
-            raise UnifaceError(f'{path}: cannot be written ({last_line(error)})') from None
-
-
-def load_arrays(path: Union[str, os.PathLike]) -> Dict[str, mx.nd.NDArray]:
-    """Read a ``.params`` file; raises `UnifaceError` where there is none or it is damaged."""
-    path = Path(path)
-    if not path.is_file():
-        raise UnifaceError(f'{path}: no such file of weights')
-    try:
-        arrays = mx.nd.load(str(path))
-    except (mx.MXNetError, ValueError) as error:
-        raise UnifaceError(f'{path}: cannot be read as weights ({last_line(error)})') from None
-    if not isinstance(arrays, dict):
-        raise UnifaceError(f'{path}: holds arrays without names')
-    return arrays
-
-
-def load_weights(net: HybridBlock, path: Union[str, os.PathLike], ctx=None) -> None:
+def load_weights(
+    net: HybridBlock, path: PathLike, ctx: Union[None, mx.Context, Sequence[mx.Context]] = None
+) -> None:
     """Fill an uninitialized or initialized block from a file of a run, the exporter or Gluon.
 
     Raises
@@ -79,10 +53,9 @@ def load_weights(net: HybridBlock, path: Union[str, os.PathLike], ctx=None) -> N
         }
     missing, left = sorted(set(parameters) - set(arrays)), sorted(set(arrays) - set(parameters))
     if missing or left:
+        lacking, more = (f'({", ".join(names[:3]) or "-"})' for names in (missing, left))
         raise UnifaceError(
-            '{}: made for another model: {} weights missing ({}), {} left over ({})'.format(
-                path, len(missing), ', '.join(missing[:3]) or '-', len(left), ', '.join(left[:3]) or '-'
-            )
+            f'{path}: made for another model: {len(missing)} weights missing {lacking}, {len(left)} left over {more}'
         )
     for name, parameter in parameters.items():
         value = arrays[name]

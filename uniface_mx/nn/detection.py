@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any, Tuple
+
 from mxnet.gluon import HybridBlock, nn
+
+from uniface_mx.nn import Tensor
 
 OUTPUTS = 16
 CANDIDATES = 400
@@ -24,14 +29,15 @@ class DetectionHeads(HybridBlock):
     turns. Their order along M is that of `anchors.anchor_grid`.
     """
 
-    def __init__(self, num_levels: int, anchors_per_cell: int, **kwargs):
+    def __init__(self, num_levels: int, anchors_per_cell: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         with self.name_scope():
             self.heads = nn.HybridSequential(prefix='')
             for number in range(num_levels):
                 self.heads.add(nn.Conv2D(anchors_per_cell * OUTPUTS, 3, padding=1, prefix=f'level{number}_'))
 
-    def hybrid_forward(self, F, *levels):
+    def hybrid_forward(self, F: ModuleType, *levels: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """Maps, finest first, to the outputs."""
         rows = [
             F.reshape(F.transpose(head(level), axes=(0, 2, 3, 1)), shape=(0, -1, OUTPUTS))
             for head, level in zip(self.heads, levels)
@@ -65,13 +71,14 @@ class Suppression(HybridBlock):
         score_threshold: float,
         iou_threshold: float,
         candidates: int = CANDIDATES,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._max_faces = max_faces
         self._nms = dict(valid_thresh=score_threshold, overlap_thresh=iou_threshold, topk=candidates)
 
-    def hybrid_forward(self, F, class_logits, boxes, landmarks):
+    def hybrid_forward(self, F: ModuleType, class_logits: Tensor, boxes: Tensor, landmarks: Tensor) -> Tensor:
+        """Logits (N, M, 2), boxes (N, M, 4) and landmarks (N, M, 10) in input pixels to the faces."""
         scores = F.slice_axis(F.softmax(class_logits, axis=2), axis=2, begin=1, end=2)
         rows = F.contrib.box_nms(
             F.concat(scores, boxes, landmarks, dim=2),
