@@ -6,7 +6,6 @@ import pytest
 from calibrating import face, write
 from loading import load_tool
 
-from uniface_mx.data.records import RecordError
 from uniface_mx.deploy import int8
 from uniface_mx.deploy.backends import BackendError
 from uniface_mx.deploy.int8 import move_bytes, quantize, without_deconvolutions

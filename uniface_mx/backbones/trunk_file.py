@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from typing import Dict, List, Union
+from typing import Dict, List, Sequence, Union
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock
@@ -14,11 +13,11 @@ from uniface_mx.backbones.layout import PREFIX
 from uniface_mx.backbones.source import SCALINGS, Source, convert
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import file_hash, written_aside
-from uniface_mx.models.weights import STATISTICS, load_arrays, save_arrays
+from uniface_mx.models.files import PathLike, load_arrays, save_arrays
+from uniface_mx.models.weights import STATISTICS
 from uniface_mx.nn.inception import InceptionTrunk
 
 FORMAT = 1
-PathLike = Union[str, os.PathLike]
 
 
 def _description_path(path: PathLike) -> Path:
@@ -140,7 +139,9 @@ def find_trunks(block: HybridBlock) -> List[InceptionTrunk]:
     return [trunk for child in block._children.values() for trunk in find_trunks(child)]
 
 
-def load_trunk(net: HybridBlock, path: PathLike, ctx=None) -> List[str]:
+def load_trunk(
+    net: HybridBlock, path: PathLike, ctx: Union[None, mx.Context, Sequence[mx.Context]] = None
+) -> List[str]:
     """Fill the trunk of a model, or both of Model B, from a file that `write_trunk` wrote.
 
     The rest of the model stays as it is. Call it on a model that is initialized, or before ``initialize``,
