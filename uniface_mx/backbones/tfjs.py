@@ -67,13 +67,8 @@ class Walk:
     def unit(self, end: str, name: str, unit: Unit) -> str:
         """Follow a convolution unit back to its input."""
         kernel = list(unit.kernel) if isinstance(unit.kernel, tuple) else [unit.kernel] * 2
-        settings = dict(
-            kernel_size=kernel,
-            strides=[unit.stride] * 2,
-            dilation_rate=[1, 1],
-            use_bias=False,
-            activation='linear',
-        )
+        settings = dict(kernel_size=kernel, strides=[unit.stride] * 2, dilation_rate=[1, 1])
+        settings.update(use_bias=False, activation='linear')
         if kernel != [1, 1]:
             settings['padding'] = 'same' if unit.padding == SAME else 'valid'
         (norm,) = self.expect(end, 'Activation', activation='relu')
@@ -107,13 +102,11 @@ class Walk:
     def trunk(self, end: str) -> None:
         """Follow the whole trunk from its last concatenation to the input."""
         for block, branches in reversed(BLOCKS):
-            end = self.meet(
-                end,
-                [
-                    [(unit_name(block, branch, number), step) for number, step in enumerate(steps)]
-                    for branch, *steps in branches
-                ],
-            )
+            named = [
+                [(unit_name(block, branch, number), step) for number, step in enumerate(steps)]
+                for branch, *steps in branches
+            ]
+            end = self.meet(end, named)
         self.expect(self.steps(end, STEM), 'InputLayer', 0)
 
     def classifier(self, end: str) -> Tuple[Tuple[Dense, ...], str]:
@@ -152,19 +145,9 @@ def read_tfjs(path: str) -> Source:
             if theirs != 'gamma' or model.layers[norm]['config'].get('scale'):
                 layer = convolution if theirs == 'kernel' else norm
                 names[f'{unit}_{tensor}'] = f'{layer}/{theirs}'
-    order = {4: (3, 2, 0, 1), 2: (1, 0)}
-    tensors = {
-        name: array.transpose(order[array.ndim]) if array.ndim in order else array
-        for name, array in model.tensors.items()
-    }
+    # From Keras' axes to MXNet's.
+    axes = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
+    tensors = {name: array.transpose(axes[array.ndim]) for name, array in model.tensors.items()}
     sizes = tuple(tensors[layer.bias].shape[0] for layer in classifier if layer.bias in tensors)
-    nsfwjs = sizes == NSFWJS_SIZES
-    return Source(
-        'tfjs',
-        tensors,
-        names,
-        classifier,
-        'unit' if nsfwjs else 'symmetric',
-        False,
-        NSFWJS_LABELS if nsfwjs else (),
-    )
+    scaling, labels = ('unit', NSFWJS_LABELS) if sizes == NSFWJS_SIZES else ('symmetric', ())
+    return Source('tfjs', tensors, names, classifier, scaling, False, labels)

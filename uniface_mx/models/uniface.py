@@ -23,10 +23,6 @@ class SharedNetwork(HybridBlock):
     normalize, bottom_up, recognition_map : HybridBlock
         Pixels to scaled pixels, to levels, to F_r.
     heads : DetectionHeads
-
-    Outputs
-    -------
-    Class logits (N, M, 2), box offsets (N, M, 4), landmark offsets (N, M, 10), and F_r.
     """
 
     def __init__(
@@ -42,7 +38,7 @@ class SharedNetwork(HybridBlock):
         self.heads, self.recognition_map = heads, recognition_map
 
     def hybrid_forward(self, F: ModuleType, data: Tensor) -> Tuple[Tensor, ...]:
-        """Pixels (N, 3, 300, 300) to the outputs."""
+        """Pixels (N, 3, 300, 300) to what `DetectionHeads` gives, and F_r."""
         levels = self.bottom_up(self.normalize(data))
         return self.heads(*levels) + (self.recognition_map(*levels),)
 
@@ -74,19 +70,14 @@ class SeparateNetworks(HybridBlock):
         self.recognition_bottom_up, self.recognition_map = recognition_bottom_up, recognition_map
 
     def hybrid_forward(self, F: ModuleType, data: Tensor) -> Tuple[Tensor, ...]:
-        """Pixels (N, 3, 300, 300) to the outputs."""
+        """As `SharedNetwork`."""
         data = self.normalize(data)
         features = self.recognition_map(*self.recognition_bottom_up(data))
         return self.heads(*self.detection_bottom_up(data)) + (features,)
 
 
 class Detector(HybridBlock):
-    """Photo to faces and F_r, the first half of the inference graph.
-
-    Outputs
-    -------
-    Detections (N, K, 15) as `Suppression` gives them, and F_r.
-    """
+    """Photo to faces and F_r, the first half of the inference graph."""
 
     def __init__(
         self, network: HybridBlock, decoder: Decoder, suppression: Suppression, **kwargs: Any
@@ -95,7 +86,7 @@ class Detector(HybridBlock):
         self.network, self.decoder, self.suppression = network, decoder, suppression
 
     def hybrid_forward(self, F: ModuleType, data: Tensor) -> Tuple[Tensor, Tensor]:
-        """Pixels (N, 3, 300, 300) to the outputs."""
+        """Pixels (N, 3, 300, 300) to detections (N, K, 15) as `Suppression` gives them, and F_r."""
         class_logits, box_offsets, landmark_offsets, features = self.network(data)
         boxes, landmarks = self.decoder(box_offsets, landmark_offsets)
         return self.suppression(class_logits, boxes, landmarks), features

@@ -36,15 +36,6 @@ class RoiRegions(HybridBlock):
         Max-pooling over whole cells (the paper), or bilinear sampling.
     landmarks : bool
         Whether to cut the landmarks' windows, too.
-
-    Inputs
-    ------
-    The map (N, C, H, W), and faces (R, 15): number of the image in the batch, box ``xyxy`` and five landmarks
-    in input pixels.
-
-    Outputs
-    -------
-    (R, C, 48, 48), and with landmarks four times (R, C, 14, 14).
     """
 
     def __init__(self, frame: MapFrame, size: int, roi_op: str, landmarks: bool, **kwargs: Any) -> None:
@@ -70,7 +61,10 @@ class RoiRegions(HybridBlock):
         return F.ROIPooling(features, rois, pooled_size=(side, side), spatial_scale=1.0)
 
     def hybrid_forward(self, F: ModuleType, features: Tensor, faces: Tensor) -> Tuple[Tensor, ...]:
-        """See Inputs and Outputs."""
+        """A map (N, C, H, W) and faces (R, 15) to (R, C, 48, 48), and with landmarks four times (R, C, 14, 14).
+
+        A face is the number of its image in the batch, a box ``xyxy`` and five landmarks in input pixels.
+        """
         last_image = F.max(F.contrib.arange_like(features, axis=0), axis=0, keepdims=True)
         index = F.maximum(F.slice_axis(faces, axis=1, begin=0, end=1), 0.0)
         index = F.broadcast_minimum(index, F.reshape(last_image, shape=(1, 1)))
@@ -120,14 +114,6 @@ class Recognition(HybridBlock):
         Channels between the face branch's two convolutions.
     landmark_hidden : int
         The same for the landmark branches; 0 for Model D.
-
-    Inputs
-    ------
-    See `RoiRegions`.
-
-    Outputs
-    -------
-    (R, 128) raw embeddings: neither centred nor of unit length.
     """
 
     def __init__(
@@ -146,7 +132,7 @@ class Recognition(HybridBlock):
             self.embedding = nn.Dense(EMBEDDING_DIM, prefix='embedding_')
 
     def hybrid_forward(self, F: ModuleType, features: Tensor, faces: Tensor) -> Tensor:
-        """See Inputs and Outputs."""
+        """As `RoiRegions`, to (R, 128) raw embeddings: neither centred nor of unit length."""
         regions = self.regions(features, faces)
         vectors = [branch(region) for branch, region in zip(self.branches, regions)]
         return self.embedding(F.concat(*vectors, dim=1))

@@ -22,11 +22,6 @@ class DetectionHeads(HybridBlock):
         Number of input maps, finest first.
     anchors_per_cell : int
         3 for the paper's aspect ratios.
-
-    Outputs
-    -------
-    Class logits (N, M, 2), background first; box offsets (N, M, 4); landmark offsets (N, M, 10), x and y by
-    turns. Their order along M is that of `anchors.anchor_grid`.
     """
 
     def __init__(self, num_levels: int, anchors_per_cell: int, **kwargs: Any) -> None:
@@ -37,7 +32,10 @@ class DetectionHeads(HybridBlock):
                 self.heads.add(nn.Conv2D(anchors_per_cell * OUTPUTS, 3, padding=1, prefix=f'level{number}_'))
 
     def hybrid_forward(self, F: ModuleType, *levels: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
-        """Maps, finest first, to the outputs."""
+        """Maps, finest first, to class logits (N, M, 2), box offsets (N, M, 4) and landmark offsets (N, M, 10).
+
+        Background comes first, x and y by turns; the order along M is that of `anchors.anchor_grid`.
+        """
         rows = [
             F.reshape(F.transpose(head(level), axes=(0, 2, 3, 1)), shape=(0, -1, OUTPUTS))
             for head, level in zip(self.heads, levels)
@@ -59,10 +57,6 @@ class Suppression(HybridBlock):
         What scores less is no face; what overlaps a better face by more is the same face.
     candidates : int
         How many of the best scores enter the suppression.
-
-    Outputs
-    -------
-    (N, K, 15): score, box ``xyxy``, five landmarks, in input pixels; rows of -1 behind the last face.
     """
 
     def __init__(
@@ -78,7 +72,10 @@ class Suppression(HybridBlock):
         self._nms = dict(valid_thresh=score_threshold, overlap_thresh=iou_threshold, topk=candidates)
 
     def hybrid_forward(self, F: ModuleType, class_logits: Tensor, boxes: Tensor, landmarks: Tensor) -> Tensor:
-        """Logits (N, M, 2), boxes (N, M, 4) and landmarks (N, M, 10) in input pixels to the faces."""
+        """Logits (N, M, 2), boxes (N, M, 4) and landmarks (N, M, 10) in input pixels to faces (N, K, 15).
+
+        A face is a score, a box ``xyxy`` and five landmarks; rows of -1 stand behind the last.
+        """
         scores = F.slice_axis(F.softmax(class_logits, axis=2), axis=2, begin=1, end=2)
         rows = F.contrib.box_nms(
             F.concat(scores, boxes, landmarks, dim=2),

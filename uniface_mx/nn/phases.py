@@ -31,14 +31,6 @@ class PhaseDeconvolution(HybridBlock):
         Input and output channels.
     side : int
         Rows and columns of the output.
-
-    Inputs
-    ------
-    (N, inputs, side / 2, side / 2).
-
-    Outputs
-    -------
-    (N, channels, side, side).
     """
 
     def __init__(self, inputs: int, channels: int, side: int, **kwargs: Any) -> None:
@@ -50,7 +42,7 @@ class PhaseDeconvolution(HybridBlock):
             )
 
     def hybrid_forward(self, F: ModuleType, data: Tensor) -> Tensor:
-        """See Inputs and Outputs."""
+        """(N, inputs, side / 2, side / 2) to (N, channels, side, side)."""
         channels, side = self._channels, self._side
         # oneDNN's layout ends here, once and not once for each slice.
         phases = F.reshape(self.conv(data), shape=(0, 0, 0, 0))
