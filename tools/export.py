@@ -42,7 +42,8 @@ def write_symbols(out: str) -> None:
 def chosen_model(arguments: argparse.Namespace) -> TrainedModel:
     """Network, name, mean embedding and the manifest's entries on where they come from."""
     from uniface_mx.models import get_model
-    from uniface_mx.models.weights import load_weights, randomize
+    from uniface_mx.models.files import load_weights
+    from uniface_mx.models.randomize import randomize
     from uniface_mx.train.result import TrainedModel, load_exported, load_run
 
     overrides = {'roi_op': arguments.roi_op, 'max_faces': arguments.max_faces}

@@ -11,8 +11,8 @@ from uniface_mx.deploy.backends import BackendError
 from uniface_mx.deploy.int8 import move_bytes, quantize, without_deconvolutions
 from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.models import get_model
-from uniface_mx.models.files import ManifestError, ModelFiles
-from uniface_mx.models.weights import named_arrays, randomize
+from uniface_mx.models.files import ManifestError, ModelFiles, named_arrays
+from uniface_mx.models.randomize import randomize
 
 tool = load_tool('export')
 
@@ -29,7 +29,7 @@ def records(tmp_path_factory):
     'options, reason', [([], 'give --calibrate'), (['--calibrate', 'nowhere'], 'nowhere.json: No such file')]
 )
 def test_the_tool_without_records(tmp_path, capsys, options, reason):
-    arguments = ['--model', 'uniface_c_lite', '--random', '0', '--out', str(tmp_path), '--int8']
+    arguments = f'--model uniface_c_lite --random 0 --out {tmp_path} --int8'.split()
     assert tool.main(arguments + options) == 2
     assert reason in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -81,8 +81,8 @@ def test_bytes_are_moved(monkeypatch):
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory, records):
     folder = tmp_path_factory.mktemp('int8')
-    arguments = ['--model', 'uniface_a_lite', '--random', '1', '--roi-op', 'align', '--out', str(folder)]
-    assert tool.main(arguments + ['--name', 'lite', '--split', '--int8', '--calibrate', records]) == 0
+    options = f'--model uniface_a_lite --random 1 --roi-op align --out {folder} --name lite --split --int8'
+    assert tool.main([*options.split(), '--calibrate', records]) == 0
     return folder / 'lite'
 
 

@@ -14,7 +14,7 @@ from uniface_mx.deploy.export import export_model
 from uniface_mx.deploy.onnx import run_onnx
 from uniface_mx.models import PRESETS, get_model
 from uniface_mx.models.files import ModelFiles
-from uniface_mx.models.weights import randomize
+from uniface_mx.models.randomize import randomize
 
 EXAMPLES = Path(__file__).resolve().parents[2] / 'examples'
 BATCHES = (1, 4)
@@ -84,20 +84,9 @@ def test_module_in_a_process_without_this_package(exported):
         'assert not any(name.startswith("uniface_mx") for name in sys.modules)'
     )
     inputs = [str(exported.folder / f'input{batch}.npy') for batch in BATCHES]
-    subprocess.run(
-        [
-            sys.executable,
-            '-c',
-            program,
-            str(EXAMPLES / 'python' / 'module_api.py'),
-            str(exported.prefix),
-            *inputs,
-            str(output),
-        ],
-        check=True,
-        cwd=str(exported.folder),
-        timeout=240,
-    )
+    example = [str(EXAMPLES / 'python' / 'module_api.py'), str(exported.prefix)]
+    command = [sys.executable, '-c', program, *example, *inputs, str(output)]
+    subprocess.run(command, check=True, cwd=str(exported.folder), timeout=240)
     results = np.load(output)
     for number, batch in enumerate(BATCHES):
         actual = [results[name + str(number)] for name in ('detections', 'embeddings')]

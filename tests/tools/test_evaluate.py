@@ -416,7 +416,7 @@ def test_no_such_model(evaluate, tmp_path, capsys):
 def test_an_exported_model(evaluate, tmp_path):
     from uniface_mx.deploy.export import export_model
     from uniface_mx.models import get_model
-    from uniface_mx.models.weights import randomize
+    from uniface_mx.models.randomize import randomize
 
     net = get_model('uniface_a_lite')
     randomize(net, 0)

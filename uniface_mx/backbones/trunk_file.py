@@ -13,8 +13,7 @@ from uniface_mx.backbones.layout import PREFIX
 from uniface_mx.backbones.source import SCALINGS, Source, convert
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import file_hash, written_aside
-from uniface_mx.models.files import PathLike, load_arrays, save_arrays
-from uniface_mx.models.weights import stock_name
+from uniface_mx.models.files import PathLike, load_arrays, save_arrays, stock_name
 from uniface_mx.nn.inception import InceptionTrunk
 
 FORMAT = 1

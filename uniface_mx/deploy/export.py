@@ -14,10 +14,18 @@ from uniface_mx.deploy.int8 import quantize_model
 from uniface_mx.deploy.onnx import OPSET, export_onnx, run_onnx
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import files_aside
-from uniface_mx.models.files import FACES, TRUNK, WHOLE, ModelFiles, PathLike, graph_arrays, save_arrays
+from uniface_mx.models.files import (
+    FACES,
+    TRUNK,
+    WHOLE,
+    ModelFiles,
+    PathLike,
+    graph_arrays,
+    named_arrays,
+    save_arrays,
+)
 from uniface_mx.models.graphs import Graph, inference_graphs
 from uniface_mx.models.uniface import Uniface
-from uniface_mx.models.weights import named_arrays
 from uniface_mx.nn.attention import EMBEDDING_DIM, FACE_ROW
 from uniface_mx.provenance import git_revision, versions
 

@@ -13,10 +13,18 @@ from mxnet.contrib import quantization
 from mxnet.gluon import nn
 
 from uniface_mx.data.calibration import Calibration
-from uniface_mx.models.files import FACES, INT8, TRUNK, Arrays, ModelFiles, graph_arrays, save_arrays
+from uniface_mx.models.files import (
+    FACES,
+    INT8,
+    TRUNK,
+    Arrays,
+    ModelFiles,
+    graph_arrays,
+    named_arrays,
+    save_arrays,
+)
 from uniface_mx.models.graphs import inference_graphs
 from uniface_mx.models.uniface import Uniface
-from uniface_mx.models.weights import named_arrays
 from uniface_mx.nn.pathways import TopDown
 from uniface_mx.nn.phases import as_convolutions
 

@@ -6,10 +6,9 @@ import inspect
 from typing import Any
 
 from uniface_mx.errors import UnifaceError, lookup, suggestion
-from uniface_mx.models.files import ModelFiles
+from uniface_mx.models.files import ModelFiles, load_weights
 from uniface_mx.models.presets import PRESETS, build_uniface
 from uniface_mx.models.uniface import Uniface
-from uniface_mx.models.weights import load_weights
 from uniface_mx.paths import resource
 
 __all__ = ['PRESETS', 'ModelFiles', 'Uniface', 'build_uniface', 'get_model']

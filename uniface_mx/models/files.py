@@ -1,4 +1,4 @@
-"""The files of an exported model: their names, the manifest with their checksums, the graphs and weights in them."""
+"""Models in files: an exported model's names, manifest, checksums and graphs, and weights in and out of a network."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import os
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Dict, Mapping, Tuple, Union
+from typing import Any, Dict, Mapping, Sequence, Tuple, Union
 
 import mxnet as mx
 import numpy as np
+from mxnet.gluon import HybridBlock
+from mxnet.gluon.parameter import Constant
 
 from uniface_mx.errors import UnifaceError, last_line
 from uniface_mx.files import file_hash, written_aside
@@ -24,6 +26,8 @@ FORMAT = 1
 # compute with.
 WHOLE, TRUNK, FACES = 'whole', 'trunk', 'faces'
 FLOAT, INT8 = 'float', 'int8'
+# How the names of running statistics end.
+STATISTICS = ('running_mean', 'running_var')
 
 
 class ManifestError(UnifaceError):
@@ -194,3 +198,58 @@ def load_arrays(path: PathLike) -> Arrays:
     if not isinstance(arrays, dict):
         raise UnifaceError(f'{path}: holds arrays without names')
     return arrays
+
+
+def stock_name(name: str) -> str:
+    """A parameter's name in MXNet's files: ``arg:`` for arguments, ``aux:`` for running statistics."""
+    return ('aux:' if name.endswith(STATISTICS) else 'arg:') + name
+
+
+def named_arrays(net: HybridBlock) -> Arrays:
+    """Parameters under MXNet's stock names: ``arg:`` for arguments, ``aux:`` for running statistics."""
+    return {
+        stock_name(name): parameter.data(parameter.list_ctx()[0])
+        for name, parameter in net.collect_params().items()
+    }
+
+
+def load_weights(
+    net: HybridBlock, path: PathLike, ctx: Union[None, mx.Context, Sequence[mx.Context]] = None
+) -> None:
+    """Fill an uninitialized or initialized block from a file of a run, the exporter or Gluon.
+
+    Raises
+    ------
+    UnifaceError
+        The file is damaged or was made for another model: a weight is missing, left over, of another shape,
+        or the anchors differ.
+    """
+    arrays = load_arrays(path)
+    net.infer_shape(mx.nd.zeros((1, 3, net.size, net.size)))
+    parameters = net.collect_params()
+    if any(name.startswith(('arg:', 'aux:')) for name in arrays):
+        arrays = {name.split(':', 1)[1]: array for name, array in arrays.items()}
+    else:
+        structural = net._collect_params_with_prefix()
+        arrays = {
+            structural[name].name if name in structural else name: array for name, array in arrays.items()
+        }
+    missing, left = sorted(set(parameters) - set(arrays)), sorted(set(arrays) - set(parameters))
+    if missing or left:
+        lacking, more = (f'({", ".join(names[:3]) or "-"})' for names in (missing, left))
+        raise UnifaceError(
+            f'{path}: made for another model: {len(missing)} weights missing {lacking}, {len(left)} left over {more}'
+        )
+    for name, parameter in parameters.items():
+        value = arrays[name]
+        if isinstance(parameter, Constant):
+            expected = np.asarray(parameter.value.asnumpy())
+            if expected.shape != value.shape or np.abs(expected - value.asnumpy()).max() > 1e-4:
+                raise UnifaceError(f'{path}: made for other {name} than the model has')
+        elif parameter.shape != value.shape:
+            raise UnifaceError(f'{path}: {name} has shape {value.shape}, the model wants {parameter.shape}')
+    for name, parameter in parameters.items():
+        if isinstance(parameter, Constant):
+            parameter.initialize(ctx=ctx, force_reinit=True)
+        else:
+            parameter._load_init(arrays[name].astype(parameter.dtype), ctx)

@@ -8,7 +8,7 @@ from typing import Dict, Iterator, Mapping
 import mxnet as mx
 from mxnet.gluon import Parameter
 
-from uniface_mx.models.weights import stock_name
+from uniface_mx.models.files import stock_name
 
 
 class Average:

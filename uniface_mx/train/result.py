@@ -8,8 +8,7 @@ from typing import Any, Dict, NamedTuple, Optional
 import numpy as np
 
 from uniface_mx.models import Uniface, get_model
-from uniface_mx.models.files import ModelFiles, PathLike
-from uniface_mx.models.weights import load_weights
+from uniface_mx.models.files import ModelFiles, PathLike, load_weights
 from uniface_mx.train.checkpoint import Checkpoints
 from uniface_mx.train.errors import TrainError
 

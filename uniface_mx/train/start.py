@@ -14,8 +14,7 @@ from uniface_mx.backbones import load_trunk
 from uniface_mx.data.records import RecordMeta, require_teachers
 from uniface_mx.errors import UnifaceError
 from uniface_mx.models import Uniface
-from uniface_mx.models.files import ModelFiles
-from uniface_mx.models.weights import load_weights
+from uniface_mx.models.files import ModelFiles, load_weights
 from uniface_mx.train.errors import TrainError
 
 # Deviations of the layers that give outputs, whose biases begin where an untaught output should lie.
