@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Optional, Sequence
 
 from uniface_mx.cli.program import run
 
-if TYPE_CHECKING:
-    from uniface_mx.backbones.source import Source
 
-
-def check(photos: Sequence[str], path: str, source: Source) -> None:
+def check(photos, path: str, source) -> None:
     """Print what the source's own classifier says of photos, with the trunk that was written."""
     from uniface_mx.backbones import classify
     from uniface_mx.image import read_image
@@ -25,36 +21,47 @@ def check(photos: Sequence[str], path: str, source: Source) -> None:
 
 
 def import_trunk(arguments: argparse.Namespace) -> None:
-    """Write the trunk and say where every tensor of the source went."""
     from uniface_mx.backbones import read_source, write_trunk
 
     source = read_source(arguments.source, arguments.kind, arguments.scaling)
     write_trunk(arguments.out, source, arguments.source)
-    counts = 'yes' if source.count_include_pad else 'no'
     print(
-        f'{arguments.out}: {len(source.names)} tensors of {arguments.source} ({source.kind}, pixels scaled: '
-        f'{source.scaling}, padding counts in average pooling: {counts})'
+        '{}: {} tensors of {} ({}, pixels scaled: {}, padding counts in average pooling: {})'.format(
+            arguments.out,
+            len(source.names),
+            arguments.source,
+            source.kind,
+            source.scaling,
+            'yes' if source.count_include_pad else 'no',
+        )
     )
     print(f'{len(source.classifier_names)} of its classifier: {" ".join(source.classifier_names) or "-"}')
     print(f'{len(source.unused)} unused: {" ".join(source.unused) or "-"}')
     check(arguments.check, arguments.out, source)
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Do what the options say; the program's status."""
+def main(argv=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    add = parser.add_argument
-    add('source', help='.params of Gluon, .pth of torchvision, or a folder, model.json or npm .tgz')
-    add('--out', required=True, metavar='FILE.params', help='the weights; FILE.json comes beside it')
-    add('--kind', choices=('gluon', 'torchvision', 'tfjs'), help='by default the file tells')
-    add(
+    parser.add_argument(
+        'source', help='.params of Gluon, .pth of torchvision, or a folder, model.json or npm .tgz'
+    )
+    parser.add_argument(
+        '--out', required=True, metavar='FILE.params', help='the weights; FILE.json comes beside it'
+    )
+    parser.add_argument('--kind', choices=('gluon', 'torchvision', 'tfjs'), help='by default the file tells')
+    parser.add_argument(
         '--scaling',
         choices=('imagenet', 'symmetric', 'unit'),
         help="of the pixels in training, where it is not the usual one of its kind: ImageNet's means and "
         'deviations (gluon), x / 127.5 - 1 (torchvision, Keras), x / 255 (nsfwjs)',
     )
-    judged = "then classify photos with the trunk written and the source's own classifier"
-    add('--check', nargs='+', default=(), metavar='PHOTO', help=judged)
+    parser.add_argument(
+        '--check',
+        nargs='+',
+        default=(),
+        metavar='PHOTO',
+        help="then classify photos with the trunk written and the source's own classifier",
+    )
     arguments = parser.parse_args(argv)
     return run('import_backbone', lambda: import_trunk(arguments))
 
