@@ -1,8 +1,8 @@
 """What runs an exported model's graphs: MXNet's symbolic executor or ONNX Runtime, on a CPU or a GPU.
 
-A backend has a ``name``, the ``device`` that it really runs on, how to ``export`` what it needs, ``has(part)`` and
-``run(part, inputs)``; parts are the graphs of `uniface_mx.models.graphs.inference_graphs`: ``'whole'``, ``'trunk'`` and
-``'faces'``. Shapes should be few: MXNet prepares an executor for each.
+A backend has a ``name``, the ``device`` that it really runs on, how to ``export`` what it needs,
+``has(part)`` and ``run(part, inputs)``; parts are the graphs of `uniface_mx.models.graphs.inference_graphs`:
+``'whole'``, ``'trunk'`` and ``'faces'``. Shapes should be few: MXNet prepares an executor for each.
 """
 
 from __future__ import annotations

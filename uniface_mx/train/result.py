@@ -19,8 +19,8 @@ ABOUT = ('training', 'licence', 'mean_embedding', 'embedding')
 class TrainedModel(NamedTuple):
     """A network with trained weights.
 
-    `mean` is the mean teacher embedding (128,), if embeddings were taught; `details` are a manifest's entries on where
-    the weights come from.
+    `mean` is the mean teacher embedding (128,), if embeddings were taught; `details` are a manifest's entries
+    on where the weights come from.
     """
 
     net: Uniface
