@@ -5,5 +5,7 @@ import warnings
 from uniface_mx.deploy.gallery import *  # noqa: F403
 
 warnings.warn(
-    'uniface_mx.gallery is uniface_mx.deploy.gallery now; import from uniface_mx itself', DeprecationWarning, stacklevel=2
+    'uniface_mx.gallery is uniface_mx.deploy.gallery now; import from uniface_mx itself',
+    DeprecationWarning,
+    stacklevel=2,
 )

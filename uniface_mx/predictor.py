@@ -5,5 +5,7 @@ import warnings
 from uniface_mx.deploy.predictor import *  # noqa: F403
 
 warnings.warn(
-    'uniface_mx.predictor is uniface_mx.deploy.predictor now; import from uniface_mx itself', DeprecationWarning, stacklevel=2
+    'uniface_mx.predictor is uniface_mx.deploy.predictor now; import from uniface_mx itself',
+    DeprecationWarning,
+    stacklevel=2,
 )
