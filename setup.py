@@ -47,6 +47,7 @@ EXTRAS = {
     ],
     'dask': ['dask[distributed]>=2023.5'],
     'heic': ['pillow-heif>=0.14'],
+    'torchvision': ['torch>=1.13'],  # reads torchvision's files
     'gallery': ['faiss-cpu>=1.7.4,<1.9'],
     'dev': ['hypothesis', 'pytest>=7', 'pytest-xdist', 'ruff==0.17.6'],
 }

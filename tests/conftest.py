@@ -56,7 +56,7 @@ def exported_model(tmp_path_factory):
     """Prefix of an exported uniface_a_lite with random weights, as a whole and in halves, for MXNet and ONNX."""
     from uniface_mx.deploy.export import export_model
     from uniface_mx.models import get_model
-    from uniface_mx.models.weights import randomize
+    from uniface_mx.models.randomize import randomize
 
     folder = tmp_path_factory.mktemp('exported')
     net = get_model('uniface_a_lite', roi_op='align')

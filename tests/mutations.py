@@ -64,4 +64,5 @@ if __name__ == '__main__':
     parser.add_argument('--model', required=True)
     parser.add_argument('count', type=int, nargs='?', default=1000)
     arguments = parser.parse_args()
-    print('%d answered, %d refused' % try_mutations(Predictor.load(arguments.model), arguments.count))
+    answered, refused = try_mutations(Predictor.load(arguments.model), arguments.count)
+    print(f'{answered} answered, {refused} refused')

@@ -8,7 +8,7 @@ import pytest
 
 from uniface_mx import get_model
 from uniface_mx.deploy.predictor import Predictor
-from uniface_mx.models.manifest import ManifestError, find_model, read_manifest
+from uniface_mx.models.files import ManifestError, ModelFiles
 
 NAME = 'uniface_a_lite'
 
@@ -19,10 +19,10 @@ def predictor():
 
 
 def test_the_files():
-    prefix = find_model(NAME)
-    assert find_model(prefix) == find_model(str(prefix) + '.json') == prefix
-    manifest = read_manifest(prefix)
-    weights = prefix.with_name(prefix.name + '-0000.params')
+    files = ModelFiles.find(NAME)
+    for prefix in (files.prefix, str(files.prefix) + '.json'):
+        assert ModelFiles.find(prefix).prefix == files.prefix
+    manifest, weights = files.verify(), files.weights_path()
     assert weights.name in manifest['files'] and weights.stat().st_size <= 16e6
     assert 0 < manifest['thresholds']['verification'] < 1
     assert manifest['licence'] and manifest['training']['teachers']
@@ -31,11 +31,11 @@ def test_the_files():
 @pytest.mark.parametrize('model', ['', '.', '/'])
 def test_what_names_no_file(model):
     with pytest.raises(ManifestError, match='is no model'):
-        find_model(model)
+        ModelFiles.find(model)
 
 
 def test_stock_mxnet_loads_it():
-    prefix = str(find_model(NAME))
+    prefix = str(ModelFiles.find(NAME).prefix)
     symbol, arguments, statistics = mx.model.load_checkpoint(prefix, 0)
     module = mx.mod.Module(symbol, data_names=['data'], label_names=None)
     module.bind(data_shapes=[('data', (1, 3, 300, 300))], for_training=False)
@@ -50,7 +50,7 @@ def test_stock_mxnet_loads_it():
 def test_by_name():
     """The network in Gluon gives what the exported graph gives."""
     data = mx.nd.random.uniform(0, 255, (1, 3, 300, 300))
-    prefix = str(find_model(NAME))
+    prefix = str(ModelFiles.find(NAME).prefix)
     block = mx.gluon.SymbolBlock.imports(prefix + '-symbol.json', ['data'], prefix + '-0000.params')
     for ours, exported in zip(get_model(NAME, pretrained=True)(data), block(data)):
         assert ours.shape == exported.shape and np.allclose(ours.asnumpy(), exported.asnumpy(), atol=1e-4)
@@ -60,12 +60,12 @@ def test_exported_anew_it_is_the_same_model(tmp_path):
     from tools.export import main
 
     assert main(['--exported', NAME, '--out', str(tmp_path), '--name', 'mine', '--split']) == 0
-    before, after = read_manifest(find_model(NAME)), read_manifest(tmp_path / 'mine')
+    before, after = ModelFiles.find(NAME).verify(), ModelFiles(tmp_path / 'mine').verify()
     for key in ('model', 'training', 'licence', 'mean_embedding', 'embedding', 'results', 'thresholds'):
         assert after[key] == before[key]
     assert after['files']['mine-0000.params'] == before['files'][NAME + '-0000.params']
     assert main(['--exported', NAME, '--out', str(tmp_path), '--name', 'align', '--roi-op', 'align']) == 0
-    other = read_manifest(tmp_path / 'align')
+    other = ModelFiles(tmp_path / 'align').verify()
     assert 'results' not in other and other['thresholds']['verification'] is None
     assert other['licence'] == before['licence'] and other['model']['overrides'] == {'roi_op': 'align'}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import Union
+from typing import Optional, Sequence, Tuple, Union
 
 import cv2
 import numpy as np
@@ -32,6 +32,8 @@ PHOTO_ENDINGS = frozenset(
     '.bmp .gif .heic .heif .jfif .jpeg .jpg .mpo .pbm .pgm .png .ppm .tif .tiff .webp'.split()
 )
 HEIC_ENDINGS = ('.heic', '.heif')
+
+GREEN, YELLOW = (0, 200, 0), (255, 220, 0)
 
 
 class ImageError(UnifaceError):
@@ -138,3 +140,31 @@ def write_image(path: Union[str, os.PathLike], image: np.ndarray) -> None:
         raise ImageError(
             f'{path}: cannot be written; name a folder that exists and an ending such as .jpg'
         ) from None
+
+
+def mark_face(
+    image: np.ndarray,
+    box: Sequence[float],
+    landmarks: Optional[np.ndarray] = None,
+    colour: Tuple[int, int, int] = GREEN,
+    line: int = 1,
+) -> None:
+    """Draw a face's box and points into an RGB (H, W, 3) uint8 image.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        It is changed.
+    box : sequence of float
+        ``xyxy`` in its pixels, right and bottom exclusive.
+    landmarks : numpy.ndarray, optional
+        (5, 2) in its pixels; yellow.
+    colour : (int, int, int)
+        RGB of the box.
+    line : int
+        Width of the lines, and radius of the points, in pixels.
+    """
+    left, top, right, bottom = (int(round(float(value))) for value in box)
+    cv2.rectangle(image, (left, top), (right - 1, bottom - 1), colour, line)
+    for x, y in () if landmarks is None else landmarks:
+        cv2.circle(image, (int(x), int(y)), line, YELLOW, -1)

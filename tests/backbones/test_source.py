@@ -3,7 +3,6 @@ import pytest
 
 from uniface_mx.backbones import convert
 from uniface_mx.backbones.layout import places, stem_units, trunk_shapes
-from uniface_mx.backbones.torchvision import torchvision_names
 from uniface_mx.errors import UnifaceError
 
 
@@ -22,23 +21,6 @@ def test_places_are_the_trunks_units():
     assert {unit + '_conv_weight' for unit in units} == {
         name for name in trunk_shapes() if name.endswith('weight')
     }
-
-
-@pytest.mark.parametrize(
-    'ours, theirs',
-    [
-        ('conv_2b_bn_gamma', 'Conv2d_2b_3x3.bn.weight'),
-        ('mixed_5b_branch5x5_1_conv_weight', 'Mixed_5b.branch5x5_2.conv.weight'),
-        ('mixed_5d_branch_pool_1_bn_running_var', 'Mixed_5d.branch_pool.bn.running_var'),
-        ('mixed_6a_branch3x3_0_conv_weight', 'Mixed_6a.branch3x3.conv.weight'),
-        ('mixed_6e_branch7x7dbl_4_bn_beta', 'Mixed_6e.branch7x7dbl_5.bn.bias'),
-        ('mixed_7a_branch7x7x3_3_conv_weight', 'Mixed_7a.branch7x7x3_4.conv.weight'),
-        ('mixed_7c_branch3x3dbl_2b_bn_running_mean', 'Mixed_7c.branch3x3dbl_3b.bn.running_mean'),
-        ('mixed_7b_branch3x3_1a_conv_weight', 'Mixed_7b.branch3x3_2a.conv.weight'),
-    ],
-)
-def test_torchvisions_names(ours, theirs):
-    assert torchvision_names()[ours] == theirs
 
 
 def test_a_missing_tensor_is_an_error(gluon_source):

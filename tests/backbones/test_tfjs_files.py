@@ -8,39 +8,25 @@ import pytest
 from uniface_mx.backbones.tfjs_files import read_tfjs_model
 from uniface_mx.errors import UnifaceError
 
+
+def entry(name, shape, **quantization):
+    stored = {'quantization': quantization} if quantization else {}
+    return dict(name=name, shape=shape, dtype='float32', **stored)
+
+
 WEIGHTS = [
-    {
-        'name': 'a/kernel',
-        'shape': [2, 2],
-        'dtype': 'float32',
-        'quantization': {'min': -0.5, 'scale': 0.25, 'dtype': 'uint8'},
-    },
-    {
-        'name': 'b/bias',
-        'shape': [1],
-        'dtype': 'float32',
-        'quantization': {'min': -1, 'scale': 0.5, 'dtype': 'uint16'},
-    },
-    {'name': 'c/half', 'shape': [1], 'dtype': 'float32', 'quantization': {'dtype': 'float16'}},
-    {'name': 'd/plain', 'shape': [1], 'dtype': 'float32'},
+    entry('a/kernel', [2, 2], min=-0.5, scale=0.25, dtype='uint8'),
+    entry('b/bias', [1], min=-1, scale=0.5, dtype='uint16'),
+    entry('c/half', [1], dtype='float16'),
+    entry('d/plain', [1]),
 ]
 CONTENT = (
     bytes([0, 1, 2, 10]) + np.uint16(300).tobytes() + np.float16(0.125).tobytes() + np.float32(-3.5).tobytes()
 )
+NAME, CONFIG = 'a:b, !0 .5', {'sparse': False, 'use_bias': True, 'rate': 0.5, 'seed': None}
+LAYERS = {'layers': [{'name': NAME, 'config': CONFIG}], 'output_layers': [[NAME, 0, 0]]}
 MODEL = {
-    'modelTopology': {
-        'model_config': {
-            'config': {
-                'layers': [
-                    {
-                        'name': 'a:b, !0 .5',
-                        'config': {'sparse': False, 'use_bias': True, 'rate': 0.5, 'seed': None},
-                    }
-                ],
-                'output_layers': [['a:b, !0 .5', 0, 0]],
-            }
-        }
-    },
+    'modelTopology': {'model_config': {'config': LAYERS}},
     'weightsManifest': [{'paths': ['group1-shard1of2', 'group1-shard2of2'], 'weights': WEIGHTS}],
 }
 MINIFIED = (
@@ -53,7 +39,7 @@ MINIFIED = (
     '{name:"c/half",shape:[1],dtype:"float32",quantization:{dtype:"float16"}},'
     '{name:"d/plain",shape:[1],dtype:"float32"}]}]}},{}]},{},[1])(1)});'
 )
-SHARD = '!function(d){{return 0}}({{1:[function(d,h,Z){{h.exports="{}"}},{{}}]}},{{}},[1])(1)}});'
+SHARD = '!function(d){return 0}({1:[function(d,h,Z){h.exports="BYTES"},{}]},{},[1])(1)});'
 
 
 def plain(folder):
@@ -68,7 +54,7 @@ def scripts(folder):
     folder.mkdir(parents=True)
     (folder / 'model.min.js').write_text(MINIFIED)
     for number, part in enumerate((CONTENT[:5], CONTENT[5:]), 1):
-        text = SHARD.format(base64.b64encode(part).decode())
+        text = SHARD.replace('BYTES', base64.b64encode(part).decode())
         (folder / f'group1-shard{number}of2.min.js').write_text(text)
     return folder
 
@@ -100,13 +86,8 @@ def test_weights_by_hand(make, tmp_path):
     assert model.tensors['c/half'].tolist() == [0.125]
     assert model.tensors['d/plain'].tolist() == [-3.5]
     assert {array.dtype.str for array in model.tensors.values()} == {'<f4'}
-    assert model.output == 'a:b, !0 .5'
-    assert model.layers[model.output]['config'] == {
-        'sparse': False,
-        'use_bias': True,
-        'rate': 0.5,
-        'seed': None,
-    }
+    assert model.output == NAME
+    assert model.layers[NAME]['config'] == CONFIG
 
 
 def test_what_is_missing_or_damaged(tmp_path):

@@ -18,13 +18,7 @@ def program(tmp_path_factory):
 
 
 def run(program, *arguments):
-    return subprocess.run(
-        [str(program), *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=300,
-    )
+    return subprocess.run([str(program), *map(str, arguments)], capture_output=True, text=True, timeout=300)
 
 
 def rows(faces):

@@ -17,7 +17,9 @@ from uniface_mx.image import write_image
 pytest.importorskip('faiss')
 pytest.importorskip('onnxruntime')
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
+# What tells the documentation's blocks from each other, the first that occurs.
+KINDS = '--int8 uniface-export similarity Predictor uniface-detect onnxruntime Module ./find-faces'.split()
 BLOCK = re.compile(r'^```(sh|python)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 
@@ -48,13 +50,7 @@ def run(folder, language, code):
     environment = dict(os.environ, PYTHONPATH=str(ROOT), PATH=f'{folder / "bin"}:{os.environ["PATH"]}')
     command = [sys.executable, '-c', code] if language == 'python' else ['sh', '-e', '-c', code]
     done = subprocess.run(
-        command,
-        cwd=str(folder),
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        timeout=300,
-        text=True,
+        command, cwd=str(folder), env=environment, capture_output=True, timeout=300, text=True
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -77,20 +73,7 @@ def faces(text):
 def test_deployment(folder):
     printed = {}
     for language, code in blocks('docs/deployment.md'):
-        name = next(
-            word
-            for word in (
-                '--int8',
-                'uniface-export',
-                'similarity',
-                'Predictor',
-                'uniface-detect',
-                'onnxruntime',
-                'Module',
-                './find-faces',
-            )
-            if word in code
-        )
+        name = next(word for word in KINDS if word in code)
         if name == './find-faces' and not shutil.which('cc'):
             continue
         assert name not in printed

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from rectangles import photo, predictor
 
-from uniface_mx.deploy.drawing import GREEN, UPRIGHT, YELLOW, draw_faces, face_crop
+from uniface_mx.deploy.drawing import UPRIGHT, draw_faces, face_crop
 from uniface_mx.deploy.predictor import Face
 from uniface_mx.geometry import transform_points
+from uniface_mx.image import GREEN, YELLOW
 
 
 def test_draw_faces():

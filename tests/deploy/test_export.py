@@ -8,16 +8,23 @@ import numpy as np
 import pytest
 
 from tools import export as tool
-from uniface_mx.deploy.export import export_model, inference_graphs
+from uniface_mx.deploy.export import export_model
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import file_hash
 from uniface_mx.models import PRESETS, get_model
-from uniface_mx.models.exported import run_symbol
-from uniface_mx.models.manifest import ManifestError, read_manifest
-from uniface_mx.models.weights import load_arrays, load_weights, named_arrays, randomize, save_arrays
+from uniface_mx.models.files import (
+    ManifestError,
+    ModelFiles,
+    load_arrays,
+    load_weights,
+    named_arrays,
+    save_arrays,
+)
+from uniface_mx.models.graphs import inference_graphs
+from uniface_mx.models.randomize import randomize
 from uniface_mx.paths import resource
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NAME = 'uniface_c_lite'
 
 
@@ -25,25 +32,12 @@ NAME = 'uniface_c_lite'
 def folder(tmp_path_factory):
     """What the tool writes for a model, by a process of its own; nobody may change it."""
     folder = tmp_path_factory.mktemp('export')
+    command = (
+        f'{sys.executable} tools/export.py --model {NAME} --random 3 --out {folder} --split --onnx'.split()
+    )
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), PYTHONHASHSEED='7')
     printed = subprocess.run(
-        [
-            sys.executable,
-            'tools/export.py',
-            '--model',
-            NAME,
-            '--random',
-            '3',
-            '--out',
-            str(folder),
-            '--split',
-            '--onnx',
-        ],
-        cwd=str(ROOT),
-        env=dict(os.environ, PYTHONPATH=str(ROOT), PYTHONHASHSEED='7'),
-        check=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        command, cwd=str(ROOT), env=environment, check=True, capture_output=True, text=True
     )
     assert printed.stderr == ''
     assert len(printed.stdout.strip().split('\n')) == 6
@@ -61,7 +55,7 @@ def copy(folder, tmp_path):
 def test_the_graphs_in_the_repository_are_what_the_code_makes(name):
     """`make symbols` after a change that is meant."""
     stored = (resource('symbols') / (name + '-symbol.json')).read_text()
-    made = inference_graphs(get_model(name))[''].symbol.tojson() + '\n'
+    made = inference_graphs(get_model(name))['whole'].symbol.tojson() + '\n'
     assert stored == made, f'symbols/{name}-symbol.json has drifted from the code: run make symbols'
 
 
@@ -87,7 +81,7 @@ def test_the_same_files_in_another_process_after_other_models(folder, tmp_path):
 
 
 def test_manifest(folder):
-    manifest = read_manifest(folder / NAME)
+    manifest = ModelFiles(folder / NAME).verify()
     assert sorted(manifest['files']) == sorted(
         path.name for path in folder.iterdir() if path.name != NAME + '.json'
     )
@@ -123,16 +117,16 @@ def flip(path, position):
 def test_a_flipped_bit_is_an_error_that_names_the_file(copy, file, position):
     flip(copy / (NAME + file), position)
     with pytest.raises(ManifestError, match=rf'{NAME}{file}: damaged or changed.*{NAME}\.json'):
-        read_manifest(copy / NAME)
-    assert read_manifest(copy / NAME, verify=False)['name'] == NAME
+        ModelFiles(copy / NAME).verify()
+    assert ModelFiles(copy / NAME).manifest['name'] == NAME
 
 
 def test_a_missing_file_and_a_missing_manifest(copy):
     (copy / (NAME + '.onnx')).unlink()
     with pytest.raises(ManifestError, match=rf'{NAME}\.onnx: missing'):
-        read_manifest(copy / NAME)
+        ModelFiles(copy / NAME).verify()
     with pytest.raises(ManifestError, match=r'other\.json: no such manifest; give the prefix'):
-        read_manifest(copy / 'other')
+        ModelFiles(copy / 'other').verify()
 
 
 @pytest.mark.parametrize(
@@ -151,7 +145,7 @@ def test_a_missing_file_and_a_missing_manifest(copy):
 def test_foreign_json(tmp_path, text, message):
     (tmp_path / 'm.json').write_bytes(text.encode('utf-8', 'surrogateescape'))
     with pytest.raises(ManifestError, match=message):
-        read_manifest(tmp_path / 'm')
+        ModelFiles(tmp_path / 'm').verify()
 
 
 def test_the_mean_embedding_is_subtracted(tmp_path):
@@ -161,43 +155,27 @@ def test_the_mean_embedding_is_subtracted(tmp_path):
     raw_bias = net.recognition.embedding.bias.data().asnumpy()
     export_model(net, 'centred', tmp_path, split=True, mean_embedding=mean)
     assert np.array_equal(net.recognition.embedding.bias.data().asnumpy(), raw_bias)
-    manifest = read_manifest(tmp_path / 'centred')
+    manifest = ModelFiles(tmp_path / 'centred').verify()
     assert np.allclose(manifest['mean_embedding'], mean) and manifest['embedding']['centred']
     features = mx.nd.random.normal(shape=(1, 256, 9, 9))
     faces = mx.nd.array([[0, 60, 60, 200, 220, 100, 110, 160, 110, 130, 150, 105, 180, 155, 180]])
     expected = net.recognition(features, faces).asnumpy() - mean
     inputs = {'features': features.asnumpy(), 'faces': faces.asnumpy()}
-    (actual,) = run_symbol(tmp_path / 'centred', inputs, 'faces')
+    (actual,) = ModelFiles(tmp_path / 'centred').run(inputs, 'faces')
     assert np.allclose(actual, expected / np.linalg.norm(expected), atol=1e-5)
 
 
+def export(options, out):
+    """Status of the tool."""
+    return tool.main([*options.split(), '--out', str(out)])
+
+
 def test_overrides_and_other_names(tmp_path, capsys):
-    assert (
-        tool.main(
-            [
-                '--model',
-                NAME,
-                '--random',
-                '0',
-                '--out',
-                str(tmp_path),
-                '--name',
-                'mine',
-                '--max-faces',
-                '3',
-                '--roi-op',
-                'align',
-            ]
-        )
-        == 0
-    )
+    assert export(f'--model {NAME} --random 0 --name mine --max-faces 3 --roi-op align', tmp_path) == 0
     assert 'mine, symbol: largest difference from Gluon' in capsys.readouterr().out
-    assert read_manifest(tmp_path / 'mine')['model']['overrides'] == {'max_faces': 3, 'roi_op': 'align'}
-    assert mx.sym.load(str(tmp_path / 'mine-symbol.json')).infer_shape(data=(1, 3, 300, 300))[1][0] == (
-        1,
-        3,
-        15,
-    )
+    assert ModelFiles(tmp_path / 'mine').verify()['model']['overrides'] == {'max_faces': 3, 'roi_op': 'align'}
+    symbol = mx.sym.load(str(tmp_path / 'mine-symbol.json'))
+    assert symbol.infer_shape(data=(1, 3, 300, 300))[1][0] == (1, 3, 15)
 
 
 def test_params_in_every_dress(folder, tmp_path):
@@ -210,11 +188,9 @@ def test_params_in_every_dress(folder, tmp_path):
     other = get_model(NAME)
     load_weights(other, tmp_path / 'gluon.params')
     assert np.array_equal(other(data)[0].asnumpy(), expected)
-    assert (
-        tool.main(['--model', NAME, '--params', str(tmp_path / 'gluon.params'), '--out', str(tmp_path)]) == 0
-    )
+    assert export(f'--model {NAME} --params {tmp_path}/gluon.params', tmp_path) == 0
     assert file_hash(tmp_path / (NAME + '-0000.params')) == file_hash(folder / (NAME + '-0000.params'))
-    assert read_manifest(tmp_path / NAME)['model']['params'] == 'gluon.params'
+    assert ModelFiles(tmp_path / NAME).verify()['model']['params'] == 'gluon.params'
 
 
 def bad_params(folder, tmp_path):
@@ -253,7 +229,7 @@ def test_bad_params(folder, tmp_path, capsys):
         path = tmp_path / (kind + '.params')
         with pytest.raises(Exception, match=rf'{path.name}.*{message}'):
             load_weights(get_model(NAME), path)
-        assert tool.main(['--model', NAME, '--params', str(path), '--out', str(tmp_path / 'out')]) == 2
+        assert export(f'--model {NAME} --params {path}', tmp_path / 'out') == 2
         captured = capsys.readouterr()
         assert captured.out == '' and captured.err.startswith('export: ') and captured.err.count('\n') == 1
         assert path.name in captured.err
@@ -262,55 +238,50 @@ def test_bad_params(folder, tmp_path, capsys):
 
 @pytest.mark.parametrize('other', ['uniface_d_lite', 'uniface_c'])
 def test_params_of_another_model(folder, other, capsys, tmp_path):
-    assert (
-        tool.main(
-            ['--model', other, '--params', str(folder / (NAME + '-0000.params')), '--out', str(tmp_path)]
-        )
-        == 2
-    )
+    assert export(f'--model {other} --params {folder}/{NAME}-0000.params', tmp_path) == 2
     assert capsys.readouterr().err.count('\n') == 1
 
 
 def test_bad_arguments(tmp_path, capsys):
     (tmp_path / 'file').write_text('')
-    out = ['--out', str(tmp_path / 'out')]
-    for arguments, message in (
-        (['--model', 'uniface_z', '--random', '0'] + out, "unknown model 'uniface_z'"),
-        (['--model', NAME, '--random', '0', '--max-faces', '0'] + out, 'max_faces is 0'),
-        (['--model', NAME, '--random', '0', '--out', str(tmp_path / 'file')], 'file'),
-        (['--model', NAME, '--random', '0', '--name', 'a/b'] + out, "'a/b': is no name of files"),
-        (['--model', NAME, '--random', '0', '--name', '..'] + out, "'..': is no name of files"),
+    random = f'--model {NAME} --random 0'
+    for options, out, message in (
+        ('--model uniface_z --random 0', 'out', "unknown model 'uniface_z'"),
+        (random + ' --max-faces 0', 'out', 'max_faces is 0'),
+        (random, 'file', 'file'),
+        (random + ' --name a/b', 'out', "'a/b': is no name of files"),
+        (random + ' --name ..', 'out', "'..': is no name of files"),
     ):
-        assert tool.main(arguments) == 2
+        assert export(options, tmp_path / out) == 2
         captured = capsys.readouterr()
         assert message in captured.err and captured.err.count('\n') == 1
-    for arguments in (
-        [],
-        ['--model', NAME] + out,
-        ['--model', NAME, '--random', '-1'] + out,
-        ['--model', NAME, '--random', '0', '--params', 'x'] + out,
-        ['--model', NAME, '--random', '0'],
-        ['--model', NAME, '--random', '0', '--calibrate', 'records'] + out,
-        ['--model', NAME, '--exported', NAME] + out,
-        ['--model', NAME, '--run', 'run'] + out,
-        ['--exported', NAME, '--checkpoint', 'last'] + out,
+    for options in (
+        '',
+        random,
+        f'--model {NAME} --out x',
+        f'--model {NAME} --random -1 --out x',
+        random + ' --params x --out x',
+        random + ' --calibrate records --out x',
+        f'--model {NAME} --exported {NAME} --out x',
+        f'--model {NAME} --run run --out x',
+        f'--exported {NAME} --checkpoint last --out x',
     ):
         with pytest.raises(SystemExit) as ended:
-            tool.main(arguments)
+            tool.main(options.split())
         assert ended.value.code == 2
         assert 'Traceback' not in capsys.readouterr().err
 
 
 def test_a_failing_export_leaves_the_model_that_was_there(tmp_path, monkeypatch, capsys):
-    random = ['--model', NAME, '--random', '0', '--out', str(tmp_path), '--name', 'mine']
-    assert tool.main(random) == 0
+    random = f'--model {NAME} --random 0 --name mine'
+    assert export(random, tmp_path) == 0
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     monkeypatch.setitem(sys.modules, 'onnx', None)
     capsys.readouterr()
-    assert tool.main(random + ['--onnx']) == 2
+    assert export(random + ' --onnx', tmp_path) == 2
     assert capsys.readouterr().err == 'export: ONNX export needs the package onnx: pip install onnx==1.16.2\n'
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-    assert read_manifest(tmp_path / 'mine')['name'] == 'mine'
+    assert ModelFiles(tmp_path / 'mine').verify()['name'] == 'mine'
 
 
 def test_weights_that_cannot_be_written(tmp_path):
@@ -349,7 +320,7 @@ def test_stock_names():
     net = get_model(NAME)
     randomize(net, 0)
     names = set(named_arrays(net))
-    symbol = inference_graphs(net)[''].symbol
+    symbol = inference_graphs(net)['whole'].symbol
     assert names == (
         {'arg:' + name for name in symbol.list_arguments() if name != 'data'}
         | {'aux:' + name for name in symbol.list_auxiliary_states()}

@@ -6,21 +6,13 @@ import pytest
 from calibrating import face, write
 from loading import load_tool
 
-from uniface_mx.data.records import RecordError
 from uniface_mx.deploy import int8
 from uniface_mx.deploy.backends import BackendError
-from uniface_mx.deploy.int8 import (
-    CalibrationError,
-    move_bytes,
-    quantize,
-    read_calibration,
-    without_deconvolutions,
-)
+from uniface_mx.deploy.int8 import move_bytes, quantize, without_deconvolutions
 from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.models import get_model
-from uniface_mx.models.exported import run_symbol
-from uniface_mx.models.manifest import ManifestError, read_manifest
-from uniface_mx.models.weights import named_arrays, randomize
+from uniface_mx.models.files import ManifestError, ModelFiles, named_arrays
+from uniface_mx.models.randomize import randomize
 
 tool = load_tool('export')
 
@@ -33,42 +25,11 @@ def records(tmp_path_factory):
     return write(tmp_path_factory.mktemp('records') / 'set', photos)
 
 
-def test_calibration_takes_the_largest_face_in_input_pixels(records):
-    calibration = read_calibration([records], 300)
-    assert calibration.canvases.shape == (8, 3, 300, 300) and calibration.canvases.dtype == np.float32
-    # 120 x 60 becomes 300 x 150, and black below.
-    assert not calibration.canvases[:, :, 150:].any() and calibration.canvases[:, :, :150].mean() > 50
-    assert calibration.about == {'records': ['set'], 'photos': 8}
-    expected = [150, 15, 270, 75] + [210, 45] * 5
-    np.testing.assert_allclose(calibration.faces, [expected] * 8, rtol=1e-5)
-    ((canvases, faces),) = calibration.batches()
-    assert canvases.shape == (8, 3, 300, 300)
-    np.testing.assert_allclose(faces[3], [3] + expected, rtol=1e-5)
-
-
-def test_sets_take_turns(records, tmp_path):
-    small = write(tmp_path / 'small', [[face(0, 0, 0.5)]] * 4)
-    calibration = read_calibration([records, small], 300, photos=8)
-    assert calibration.about == {'records': ['set', 'small'], 'photos': 8}
-    assert np.count_nonzero(calibration.faces[:, 0] == 0) == 4
-    assert read_calibration([records, small], 300, photos=15).about['photos'] == 8
-
-
-def test_missing_calibration(records, tmp_path):
-    with pytest.raises(CalibrationError, match='give --calibrate RECORDS'):
-        read_calibration([], 300)
-    with pytest.raises(RecordError, match='nowhere'):
-        read_calibration([str(tmp_path / 'nowhere')], 300)
-    few = write(tmp_path / 'few', [[face(0, 0, 0.5)]] * 7 + [[]])
-    with pytest.raises(CalibrationError, match='few: 7 photos with a face that has landmarks; 8 or more'):
-        read_calibration([few], 300)
-
-
 @pytest.mark.parametrize(
     'options, reason', [([], 'give --calibrate'), (['--calibrate', 'nowhere'], 'nowhere.json: No such file')]
 )
 def test_the_tool_without_records(tmp_path, capsys, options, reason):
-    arguments = ['--model', 'uniface_c_lite', '--random', '0', '--out', str(tmp_path), '--int8']
+    arguments = f'--model uniface_c_lite --random 0 --out {tmp_path} --int8'.split()
     assert tool.main(arguments + options) == 2
     assert reason in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -120,8 +81,8 @@ def test_bytes_are_moved(monkeypatch):
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory, records):
     folder = tmp_path_factory.mktemp('int8')
-    arguments = ['--model', 'uniface_a_lite', '--random', '1', '--roi-op', 'align', '--out', str(folder)]
-    assert tool.main(arguments + ['--name', 'lite', '--split', '--int8', '--calibrate', records]) == 0
+    options = f'--model uniface_a_lite --random 1 --roi-op align --out {folder} --name lite --split --int8'
+    assert tool.main([*options.split(), '--calibrate', records]) == 0
     return folder / 'lite'
 
 
@@ -143,7 +104,7 @@ def test_without_deconvolutions_is_the_same_network():
 
 
 def test_manifest(exported):
-    manifest = read_manifest(exported)
+    manifest = ModelFiles(exported).verify()
     assert manifest['int8']['records'] == ['set'] and manifest['int8']['photos'] == 8
     assert 0.99 < manifest['int8']['cosine'] <= 1.00001
     assert {
@@ -179,7 +140,7 @@ def test_module_takes_it(exported):
     module.forward(mx.io.DataBatch([mx.nd.array(array) for array in inputs.values()]), is_train=False)
     found = module.get_outputs()[0].asnumpy()
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-4)
-    np.testing.assert_allclose(found, run_symbol(exported, inputs, 'faces', 'int8')[0], atol=1e-5)
+    np.testing.assert_allclose(found, ModelFiles(exported).run(inputs, 'faces', 'int8')[0], atol=1e-5)
 
 
 def test_the_predictor_loads_it_like_the_others(exported):

@@ -13,10 +13,10 @@ from compiling import compile_example
 from uniface_mx.deploy.export import export_model
 from uniface_mx.deploy.onnx import run_onnx
 from uniface_mx.models import PRESETS, get_model
-from uniface_mx.models.exported import part_prefix, run_symbol
-from uniface_mx.models.weights import randomize
+from uniface_mx.models.files import ModelFiles
+from uniface_mx.models.randomize import randomize
 
-EXAMPLES = Path(__file__).resolve().parent.parent / 'examples'
+EXAMPLES = Path(__file__).resolve().parents[2] / 'examples'
 BATCHES = (1, 4)
 # Rows of the outputs; fewer than by default, as Model C takes 2.5 G multiply-adds for each.
 FACES = 6
@@ -84,20 +84,9 @@ def test_module_in_a_process_without_this_package(exported):
         'assert not any(name.startswith("uniface_mx") for name in sys.modules)'
     )
     inputs = [str(exported.folder / f'input{batch}.npy') for batch in BATCHES]
-    subprocess.run(
-        [
-            sys.executable,
-            '-c',
-            program,
-            str(EXAMPLES / 'python' / 'module_api.py'),
-            str(exported.prefix),
-            *inputs,
-            str(output),
-        ],
-        check=True,
-        cwd=str(exported.folder),
-        timeout=240,
-    )
+    example = [str(EXAMPLES / 'python' / 'module_api.py'), str(exported.prefix)]
+    command = [sys.executable, '-c', program, *example, *inputs, str(output)]
+    subprocess.run(command, check=True, cwd=str(exported.folder), timeout=240)
     results = np.load(output)
     for number, batch in enumerate(BATCHES):
         actual = [results[name + str(number)] for name in ('detections', 'embeddings')]
@@ -133,8 +122,8 @@ def test_onnx_runtime(exported):
 def test_halves_against_the_whole(exported, runtime):
     def half(part, **inputs):
         if runtime == 'mxnet':
-            return run_symbol(exported.prefix, inputs, part)
-        return run_onnx(f'{part_prefix(exported.prefix, part)}.onnx', inputs)
+            return ModelFiles(exported.prefix).run(inputs, part)
+        return run_onnx(ModelFiles(exported.prefix).onnx_path(part), inputs)
 
     def run(data):
         detections, features = half('trunk', data=data)

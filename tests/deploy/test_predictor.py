@@ -14,7 +14,7 @@ from uniface_mx.deploy.backends import BackendError, gpu_number
 from uniface_mx.deploy.predictor import FACE_BUCKETS, Face, Predictor, bucket, merge, view_boxes
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import ImageError
-from uniface_mx.models.manifest import ManifestError, read_manifest, write_manifest
+from uniface_mx.models.files import ManifestError, ModelFiles
 
 
 def boxes(faces):
@@ -169,7 +169,7 @@ def test_mirror_images():
 def test_no_mirror_images_of_a_whole_graph():
     class Whole(Rectangles):
         def has(self, part):
-            return part == ''
+            return part == 'whole'
 
     with pytest.raises(BackendError, match='rectangles: mirror needs the model in two halves'):
         Predictor(Whole(), MANIFEST, mirror=True)
@@ -367,11 +367,11 @@ def copied(exported_model, tmp_path):
     """A copy of the model with some of its files."""
 
     def copy(*wanted):
-        manifest = read_manifest(exported_model)
+        manifest = ModelFiles(exported_model).verify()
         names = [name for name in manifest['files'] if not wanted or any(part in name for part in wanted)]
         for name in names:
             shutil.copy(str(exported_model.parent / name), str(tmp_path))
-        write_manifest(tmp_path / 'lite', dict(manifest, files=names))
+        ModelFiles(tmp_path / 'lite').write_manifest(dict(manifest, files=names))
         return tmp_path / 'lite'
 
     return copy
@@ -403,9 +403,8 @@ def test_incomplete_models(copied):
 def test_a_graph_that_mxnet_cannot_load(copied):
     prefix = copied('lite-0000', 'lite-symbol')
     prefix.with_name('lite-symbol.json').write_text('{}')
-    write_manifest(
-        prefix, dict(read_manifest(prefix, verify=False), files=['lite-0000.params', 'lite-symbol.json'])
-    )
+    files = ModelFiles(prefix)
+    files.write_manifest(dict(files.manifest, files=['lite-0000.params', 'lite-symbol.json']))
     with pytest.raises(BackendError, match='lite: MXNet cannot load'):
         Predictor.load(prefix)(photo(30, 30))
 
@@ -413,19 +412,13 @@ def test_a_graph_that_mxnet_cannot_load(copied):
 # The network itself
 
 
+SIZES = '300x300 160x240 500x375 90x60 310x420 640x360 240x240 64x300 410x200'
+
+
 def scenes():
     random = np.random.RandomState(5)
-    for width, height in (
-        (300, 300),
-        (160, 240),
-        (500, 375),
-        (90, 60),
-        (310, 420),
-        (640, 360),
-        (240, 240),
-        (64, 300),
-        (410, 200),
-    ):
+    for size in SIZES.split():
+        width, height = map(int, size.split('x'))
         coarse = random.randint(0, 255, (6, 6, 3), dtype=np.uint8)
         yield np.asarray(Image.fromarray(coarse).resize((width, height), Image.BICUBIC))
 
@@ -479,13 +472,9 @@ def test_the_whole_graph_serves_where_there_are_no_halves(copied, mxnet_faces, b
 def test_what_it_says_of_itself(exported_model):
     find = Predictor.load(exported_model)
     assert repr(find) == '<Predictor: lite by mxnet on cpu>'
-    assert (find.name, find.backend, find.device, find.verification_threshold) == (
-        'lite',
-        'mxnet',
-        'cpu',
-        0.3,
-    )
+    assert (find.name, find.backend, find.device) == ('lite', 'mxnet', 'cpu')
+    assert find.verification_threshold == 0.3
     assert find.identification_threshold == 0.3
     find.manifest['thresholds']['identification'] = 0.0
     assert find.identification_threshold == 0.0
-    assert find.identity == read_manifest(exported_model)['files']['lite-0000.params']
+    assert find.identity == ModelFiles(exported_model).manifest['files']['lite-0000.params']

@@ -7,7 +7,7 @@ from tools.evaluate import main
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.publish import publish
 from uniface_mx.evaluation.subject import hash_model
-from uniface_mx.models.manifest import ManifestError, read_manifest, write_manifest
+from uniface_mx.models.files import ManifestError, ModelFiles
 
 
 @pytest.fixture
@@ -15,7 +15,9 @@ def model(tmp_path):
     """The prefix of a model whose one file is no model."""
     (tmp_path / 'm-symbol.json').write_text('{}')
     thresholds = {'score': 0.5, 'verification': None}
-    write_manifest(tmp_path / 'm', {'name': 'm', 'files': ['m-symbol.json'], 'thresholds': thresholds})
+    ModelFiles(tmp_path / 'm').write_manifest(
+        {'name': 'm', 'files': ['m-symbol.json'], 'thresholds': thresholds}
+    )
     return tmp_path / 'm'
 
 
@@ -32,7 +34,7 @@ def test_threshold_and_figures(model, results, capsys):
     before = hash_model(model)
     assert main(['publish', '--model', str(model), '--results', str(results), '--licence', 'research']) == 0
     assert 'from a similarity of 0.310 on; figures of fddb_crops, lfw' in capsys.readouterr().out
-    manifest = read_manifest(model)
+    manifest = ModelFiles(model).verify()
     assert manifest['thresholds'] == {'score': 0.5, 'verification': 0.31, 'identification': 0.42}
     assert manifest['results'] == {
         'lfw': {'accuracy': 0.9, 'std': 0.0283, 'area': 0.95},
@@ -45,7 +47,7 @@ def test_results_of_another_model_or_none(model, results, tmp_path, capsys):
     add(tmp_path, 'results', 'landmarks_x', {'error': 0.1}, identity={'sha256': 'of another'})
     with pytest.raises(UnifaceError, match='landmarks_x.json: about another model'):
         publish(model, results)
-    assert read_manifest(model)['thresholds']['verification'] is None
+    assert ModelFiles(model).verify()['thresholds']['verification'] is None
     with pytest.raises(UnifaceError, match='no lfw.json'):
         publish(model, tmp_path / 'nothing')
     with pytest.raises(ManifestError, match='no such manifest'):

@@ -3,7 +3,7 @@ import pytest
 from uniface_mx.evaluation.results import write_result
 from uniface_mx.evaluation.series import is_done, option_words
 from uniface_mx.evaluation.subject import hash_model
-from uniface_mx.models.manifest import write_manifest
+from uniface_mx.models.files import ModelFiles
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_options_as_words(key, value, words):
 
 
 def test_what_is_done(tmp_path):
-    write_manifest(tmp_path / 'lite', {'files': []})
+    ModelFiles(tmp_path / 'lite').write_manifest({'files': []})
     out, words = tmp_path / 'out', ['cost', '--model', 'lite']
     assert not is_done(out, tmp_path / 'lite', words)
 

@@ -3,7 +3,7 @@ import pytest
 from scripted import Scripted, face
 
 from uniface_mx.evaluation.subject import Enlarged, ModelSubject, TeacherSubject, about_model, similarities
-from uniface_mx.models.manifest import write_manifest
+from uniface_mx.models.files import ModelFiles
 from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher
 
 POINTS = np.array([[3, 3], [6, 3], [5, 5], [3, 7], [6, 7]], np.float32)
@@ -77,7 +77,7 @@ def test_model(tmp_path):
 
     def export(content):
         (tmp_path / 'lite-0000.params').write_bytes(content)
-        write_manifest(prefix, {'files': ['lite-0000.params']})
+        ModelFiles(prefix).write_manifest({'files': ['lite-0000.params']})
         return ModelSubject(lambda images: [[] for _ in images], prefix, {'backend': 'mxnet'})
 
     subject = export(b'1')
@@ -109,7 +109,7 @@ def test_enlarged_photos_give_boxes_of_the_photo():
 
 def test_what_a_result_says_of_a_model(tmp_path):
     def told(training):
-        write_manifest(tmp_path / 'm', {'files': [], 'name': 'm', 'training': training})
+        ModelFiles(tmp_path / 'm').write_manifest({'files': [], 'name': 'm', 'training': training})
         return about_model(tmp_path / 'm', 'name', 'training', 'licence')
 
     config = {'training': {'iterations': 12500, 'seed': 1}, 'losses': {'contrast': 0.3}}

@@ -1,36 +1,13 @@
-import mxnet as mx
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from uniface_mx.nn import anchors
-from uniface_mx.nn.anchors import (
-    Decoder,
-    anchor_grid,
-    anchor_shapes,
-    centre_to_corner,
-    level_centres,
-    map_frame,
-)
-from uniface_mx.train.targets import decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
+from uniface_mx.nn.anchors import anchor_grid, anchor_shapes, centre_to_corner, level_centres, map_frame
 
 
 @pytest.fixture(scope='module')
 def grid():
     return anchor_grid()
-
-
-@pytest.fixture(scope='module')
-def decoder(grid):
-    block = Decoder(grid, 300)
-    block.initialize()
-    return block
-
-
-def decode(decoder, boxes, landmarks):
-    boxes, landmarks = decoder(mx.nd.array(boxes), mx.nd.array(landmarks))
-    return boxes.asnumpy(), landmarks.asnumpy()
 
 
 def test_receptive_centres_by_hand():
@@ -98,62 +75,3 @@ def test_two_scales_a_level(grid):
 
 def test_centre_to_corner():
     assert centre_to_corner(np.array([[10, 20, 4, 6]])).tolist() == [[8, 17, 12, 23]]
-
-
-def test_decode_by_hand():
-    block = Decoder(np.array([[100, 50, 20, 40]], np.float32), 300)
-    block.initialize()
-    boxes, landmarks = decode(block, [[[1, -2, 0, np.log(2) / 0.2]]], [[[0, 0, 5, -5, 10, 0, 0, 1, -1, 2.5]]])
-    # The centre moves by 0.1 * 20 and -0.2 * 40, the width stays, the height doubles.
-    assert np.allclose(boxes, [[[92, 2, 112, 82]]])
-    assert np.allclose(landmarks, [[[100, 50, 110, 30, 120, 50, 100, 54, 98, 60]]])
-
-
-def test_zero_offsets_are_the_anchors(grid, decoder):
-    boxes, landmarks = decode(decoder, np.zeros((2, 5220, 4)), np.zeros((2, 5220, 10)))
-    expected = centre_to_corner(grid)
-    assert np.allclose(boxes, np.clip(expected, -300, 600)[None], atol=1e-4)
-    assert np.allclose(landmarks.reshape(2, 5220, 5, 2), grid[None, :, None, :2])
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.integers(0, 5219), st.floats(-20, 260), st.floats(-20, 260), st.floats(8, 200), st.floats(8, 200))
-def test_graph_undoes_the_coder(grid, decoder, index, x, y, width, height):
-    box = np.array([x, y, x + width, y + height])
-    points = np.array([x, y]) + np.random.RandomState(index).uniform(0, 1, (5, 2)) * [width, height]
-    corners = centre_to_corner(grid.astype(np.float64))
-    offsets, points_offsets = np.zeros((1, 5220, 4)), np.zeros((1, 5220, 10))
-    offsets[0, index] = encode_boxes(box, corners[index])
-    points_offsets[0, index] = encode_landmarks(points, corners[index])
-    boxes, landmarks = decode(decoder, offsets, points_offsets)
-    held = np.abs(offsets[0, index, 2:]).max() < anchors.MAX_LOG_SIZE / anchors.SIZE_VARIANCE
-    assert not held or np.allclose(boxes[0, index], box, atol=2e-3)
-    assert np.allclose(landmarks[0, index].reshape(5, 2), points, atol=2e-3)
-
-
-def test_graph_and_numpy_decode_alike(grid, decoder):
-    random = np.random.RandomState(0)
-    offsets, points = random.normal(0, 2, (1, 5220, 4)), random.normal(0, 2, (1, 5220, 10))
-    boxes, landmarks = decode(decoder, offsets, points)
-    corners = centre_to_corner(grid)
-    assert np.allclose(boxes, np.clip(decode_boxes(offsets, corners[None]), -300, 600), atol=1e-3)
-    expected = decode_landmarks(points, corners[None]).reshape(1, 5220, 10)
-    assert np.allclose(landmarks, np.clip(expected, -300, 600), atol=1e-3)
-
-
-@pytest.mark.parametrize('offset', [1e3, 1e30, -1e30])
-def test_no_offset_leaves_the_range(decoder, offset):
-    boxes, landmarks = decode(decoder, np.full((1, 5220, 4), offset), np.full((1, 5220, 10), offset))
-    for values in (boxes, landmarks):
-        assert np.isfinite(values).all() and values.min() >= -300 and values.max() <= 600
-    assert np.all(boxes[..., 2:] >= boxes[..., :2])
-
-
-def test_anchors_get_no_gradient(decoder):
-    offsets = mx.nd.ones((1, 5220, 4))
-    offsets.attach_grad()
-    with mx.autograd.record():
-        boxes, _ = decoder(offsets, mx.nd.zeros((1, 5220, 10)))
-    boxes.backward()
-    assert np.abs(offsets.grad.asnumpy()).max() > 0
-    assert decoder.anchors.grad_req == 'null'

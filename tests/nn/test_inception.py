@@ -2,9 +2,8 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from uniface_mx.nn.bottom_up import BottomUp
 from uniface_mx.nn.inception import InceptionTrunk, scale_channels
-from uniface_mx.nn.top_down import CoarseMap, TopDown
+from uniface_mx.nn.pathways import BottomUp, CoarseMap, TopDown
 
 
 def shapes(block, side, batch=1):
@@ -32,15 +31,8 @@ def test_shapes(options, side, expected):
 
 
 def test_channels_are_multiples_of_16():
-    assert [scale_channels(channels, 0.25) for channels in (32, 64, 80, 96, 192, 320, 448)] == [
-        16,
-        16,
-        16,
-        32,
-        48,
-        80,
-        112,
-    ]
+    few = [scale_channels(channels, 0.25) for channels in (32, 64, 80, 96, 192, 320, 448)]
+    assert few == [16, 16, 16, 32, 48, 80, 112]
     assert [scale_channels(channels, 1) for channels in (32, 80, 448)] == [32, 80, 448]
 
 
@@ -88,15 +80,8 @@ def test_pooling_rules_differ_only_at_the_border(images):
 
 def test_seven_levels():
     net = BottomUp(InceptionTrunk(0.25), (128, 64, 64, 64))
-    assert [shape[1:] for shape in shapes(net, 300)] == [
-        (80, 36, 36),
-        (192, 18, 18),
-        (512, 9, 9),
-        (128, 5, 5),
-        (64, 3, 3),
-        (64, 2, 2),
-        (64, 1, 1),
-    ]
+    channels, sides = (80, 192, 512, 128, 64, 64, 64), (36, 18, 9, 5, 3, 2, 1)
+    assert [shape[1:] for shape in shapes(net, 300)] == list(zip(channels, sides, sides))
 
 
 @pytest.fixture(scope='module')

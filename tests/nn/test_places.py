@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uniface_mx.models import get_model
-from uniface_mx.models.weights import randomize
+from uniface_mx.models.randomize import randomize
 from uniface_mx.nn.attention import RoiRegions
 from uniface_mx.nn.normalize import CHANNEL_MEAN
 

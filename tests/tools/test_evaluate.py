@@ -15,7 +15,7 @@ from uniface_mx.evaluation.results import read_result, write_result
 from uniface_mx.evaluation.series import read_settings
 from uniface_mx.evaluation.subject import Enlarged, Subject
 from uniface_mx.image import encode_jpeg, write_image
-from uniface_mx.models.manifest import write_manifest
+from uniface_mx.models.files import ModelFiles
 from uniface_mx.paths import resource
 
 
@@ -26,7 +26,9 @@ def evaluate():
 
 @pytest.fixture
 def lite(tmp_path):
-    write_manifest(tmp_path / 'lite', {'files': [], 'model': {'name': 'uniface_a_lite', 'overrides': {}}})
+    ModelFiles(tmp_path / 'lite').write_manifest(
+        {'files': [], 'model': {'name': 'uniface_a_lite', 'overrides': {}}}
+    )
     return str(tmp_path / 'lite')
 
 
@@ -289,7 +291,7 @@ def test_records_of_another_teacher_are_refused(evaluate, tmp_path, capsys):
     taught = {'embeddings': {'name': 'dlib', 'version': '2', 'sha256': 'a' * 64, 'mirror': True}}
     record_set(tmp_path / 'set', teachers={'embeddings': dict(taught['embeddings'], version='1')})
     manifest = {'files': [], 'training': {'teachers': taught}, 'mean_embedding': [0.0] * 127 + [1.0]}
-    write_manifest(tmp_path / 'lite', manifest)
+    ModelFiles(tmp_path / 'lite').write_manifest(manifest)
     arguments = ['--model', str(tmp_path / 'lite'), '--out', str(tmp_path / 'out')]
     assert evaluate.main(['detection', '--records', str(tmp_path / 'set'), *arguments]) == 2
     assert 'version 1' in capsys.readouterr().err
@@ -344,7 +346,9 @@ def test_all_passes_over_what_is_done(evaluate, tmp_path, lite, capsys):
     assert (tmp_path / 'out' / 'cost.json').read_text() == first
     # Other files under the same name.
     (tmp_path / 'weights').write_text('new')
-    write_manifest(lite, {'files': ['weights'], 'model': {'name': 'uniface_d_lite', 'overrides': {}}})
+    ModelFiles(lite).write_manifest(
+        {'files': ['weights'], 'model': {'name': 'uniface_d_lite', 'overrides': {}}}
+    )
     assert evaluate.main(arguments) == 0
     assert 'done before' not in capsys.readouterr().out
     assert read_result(tmp_path / 'out' / 'cost.json')['subject']['model']['name'] == 'uniface_d_lite'
@@ -412,7 +416,7 @@ def test_no_such_model(evaluate, tmp_path, capsys):
 def test_an_exported_model(evaluate, tmp_path):
     from uniface_mx.deploy.export import export_model
     from uniface_mx.models import get_model
-    from uniface_mx.models.weights import randomize
+    from uniface_mx.models.randomize import randomize
 
     net = get_model('uniface_a_lite')
     randomize(net, 0)

@@ -4,7 +4,8 @@ import pytest
 
 from tools import export
 from uniface_mx.models import get_model
-from uniface_mx.models.weights import named_arrays, randomize
+from uniface_mx.models.files import named_arrays
+from uniface_mx.models.randomize import randomize
 from uniface_mx.train.checkpoint import Checkpoint, Checkpoints
 from uniface_mx.train.errors import TrainError
 from uniface_mx.train.result import load_run

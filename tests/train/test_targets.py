@@ -8,16 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uniface_mx.data import records
-from uniface_mx.nn.anchors import anchor_grid, centre_to_corner
 from uniface_mx.train.targets import (
     MEAN_LANDMARKS,
     Predictions,
     assign_targets,
-    decode_boxes,
-    decode_landmarks,
     decode_predictions,
-    encode_boxes,
-    encode_landmarks,
     match,
     select_rois,
 )
@@ -187,61 +182,6 @@ def test_match_leaves_its_arguments_alone():
     np.testing.assert_array_equal(faces, boxes([5, 0, 15, 10], [0, 0, 10, 10]))
     np.testing.assert_array_equal(anchors, ANCHORS)
     assert ignore.tolist() == [True, False]
-
-
-# Coder
-
-ANCHOR = np.array([20, 30, 40, 70], np.float32)  # centre (30, 50), sides 20 and 40
-
-
-def test_encode_literals():
-    # Centre (33, 46), sides 40 and 20.
-    np.testing.assert_allclose(
-        encode_boxes(np.array([13.0, 36.0, 53.0, 56.0]), ANCHOR),
-        [1.5, -1.0, np.log(2) / 0.2, -np.log(2) / 0.2],
-        rtol=1e-6,
-    )
-    points = np.array([[30, 50], [32, 50], [30, 46], [20, 30], [40, 70]])
-    np.testing.assert_allclose(encode_landmarks(points, ANCHOR), [0, 0, 1, 0, 0, -1, -5, -5, 5, 5], rtol=1e-6)
-
-
-def test_decode_literals():
-    np.testing.assert_allclose(
-        decode_boxes(np.array([1.5, -1.0, np.log(2) / 0.2, -np.log(2) / 0.2]), ANCHOR),
-        [13, 36, 53, 56],
-        rtol=1e-6,
-    )
-    np.testing.assert_allclose(
-        decode_landmarks(np.array([0, 0, 1, 0, 0, -1, -5, -5, 5, 5.0]), ANCHOR),
-        [[30, 50], [32, 50], [30, 46], [20, 30], [40, 70]],
-        rtol=1e-6,
-    )
-
-
-# Sizes from 6 pixels: the decoder's limit, e^4, below the highest anchor of 322 is 5.9.
-@settings(deadline=None)
-@given(
-    st.tuples(*[st.floats(-300, 600)] * 2),
-    st.tuples(*[st.floats(6, 600)] * 2),
-    st.integers(0, 5219),
-    st.lists(st.floats(-300, 600), min_size=10, max_size=10),
-)
-def test_coder_pairs(centre, size, index, points):
-    anchor = centre_to_corner(anchor_grid())[index].astype(np.float64)
-    box = np.concatenate([np.subtract(centre, np.divide(size, 2)), np.add(centre, np.divide(size, 2))])
-    landmarks = np.reshape(points, (5, 2))
-    np.testing.assert_allclose(decode_boxes(encode_boxes(box, anchor), anchor), box, atol=1e-6)
-    offsets = encode_landmarks(landmarks, anchor)
-    np.testing.assert_allclose(decode_landmarks(offsets, anchor), landmarks, atol=1e-6)
-
-
-def test_decoded_sizes_stay_finite():
-    width, height = 20 * np.exp(4), 40 * np.exp(-4)
-    np.testing.assert_allclose(
-        decode_boxes(np.array([0, 0, 1e9, -1e9]), ANCHOR),
-        [30 - width / 2, 50 - height / 2, 30 + width / 2, 50 + height / 2],
-        rtol=1e-6,
-    )
 
 
 # Targets

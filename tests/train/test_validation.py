@@ -15,10 +15,11 @@ from uniface_mx.data.records import (
     OBJECT_WIDTH,
 )
 from uniface_mx.geometry import iou
-from uniface_mx.nn.anchors import Decoder, anchor_grid, centre_to_corner
+from uniface_mx.nn.anchors import anchor_grid, centre_to_corner
+from uniface_mx.nn.coder import Decoder, encode_boxes, encode_landmarks
 from uniface_mx.train.losses import Terms
 from uniface_mx.train.step import Criteria, Graphs, Rules
-from uniface_mx.train.targets import MEAN_LANDMARKS, encode_boxes, encode_landmarks
+from uniface_mx.train.targets import MEAN_LANDMARKS
 from uniface_mx.train.validation import Validation
 
 

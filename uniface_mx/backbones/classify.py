@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from typing import Union
-
 import cv2
 import mxnet as mx
 import numpy as np
@@ -12,6 +9,7 @@ import numpy as np
 from uniface_mx.backbones.source import Source
 from uniface_mx.backbones.trunk_file import load_trunk, trunk_options
 from uniface_mx.errors import UnifaceError
+from uniface_mx.models.files import PathLike
 from uniface_mx.nn.inception import InceptionTrunk
 from uniface_mx.nn.normalize import ChannelNormalize
 
@@ -23,7 +21,7 @@ ACTIVATIONS = {
 }
 
 
-def classify(image: np.ndarray, path: Union[str, os.PathLike], source: Source) -> np.ndarray:
+def classify(image: np.ndarray, path: PathLike, source: Source) -> np.ndarray:
     """Probabilities of the source's classes for a photo, from the trunk as it was written.
 
     Parameters

@@ -5,22 +5,17 @@ from __future__ import annotations
 import os
 from typing import Dict
 
-from uniface_mx.backbones.layout import PARTS, places, stem_units
-from uniface_mx.backbones.source import Dense, Source
-from uniface_mx.models.weights import load_arrays
+from uniface_mx.backbones.layout import TENSORS, places, stem_units
+from uniface_mx.backbones.source import Source, classifier_of
+from uniface_mx.models.files import load_arrays
 
 # Positions in the model's `features`: the stem's units stand between pools, the mixed blocks follow.
 STEM_POSITIONS = (0, 1, 2, 4, 5)
 FIRST_BLOCK = 7
 BLOCK_PREFIXES = ('A1', 'A2', 'A3', 'B', 'C1', 'C2', 'C3', 'C4', 'D', 'E1', 'E2')
-STRUCTURAL_PARTS = ('0.weight', '1.gamma', '1.beta', '1.running_mean', '1.running_var')
-PREFIXED_PARTS = (
-    'conv{}_weight',
-    'batchnorm{}_gamma',
-    'batchnorm{}_beta',
-    'batchnorm{}_running_mean',
-    'batchnorm{}_running_var',
-)
+STRUCTURAL = ('0.weight', '1.gamma', '1.beta', '1.running_mean', '1.running_var')
+# The same five: the kind of layer, and its tensor.
+PREFIXED = tuple(zip(('conv',) + ('batchnorm',) * 4, (name.split('.')[1] for name in STRUCTURAL)))
 
 
 def structural_names() -> Dict[str, str]:
@@ -35,9 +30,9 @@ def structural_names() -> Dict[str, str]:
             path = f'0.{place.step}'
         units[place.name] = f'{FIRST_BLOCK + place.block}.{place.branch}.{path}'
     return {
-        f'{unit}_{part}': f'features.{path}.{theirs}'
+        f'{unit}_{tensor}': f'features.{path}.{theirs}'
         for unit, path in units.items()
-        for part, theirs in zip(PARTS, STRUCTURAL_PARTS)
+        for tensor, theirs in zip(TENSORS, STRUCTURAL)
     }
 
 
@@ -47,9 +42,9 @@ def prefixed_names() -> Dict[str, str]:
     for place in places():
         units[place.name] = (BLOCK_PREFIXES[place.block] + '_', place.number)
     return {
-        f'{unit}_{part}': prefix + theirs.format(number)
+        f'{unit}_{tensor}': f'{prefix}{kind}{number}_{theirs}'
         for unit, (prefix, number) in units.items()
-        for part, theirs in zip(PARTS, PREFIXED_PARTS)
+        for tensor, (kind, theirs) in zip(TENSORS, PREFIXED)
     }
 
 
@@ -60,14 +55,12 @@ def read_gluon(path: str) -> Source:
     """
     tensors = {name.split(':', 1)[-1]: array.asnumpy() for name, array in load_arrays(path).items()}
     if any('.' in name for name in tensors):
-        names, output = structural_names(), 'output.{}'
+        names, output = structural_names(), 'output.'
     else:
         prefix = os.path.commonprefix(list(tensors))
         tensors = {name[len(prefix) :]: array for name, array in tensors.items()}
-        names, output = prefixed_names(), 'dense0_{}'
+        names, output = prefixed_names(), 'dense0_'
         if 'conv2d0_weight' in tensors:
             names = {ours: theirs.replace('conv', 'conv2d') for ours, theirs in names.items()}
-    classifier = (Dense(output.format('weight'), output.format('bias'), 'softmax'),)
-    if not all(name in tensors for name in classifier[0][:2]):
-        classifier = ()
+    classifier = classifier_of(tensors, output + 'weight', output + 'bias')
     return Source('gluon', tensors, names, classifier, 'imagenet', True)

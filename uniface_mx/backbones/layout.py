@@ -1,4 +1,4 @@
-"""The trunk's convolution units, by name and by place."""
+"""The trunk's convolution units, by name and by place, and their tensors."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ from typing import Dict, List, NamedTuple, Tuple
 
 import mxnet as mx
 
-from uniface_mx.nn.inception import MAX_POOL, STAGES, InceptionTrunk, Unit
+from uniface_mx.nn.inception import MAX_POOL, STAGES, STEM, InceptionTrunk, Unit
 
 PREFIX = 'trunk_'
-STEM = (
-    ('conv_1a', Unit(32, 3, 2)),
-    ('conv_2a', Unit(32, 3)),
-    ('conv_2b', Unit(64, 3)),
-    ('pool_1', MAX_POOL),
-    ('conv_3b', Unit(80, 1)),
-    ('conv_4a', Unit(192, 3)),
-    ('pool_2', MAX_POOL),
-)
-FIRST = STEM[0][0]
-UNPADDED = ('conv_1a', 'conv_2a', 'conv_4a')
 BLOCKS = tuple(block for stage in STAGES for block in stage)
-PARTS = ('conv_weight', 'bn_gamma', 'bn_beta', 'bn_running_mean', 'bn_running_var')
+# Of each unit, in the order in which every file's names of them are given.
+TENSORS = ('conv_weight', 'bn_gamma', 'bn_beta', 'bn_running_mean', 'bn_running_var')
 
 
 class Place(NamedTuple):

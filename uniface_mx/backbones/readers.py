@@ -9,8 +9,7 @@ from uniface_mx.backbones.gluon import read_gluon
 from uniface_mx.backbones.source import Source
 from uniface_mx.backbones.tfjs import read_tfjs
 from uniface_mx.backbones.tfjs_files import is_tfjs
-from uniface_mx.backbones.torch_file import is_torch_file
-from uniface_mx.backbones.torchvision import read_torchvision
+from uniface_mx.backbones.torchvision import is_torch, read_torchvision
 from uniface_mx.errors import UnifaceError
 
 READERS = {'gluon': read_gluon, 'torchvision': read_torchvision, 'tfjs': read_tfjs}
@@ -28,7 +27,7 @@ def detect_kind(path: str) -> str:
         raise UnifaceError(f'{path}: no such file')
     if is_tfjs(Path(path)):
         return 'tfjs'
-    return 'torchvision' if is_torch_file(path) else 'gluon'
+    return 'torchvision' if is_torch(path) else 'gluon'
 
 
 def read_source(path: str, kind: Optional[str] = None, scaling: Optional[str] = None) -> Source:

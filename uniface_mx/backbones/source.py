@@ -6,7 +6,7 @@ from typing import Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
-from uniface_mx.backbones.layout import FIRST, trunk_shapes
+from uniface_mx.backbones.layout import trunk_shapes
 from uniface_mx.errors import UnifaceError
 from uniface_mx.nn.normalize import CHANNEL_MEAN, CHANNEL_STD
 
@@ -62,6 +62,7 @@ class Source(NamedTuple):
 
     @property
     def classifier_names(self) -> List[str]:
+        """Tensors of the classifier."""
         return [name for layer in self.classifier for name in (layer.weight, layer.bias)]
 
     @property
@@ -71,7 +72,12 @@ class Source(NamedTuple):
         return sorted(name for name in self.tensors if name not in used)
 
 
-def _problems(source: Source, shapes) -> List[str]:
+def classifier_of(tensors: Dict[str, np.ndarray], weight: str, bias: str) -> Tuple[Dense, ...]:
+    """A classifier of one layer, where a file has its tensors."""
+    return (Dense(weight, bias, 'softmax'),) if {weight, bias} <= set(tensors) else ()
+
+
+def _problems(source: Source, shapes: Dict[str, Tuple[int, ...]]) -> List[str]:
     found = []
     for name, shape in shapes.items():
         theirs = source.names.get(name)
@@ -115,7 +121,7 @@ def convert(source: Source) -> Dict[str, np.ndarray]:
     own, theirs = SCALINGS['imagenet'], SCALINGS[source.scaling]
     factor = np.divide(own.std, theirs.std)
     shift = np.subtract(own.mean, theirs.mean) / theirs.std
-    weight, mean = FIRST + '_conv_weight', FIRST + '_bn_running_mean'
+    weight, mean = 'conv_1a_conv_weight', 'conv_1a_bn_running_mean'
     arrays[mean] = arrays[mean] - np.einsum('ochw,c->o', arrays[weight], shift)
     arrays[weight] = arrays[weight] * factor[:, None, None]
     return {name: array.astype(np.float32) for name, array in arrays.items()}

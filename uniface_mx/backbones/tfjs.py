@@ -7,21 +7,22 @@ the graph is followed backwards from its output, and must be, layer by layer, th
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from uniface_mx.backbones.layout import BLOCKS, PARTS, STEM, UNPADDED, unit_name
+from uniface_mx.backbones.layout import BLOCKS, TENSORS, unit_name
 from uniface_mx.backbones.source import Dense, Source
 from uniface_mx.backbones.tfjs_files import read_tfjs_model
 from uniface_mx.errors import UnifaceError
 from uniface_mx.nn.conv import BATCH_NORM_EPSILON
-from uniface_mx.nn.inception import AVERAGE_POOL, MAX_POOL, Unit
+from uniface_mx.nn.inception import AVERAGE_POOL, MAX_POOL, SAME, STEM, Step, Unit
 
 POOLS = {
     AVERAGE_POOL: ('AveragePooling2D', dict(pool_size=[3, 3], strides=[1, 1], padding='same')),
     MAX_POOL: ('MaxPooling2D', dict(pool_size=[3, 3], strides=[2, 2], padding='valid')),
 }
+KERAS_TENSORS = ('kernel', 'gamma', 'beta', 'moving_mean', 'moving_variance')
 NSFWJS_SIZES = (256, 128, 5)
 NSFWJS_LABELS = ('Drawing', 'Hentai', 'Neutral', 'Porn', 'Sexy')
 
@@ -40,12 +41,9 @@ class Walk:
         Names of the convolution and the batch norm of each of the trunk's units.
     """
 
-    def __init__(self, layers: Dict[str, dict]):
+    def __init__(self, layers: Dict[str, dict]) -> None:
         self._layers = layers
         self.units: Dict[str, Tuple[str, str]] = {}
-
-    def layer(self, name: str) -> dict:
-        return self._layers[name]
 
     def inputs(self, name: str) -> List[str]:
         """Names of the layers that a layer takes."""
@@ -54,7 +52,7 @@ class Walk:
             raise UnifaceError(f'layer {name} is used more than once')
         return [node[0] for node in nodes[0]] if nodes else []
 
-    def expect(self, name: str, class_name: str, count: int = 1, **config) -> List[str]:
+    def expect(self, name: str, class_name: str, count: int = 1, **config: Any) -> List[str]:
         """Inputs of a layer that must be of a class, take `count` inputs, and have these settings."""
         layer, inputs = self._layers[name], self.inputs(name)
         wrong = [key for key, value in config.items() if layer['config'].get(key) != value]
@@ -62,24 +60,17 @@ class Walk:
             detail = f' of {count} inputs' if count != 1 else ''
             detail += ''.join(f' with {key} {config[key]}' for key in wrong)
             raise UnifaceError(
-                'layer {} is a {}, but an Inception-v3 has a {}{} there'.format(
-                    name, layer['class_name'], class_name, detail
-                )
+                f'layer {name} is a {layer["class_name"]}, but an Inception-v3 has a {class_name}{detail} there'
             )
         return inputs
 
-    def unit(self, end: str, name: str, unit: Unit, padded: bool) -> str:
+    def unit(self, end: str, name: str, unit: Unit) -> str:
         """Follow a convolution unit back to its input."""
         kernel = list(unit.kernel) if isinstance(unit.kernel, tuple) else [unit.kernel] * 2
-        settings = dict(
-            kernel_size=kernel,
-            strides=[unit.stride] * 2,
-            dilation_rate=[1, 1],
-            use_bias=False,
-            activation='linear',
-        )
+        settings = dict(kernel_size=kernel, strides=[unit.stride] * 2, dilation_rate=[1, 1])
+        settings.update(use_bias=False, activation='linear')
         if kernel != [1, 1]:
-            settings['padding'] = 'same' if padded else 'valid'
+            settings['padding'] = 'same' if unit.padding == SAME else 'valid'
         (norm,) = self.expect(end, 'Activation', activation='relu')
         (convolution,) = self.expect(norm, 'BatchNormalization')
         if not np.isclose(self._layers[norm]['config']['epsilon'], BATCH_NORM_EPSILON):
@@ -88,19 +79,19 @@ class Walk:
         self.units[name] = (convolution, norm)
         return start
 
-    def steps(self, end: str, steps) -> str:
+    def steps(self, end: str, steps: Sequence[Tuple[str, Step]]) -> str:
         """Follow named steps, last one first, back to where they begin."""
         for name, step in reversed(steps):
             if isinstance(step, str):
                 class_name, config = POOLS[step]
                 (end,) = self.expect(end, class_name, **config)
             elif isinstance(step, Unit):
-                end = self.unit(end, name, step, step.stride == 1 and name not in UNPADDED)
+                end = self.unit(end, name, step)
             else:
                 end = self.meet(end, [[(name + letter, unit)] for letter, unit in zip('ab', step)])
         return end
 
-    def meet(self, end: str, branches) -> str:
+    def meet(self, end: str, branches: Sequence[Sequence[Tuple[str, Step]]]) -> str:
         """Follow the branches of a concatenation, in its order, back to the layer where all must begin."""
         inputs = self.expect(end, 'Concatenate', len(branches))
         starts = {self.steps(name, branch) for name, branch in zip(inputs, branches)}
@@ -111,13 +102,11 @@ class Walk:
     def trunk(self, end: str) -> None:
         """Follow the whole trunk from its last concatenation to the input."""
         for block, branches in reversed(BLOCKS):
-            end = self.meet(
-                end,
-                [
-                    [(unit_name(block, branch, number), step) for number, step in enumerate(steps)]
-                    for branch, *steps in branches
-                ],
-            )
+            named = [
+                [(unit_name(block, branch, number), step) for number, step in enumerate(steps)]
+                for branch, *steps in branches
+            ]
+            end = self.meet(end, named)
         self.expect(self.steps(end, STEM), 'InputLayer', 0)
 
     def classifier(self, end: str) -> Tuple[Tuple[Dense, ...], str]:
@@ -150,26 +139,15 @@ def read_tfjs(path: str) -> Source:
         raise UnifaceError(f'{path}: {error}') from None
     except (KeyError, IndexError, TypeError) as error:
         raise UnifaceError(f'{path}: its graph is damaged ({error!r})') from None
-    keras_parts = ('kernel', 'gamma', 'beta', 'moving_mean', 'moving_variance')
     names = {}
     for unit, (convolution, norm) in walk.units.items():
-        for part, theirs in zip(PARTS, keras_parts):
+        for tensor, theirs in zip(TENSORS, KERAS_TENSORS):
             if theirs != 'gamma' or model.layers[norm]['config'].get('scale'):
                 layer = convolution if theirs == 'kernel' else norm
-                names[f'{unit}_{part}'] = f'{layer}/{theirs}'
-    order = {4: (3, 2, 0, 1), 2: (1, 0)}
-    tensors = {
-        name: array.transpose(order[array.ndim]) if array.ndim in order else array
-        for name, array in model.tensors.items()
-    }
+                names[f'{unit}_{tensor}'] = f'{layer}/{theirs}'
+    # From Keras' axes to MXNet's.
+    axes = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
+    tensors = {name: array.transpose(axes[array.ndim]) for name, array in model.tensors.items()}
     sizes = tuple(tensors[layer.bias].shape[0] for layer in classifier if layer.bias in tensors)
-    nsfwjs = sizes == NSFWJS_SIZES
-    return Source(
-        'tfjs',
-        tensors,
-        names,
-        classifier,
-        'unit' if nsfwjs else 'symmetric',
-        False,
-        NSFWJS_LABELS if nsfwjs else (),
-    )
+    scaling, labels = ('unit', NSFWJS_LABELS) if sizes == NSFWJS_SIZES else ('symmetric', ())
+    return Source('tfjs', tensors, names, classifier, scaling, False, labels)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 import tarfile
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Callable, Dict, NamedTuple
+from typing import Callable, Dict, Match, NamedTuple, Sequence
 
 import numpy as np
 
@@ -21,6 +21,11 @@ MAX_FILE = 1 << 28
 SHORTENED = re.compile(r'("(?:[^"\\]|\\.)*")|([A-Za-z_$][\w$]*)(?=:)|(![01])|(?<!\d)(\.\d)')
 BYTES = re.compile(rb'exports="([A-Za-z0-9+/=]*)"')
 
+# What a damaged file makes its readers raise, JSON's, base64's and UTF-8's errors being values' errors.
+DAMAGED = (ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, tarfile.TarError)
+
+Files = Dict[str, Callable[[], bytes]]
+
 
 class TfjsModel(NamedTuple):
     """Layers of a Keras model as its file describes them, its output's name, and its weights."""
@@ -30,25 +35,21 @@ class TfjsModel(NamedTuple):
     tensors: Dict[str, np.ndarray]
 
 
-def _folder(path: Path) -> Dict[str, Callable[[], bytes]]:
-    def read(file):
-        return lambda: file.read_bytes()
-
+def _folder(path: Path) -> Files:
     models = (
-        [path]
-        if path.name in MODEL_FILES
-        else sorted(file for name in MODEL_FILES for file in path.rglob(name))
+        [path] if path.name in MODEL_FILES else [file for name in MODEL_FILES for file in path.rglob(name)]
     )
-    return {
-        file.as_posix(): read(file) for model in models for file in model.parent.iterdir() if file.is_file()
-    }
+    files = (file for model in models for file in model.parent.iterdir() if file.is_file())
+    return {file.as_posix(): file.read_bytes for file in files}
 
 
-def _package(archive: tarfile.TarFile) -> Dict[str, Callable[[], bytes]]:
-    def read(member):
-        return lambda: archive.extractfile(member).read()
+def _package(archive: tarfile.TarFile) -> Files:
+    members = (member for member in archive if member.isfile() and member.size <= MAX_FILE)
+    return {member.name: partial(_extract, archive, member) for member in members}
 
-    return {member.name: read(member) for member in archive if member.isfile() and member.size <= MAX_FILE}
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    return archive.extractfile(member).read()
 
 
 def _parse_model(name: str, content: bytes) -> dict:
@@ -56,7 +57,7 @@ def _parse_model(name: str, content: bytes) -> dict:
     if not name.endswith('.js'):
         return json.loads(text)
 
-    def lengthened(match):
+    def lengthened(match: Match[str]) -> str:
         string, key, boolean, fraction = match.groups()
         if key:
             return f'"{key}"'
@@ -69,12 +70,11 @@ def _parse_model(name: str, content: bytes) -> dict:
 
 
 def _parse_shard(name: str, content: bytes) -> bytes:
-    return (
-        base64.b64decode(BYTES.search(content).group(1), validate=True) if name.endswith('.js') else content
-    )
+    script = name.endswith('.js')
+    return base64.b64decode(BYTES.search(content).group(1), validate=True) if script else content
 
 
-def _split(content: bytes, entries) -> Dict[str, np.ndarray]:
+def _split(content: bytes, entries: Sequence[dict]) -> Dict[str, np.ndarray]:
     tensors, start = {}, 0
     for entry in entries:
         quantization = entry.get('quantization', {})
@@ -90,7 +90,7 @@ def _split(content: bytes, entries) -> Dict[str, np.ndarray]:
     return tensors
 
 
-def _read(files: Dict[str, Callable[[], bytes]]) -> TfjsModel:
+def _read(files: Files) -> TfjsModel:
     models = [name for name in files if PurePosixPath(name).name in MODEL_FILES]
     chosen = [name for name in models if PurePosixPath(name).parent.name == 'inception_v3'] or models
     if len(chosen) != 1:
@@ -149,16 +149,7 @@ def read_tfjs_model(path: Path) -> TfjsModel:
         raise UnifaceError(f'{path}: {error}') from None
     except OSError as error:
         raise UnifaceError(f'{path}: {error.strerror or error}') from None
-    except (
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        tarfile.TarError,
-        binascii.Error,
-    ) as error:
+    except DAMAGED as error:
         raise UnifaceError(
             f'{path}: is no Keras model in TensorFlow.js files, or damaged ({error!r})'
         ) from None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from typing import Dict, List, Union
+from typing import Dict, List, Sequence, Union
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock
@@ -14,11 +13,10 @@ from uniface_mx.backbones.layout import PREFIX
 from uniface_mx.backbones.source import SCALINGS, Source, convert
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import file_hash, written_aside
-from uniface_mx.models.weights import STATISTICS, load_arrays, save_arrays
+from uniface_mx.models.files import PathLike, load_arrays, save_arrays, stock_name
 from uniface_mx.nn.inception import InceptionTrunk
 
 FORMAT = 1
-PathLike = Union[str, os.PathLike]
 
 
 def _description_path(path: PathLike) -> Path:
@@ -28,10 +26,10 @@ def _description_path(path: PathLike) -> Path:
 def source_hashes(path: PathLike) -> Dict[str, str]:
     """sha256 of a file, or of every file in a folder, by name."""
     path = Path(path)
-    files = sorted(file for file in path.rglob('*') if file.is_file()) if path.is_dir() else [path]
-    return {
-        file.relative_to(path).as_posix() if path.is_dir() else file.name: file_hash(file) for file in files
-    }
+    if not path.is_dir():
+        return {path.name: file_hash(path)}
+    files = sorted(file for file in path.rglob('*') if file.is_file())
+    return {file.relative_to(path).as_posix(): file_hash(file) for file in files}
 
 
 def _is_foreign(path: Path) -> bool:
@@ -61,65 +59,31 @@ def write_trunk(path: PathLike, source: Source, origin: PathLike) -> None:
         The source does not fit (see `convert`), the path ends in something else, or a file would be
         overwritten that is none of this function's, as a source's.
     """
-    path = Path(path)
+    path, origin = Path(path), Path(origin)
     if path.suffix != '.params':
         raise UnifaceError(f'{path}: the file of weights must end in .params')
     beside = _description_path(path)
-    for file, taken in ((path, path.resolve() == Path(origin).resolve()), (beside, _is_foreign(beside))):
+    for file, taken in ((path, path.resolve() == origin.resolve()), (beside, _is_foreign(beside))):
         if taken:
             raise UnifaceError(f'{file}: is there already, and no trunk; choose another name for --out')
     arrays = convert(source)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_arrays(path, {stock_name(PREFIX + name): mx.nd.array(array) for name, array in arrays.items()})
     description = {
         'format': FORMAT,
         'kind': source.kind,
-        'source': {'path': Path(origin).name, 'sha256': source_hashes(origin)},
+        'source': {'path': origin.name, 'sha256': source_hashes(origin)},
         'scaling': dict(SCALINGS[source.scaling]._asdict(), name=source.scaling),
         'count_include_pad': source.count_include_pad,
         'tensors': {
-            'used': {PREFIX + name: source.names.get(name, 'none: 1') for name in sorted(arrays)},
+            'used': {PREFIX + name: source.names.get(name, 'none: 1') for name in arrays},
             'classifier': source.classifier_names,
             'unused': source.unused,
         },
+        'sha256': file_hash(path),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_arrays(
-        path,
-        {
-            ('aux:' if name.endswith(STATISTICS) else 'arg:') + PREFIX + name: mx.nd.array(array)
-            for name, array in arrays.items()
-        },
-    )
-    description['sha256'] = file_hash(path)
     with written_aside(beside) as aside:
         aside.write_text(json.dumps(description, indent=1, sort_keys=True) + '\n')
-
-
-def read_description(path: PathLike) -> dict:
-    """What `write_trunk` wrote beside a file of weights; the weights must be the ones that it describes.
-
-    Raises
-    ------
-    UnifaceError
-        Either file is missing, or damaged.
-    """
-    beside = _description_path(path)
-    try:
-        description = json.loads(beside.read_text())
-        known = isinstance(description['count_include_pad'], bool) and description['format'] == FORMAT
-        wanted = description['sha256']
-    except FileNotFoundError:
-        raise UnifaceError(
-            f'{beside}: no such file; it lies beside every trunk that tools/import_backbone.py writes'
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnifaceError(f'{beside}: is no description of a trunk ({error!r})') from None
-    if not known:
-        raise UnifaceError(f'{beside}: was written by another version; import the trunk again')
-    if not Path(path).is_file():
-        raise UnifaceError(f'{path}: no such file of weights')
-    if file_hash(path) != wanted:
-        raise UnifaceError(f'{path}: is damaged, its checksum is not the one in {beside.name}')
-    return description
 
 
 def trunk_options(path: PathLike) -> Dict[str, bool]:
@@ -128,19 +92,38 @@ def trunk_options(path: PathLike) -> Dict[str, bool]:
     Raises
     ------
     UnifaceError
-        See `read_description`.
+        The file that `write_trunk` wrote or the description beside it is missing or damaged, or they do not
+        belong together.
     """
-    return {'count_include_pad': read_description(path)['count_include_pad']}
+    path, beside = Path(path), _description_path(path)
+    try:
+        description = json.loads(beside.read_text())
+        version, rule, digest = (description[key] for key in ('format', 'count_include_pad', 'sha256'))
+    except FileNotFoundError:
+        raise UnifaceError(
+            f'{beside}: no such file; it lies beside every trunk that tools/import_backbone.py writes'
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnifaceError(f'{beside}: is no description of a trunk ({error!r})') from None
+    if version != FORMAT or not isinstance(rule, bool):
+        raise UnifaceError(f'{beside}: was written by another version; import the trunk again')
+    if not path.is_file():
+        raise UnifaceError(f'{path}: no such file of weights')
+    if file_hash(path) != digest:
+        raise UnifaceError(f'{path}: is damaged, its checksum is not the one in {beside.name}')
+    return {'count_include_pad': rule}
 
 
-def find_trunks(block: HybridBlock) -> List[InceptionTrunk]:
+def _trunks(block: HybridBlock) -> List[InceptionTrunk]:
     """All trunks in a block: two in Model B, one in the others."""
     if isinstance(block, InceptionTrunk):
         return [block]
-    return [trunk for child in block._children.values() for trunk in find_trunks(child)]
+    return [trunk for child in block._children.values() for trunk in _trunks(child)]
 
 
-def load_trunk(net: HybridBlock, path: PathLike, ctx=None) -> List[str]:
+def load_trunk(
+    net: HybridBlock, path: PathLike, ctx: Union[None, mx.Context, Sequence[mx.Context]] = None
+) -> List[str]:
     """Fill the trunk of a model, or both of Model B, from a file that `write_trunk` wrote.
 
     The rest of the model stays as it is. Call it on a model that is initialized, or before ``initialize``,
@@ -173,31 +156,27 @@ def load_trunk(net: HybridBlock, path: PathLike, ctx=None) -> List[str]:
     UnifaceError
         The file is damaged, or the model has no trunk of this width or this pooling rule.
     """
-    description = read_description(path)
+    rule = trunk_options(path)['count_include_pad']
     arrays = {name.split(':', 1)[1][len(PREFIX) :]: array for name, array in load_arrays(path).items()}
-    trunks = find_trunks(net)
+    trunks = _trunks(net)
     if not trunks:
         raise UnifaceError(f'{path}: the model has no Inception trunk')
     pairs = []
     for trunk in trunks:
-        if trunk.count_include_pad != description['count_include_pad']:
-            rule = description['count_include_pad']
+        if trunk.count_include_pad != rule:
             raise UnifaceError(
                 f'{path}: these weights want a model with count_include_pad={rule}; in a configuration, '
                 f'set model.count_include_pad to {str(rule).lower()}'
             )
-        parameters = trunk.collect_params()
-        for name, parameter in parameters.items():
-            array = arrays.get(name[len(trunk.prefix) :])
-            known = (
-                array is not None
-                and len(parameter.shape) == array.ndim
-                and all(side in (0, other) for side, other in zip(parameter.shape, array.shape))
-            )
-            if not known:
-                raise UnifaceError(
-                    f'{path}: does not fit {name} of shape {parameter.shape}; a trunk must have width 1'
-                )
+        for name, parameter in trunk.collect_params().items():
+            array, shape = arrays.get(name[len(trunk.prefix) :]), parameter.shape
+            # A side is 0 where nothing has gone through the network yet.
+            if (
+                array is None
+                or len(shape) != array.ndim
+                or not all(side in (0, other) for side, other in zip(shape, array.shape))
+            ):
+                raise UnifaceError(f'{path}: does not fit {name} of shape {shape}; a trunk must have width 1')
             pairs.append((parameter, array))
     for parameter, array in pairs:
         parameter._load_init(array.astype(parameter.dtype), ctx)

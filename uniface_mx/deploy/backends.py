@@ -1,25 +1,27 @@
 """What runs an exported model's graphs: MXNet's symbolic executor or ONNX Runtime, on a CPU or a GPU.
 
 A backend has a ``name``, the ``device`` that it really runs on, how to ``export`` what it needs,
-``has(part)`` and ``run(part, inputs)``; parts are the graphs of `uniface_mx.deploy.export.inference_graphs`:
-``''``, ``'trunk'`` and ``'faces'``. Shapes should be few: MXNet prepares an executor for each.
+``has(part)`` and ``run(part, inputs)``; parts are the graphs of `uniface_mx.models.graphs.inference_graphs`:
+``'whole'``, ``'trunk'`` and ``'faces'``. Shapes should be few: MXNet prepares an executor for each.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
-from typing import Collection, Dict, List, Mapping, Optional, Union
+from typing import Any, Dict, List, Mapping, Optional, Union
 
 import mxnet as mx
 import numpy as np
 
+from uniface_mx.deploy.onnx import onnx_session
 from uniface_mx.errors import UnifaceError, last_line
-from uniface_mx.models.exported import INT8, load_graph, part_prefix, weights_path
+from uniface_mx.models.files import FLOAT, INT8, ModelFiles
 from uniface_mx.runtime import environment
 
-_DEVICE = re.compile(r'cpu|gpu(?:\((?P<paren>\d+)\)|:(?P<colon>\d+))?$')
+Array = Union[np.ndarray, mx.nd.NDArray]
+
+DEVICE = re.compile(r'cpu|gpu(?:\((\d+)\)|:(\d+))?$')
+CUDA = 'CUDAExecutionProvider'
 
 
 class BackendError(UnifaceError):
@@ -28,10 +30,10 @@ class BackendError(UnifaceError):
 
 def gpu_number(device: str) -> Optional[int]:
     """None for ``cpu``, else the number in ``gpu``, ``gpu(N)`` or ``gpu:N``; else `BackendError`."""
-    found = _DEVICE.fullmatch(str(device))
+    found = DEVICE.fullmatch(str(device))
     if not found:
         raise BackendError(f'device {device!r} is unknown; valid are cpu, gpu and gpu(N)')
-    return None if found.group() == 'cpu' else int(found.group('paren') or found.group('colon') or 0)
+    return None if found.group() == 'cpu' else int(found.group(1) or found.group(2) or 0)
 
 
 def _mxnet_context(gpu: Optional[int]) -> mx.Context:
@@ -56,21 +58,18 @@ class MxnetBackend:
 
     Parameters
     ----------
-    prefix : path
-        ``DIR/NAME`` of an exported model.
-    files : collection of str
-        Names of the files that its manifest vouches for; others are not touched.
+    files : ModelFiles
+        Of an exported model; files that its manifest does not vouch for are not touched.
     device : str
         ``cpu``, ``gpu`` or ``gpu(N)``.
     """
 
-    name, export = 'mxnet', '--split'
-    suffix = ''
+    name, export, kind = 'mxnet', '--split', FLOAT
     # How graphs are prepared: MXNet would announce each fused one on stderr.
     environment = {'MXNET_SUBGRAPH_VERBOSE': '0'}
 
-    def __init__(self, prefix: Union[str, os.PathLike], files: Collection[str], device: str = 'cpu'):
-        self._prefix, self._files = Path(prefix), files
+    def __init__(self, files: ModelFiles, device: str = 'cpu') -> None:
+        self._files = files
         self._context = _mxnet_context(gpu_number(device))
         self._graphs: Dict[str, tuple] = {}
         self._executors: Dict[tuple, tuple] = {}
@@ -80,32 +79,30 @@ class MxnetBackend:
         """``cpu`` or ``gpu(N)``."""
         return str(self._context).replace('cpu(0)', 'cpu')
 
-    def _path(self, part: str) -> Path:
-        return part_prefix(self._prefix, part, self.suffix)
-
     def has(self, part: str) -> bool:
-        """Was this graph exported?"""
-        weights = weights_path(self._prefix, part, self.suffix)
-        return {self._path(part).name + '-symbol.json', weights.name} <= set(self._files)
+        """Whether this graph was exported."""
+        paths = self._files.symbol_path(part, self.kind), self._files.weights_path(part, self.kind)
+        return {path.name for path in paths} <= set(self._files.manifest['files'])
 
-    def _graph(self, part: str):
+    def _graph(self, part: str) -> tuple:
+        """Symbol, arguments and statistics, on the device."""
         if part not in self._graphs:
             try:
-                symbol, arguments, statistics = load_graph(self._prefix, part, self.suffix)
+                symbol, *groups = self._files.load_graph(part, self.kind)
             except (mx.MXNetError, ValueError, OSError) as error:
-                raise BackendError(
-                    f'{self._path(part)}: MXNet cannot load this graph ({last_line(error)})'
-                ) from None
-            arrays = [
+                prefix = self._files.part_prefix(part, self.kind)
+                raise BackendError(f'{prefix}: MXNet cannot load this graph ({last_line(error)})') from None
+            arrays = (
                 {name: array.as_in_context(self._context) for name, array in group.items()}
-                for group in (arguments, statistics)
-            ]
+                for group in groups
+            )
             self._graphs[part] = (symbol, *arrays)
         return self._graphs[part]
 
-    def _executor(self, part: str, inputs: Mapping[str, object]):
-        """An executor for inputs of these shapes, and its outputs; where an input is the output of another
-        graph, the two share its memory.
+    def _executor(self, part: str, inputs: Mapping[str, Array]) -> tuple:
+        """An executor for inputs of these shapes, and its outputs.
+
+        Where an input is the output of another graph, the two share its memory.
         """
         shared = {name: array for name, array in inputs.items() if isinstance(array, mx.nd.NDArray)}
         key = (part,) + tuple((name, array.shape, id(shared.get(name))) for name, array in inputs.items())
@@ -116,14 +113,13 @@ class MxnetBackend:
                 for name, array in inputs.items()
                 if name not in shared
             }
+            arrays = dict(arguments, **own, **shared)
             with environment(self.environment):
-                executor = symbol.bind(
-                    self._context, dict(arguments, **own, **shared), grad_req='null', aux_states=statistics
-                )
+                executor = symbol.bind(self._context, arrays, grad_req='null', aux_states=statistics)
             self._executors[key] = executor, executor.outputs
         return self._executors[key]
 
-    def run(self, part: str, inputs: Mapping[str, object]) -> List[mx.nd.NDArray]:
+    def run(self, part: str, inputs: Mapping[str, Array]) -> List[mx.nd.NDArray]:
         """Outputs of a graph, valid until its next run, for float32 inputs: NumPy's or other outputs."""
         executor, outputs = self._executor(part, inputs)
         arrays = {name: array for name, array in inputs.items() if isinstance(array, np.ndarray)}
@@ -139,13 +135,12 @@ class MxnetBackend:
 class Int8Backend(MxnetBackend):
     """MXNet with int8 layers, on CPUs alone: graphs ``NAME-trunk-int8`` and ``NAME-faces-int8``."""
 
-    name, export = 'mxnet-int8', '--split --int8 --calibrate RECORDS'
-    suffix = INT8
+    name, export, kind = 'mxnet-int8', '--split --int8 --calibrate RECORDS', INT8
 
-    def __init__(self, prefix: Union[str, os.PathLike], files: Collection[str], device: str = 'cpu'):
+    def __init__(self, files: ModelFiles, device: str = 'cpu') -> None:
         if gpu_number(device) is not None:
             raise BackendError('int8 graphs run on CPUs alone; take the device cpu, or the backend mxnet')
-        super().__init__(prefix, files, device)
+        super().__init__(files, device)
 
 
 class OnnxBackend:
@@ -153,57 +148,42 @@ class OnnxBackend:
 
     name, export = 'onnx', '--split --onnx'
 
-    def __init__(self, prefix: Union[str, os.PathLike], files: Collection[str], device: str = 'cpu'):
+    def __init__(self, files: ModelFiles, device: str = 'cpu') -> None:
         try:
             import onnxruntime
         except ImportError:
             raise BackendError(
                 "the backend onnx needs ONNX Runtime: pip install 'onnxruntime<1.21'"
             ) from None
-        self._runtime = onnxruntime
-        self._prefix, self._files, self._gpu = Path(prefix), files, gpu_number(device)
-        self._sessions: Dict[str, object] = {}
-        if self._gpu is not None and 'CUDAExecutionProvider' not in onnxruntime.get_available_providers():
+        self._files, gpu = files, gpu_number(device)
+        self._sessions: Dict[str, onnxruntime.InferenceSession] = {}
+        self.device = 'cpu' if gpu is None else f'gpu({gpu})'
+        self._provider: Any = 'CPUExecutionProvider' if gpu is None else (CUDA, {'device_id': gpu})
+        if gpu is not None and CUDA not in onnxruntime.get_available_providers():
             raise BackendError(
                 f'{self.device} cannot be used: this ONNX Runtime has no CUDA provider; install '
                 "'onnxruntime-gpu<1.21' in place of onnxruntime, or take the device cpu"
             )
 
-    @property
-    def device(self) -> str:
-        """``cpu`` or ``gpu(N)``."""
-        return 'cpu' if self._gpu is None else f'gpu({self._gpu})'
-
-    def _path(self, part: str) -> Path:
-        path = part_prefix(self._prefix, part)
-        return path.with_name(path.name + '.onnx')
-
     def has(self, part: str) -> bool:
-        """Was this graph exported?"""
-        return self._path(part).name in self._files
-
-    def _session(self, part: str):
-        if part not in self._sessions:
-            options = self._runtime.SessionOptions()
-            options.log_severity_level = 3
-            provider = 'CPUExecutionProvider'
-            if self._gpu is not None:
-                provider = ('CUDAExecutionProvider', {'device_id': self._gpu})
-            try:
-                session = self._runtime.InferenceSession(str(self._path(part)), options, providers=[provider])
-            except Exception as error:  # ONNX Runtime has an exception of its own for each of its codes
-                raise BackendError(
-                    f'{self._path(part)}: ONNX Runtime cannot load this graph on {self.device} ({last_line(error)})'
-                ) from None
-            # It goes on without a provider that fails.
-            if self._gpu is not None and session.get_providers()[0] != 'CUDAExecutionProvider':
-                raise BackendError(f'{self.device} cannot be used: ONNX Runtime could not start CUDA on it')
-            self._sessions[part] = session
-        return self._sessions[part]
+        """Whether this graph was exported."""
+        return self._files.onnx_path(part).name in self._files.manifest['files']
 
     def run(self, part: str, inputs: Mapping[str, np.ndarray]) -> List[np.ndarray]:
         """Outputs of a graph for named float32 inputs."""
-        return self._session(part).run(None, dict(inputs))
+        if part not in self._sessions:
+            path = self._files.onnx_path(part)
+            try:
+                session = onnx_session(path, self._provider)
+            except Exception as error:  # ONNX Runtime has an exception of its own for each of its codes
+                raise BackendError(
+                    f'{path}: ONNX Runtime cannot load this graph on {self.device} ({last_line(error)})'
+                ) from None
+            # It goes on without a provider that fails.
+            if self.device != 'cpu' and session.get_providers()[0] != CUDA:
+                raise BackendError(f'{self.device} cannot be used: ONNX Runtime could not start CUDA on it')
+            self._sessions[part] = session
+        return self._sessions[part].run(None, dict(inputs))
 
     @staticmethod
     def to_numpy(output: np.ndarray) -> np.ndarray:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from typing import TYPE_CHECKING, Optional, Sequence
 
 import cv2
 import numpy as np
 
 from uniface_mx.geometry import similarity_transform, warp
+from uniface_mx.image import GREEN, mark_face
 
-GREEN, YELLOW, BLACK = (0, 200, 0), (255, 220, 0), (0, 0, 0)
+if TYPE_CHECKING:
+    from uniface_mx.deploy.predictor import Face
+
+BLACK = (0, 0, 0)
+FONT = cv2.FONT_HERSHEY_SIMPLEX
 # Where the five landmarks lie in an upright crop, in shares of its side.
 UPRIGHT = np.array([[0.34, 0.44], [0.66, 0.44], [0.50, 0.62], [0.37, 0.79], [0.63, 0.79]])
 
 
-def draw_faces(image: np.ndarray, faces: Sequence, captions: Optional[Sequence[str]] = None) -> np.ndarray:
+def draw_faces(
+    image: np.ndarray, faces: Sequence[Face], captions: Optional[Sequence[str]] = None
+) -> np.ndarray:
     """A copy of a photo with a box, five points and a caption for each face.
 
     Parameters
@@ -28,26 +35,14 @@ def draw_faces(image: np.ndarray, faces: Sequence, captions: Optional[Sequence[s
     drawn = image.copy()
     line = max(1, int(round(max(image.shape[:2]) / 400)))
     for number, face in enumerate(faces):
-        left, top, right, bottom = (int(round(float(value))) for value in face.box)
-        cv2.rectangle(drawn, (left, top), (right - 1, bottom - 1), GREEN, line)
-        for x, y in face.landmarks:
-            cv2.circle(drawn, (int(x), int(y)), line, YELLOW, -1)
+        mark_face(drawn, face.box, face.landmarks, line=line)
         text = f'{face.score:.2f}' if captions is None else captions[number]
         text = text.encode('ascii', 'replace').decode('ascii')
-        (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.4 * line, line)
-        corner = (max(min(left, drawn.shape[1] - width), 0), max(top, height + below))
-        cv2.rectangle(
-            drawn, (corner[0], corner[1] - height - below), (corner[0] + width, corner[1]), GREEN, -1
-        )
-        cv2.putText(
-            drawn,
-            text,
-            (corner[0], corner[1] - below // 2),
-            cv2.FONT_HERSHEY_SIMPLEX,
-            0.4 * line,
-            BLACK,
-            line,
-        )
+        (width, height), below = cv2.getTextSize(text, FONT, 0.4 * line, line)
+        left, top = (int(round(float(value))) for value in face.box[:2])
+        left, bottom = max(min(left, drawn.shape[1] - width), 0), max(top, height + below)
+        cv2.rectangle(drawn, (left, bottom - height - below), (left + width, bottom), GREEN, -1)
+        cv2.putText(drawn, text, (left, bottom - below // 2), FONT, 0.4 * line, BLACK, line)
     return drawn
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from collections import Counter
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -14,8 +15,14 @@ from scipy.optimize import linear_sum_assignment
 from uniface_mx.deploy.predictor import Face, Predictor
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import written_aside
+from uniface_mx.nn.attention import EMBEDDING_DIM
+
+if TYPE_CHECKING:
+    import faiss
 
 FORMAT = 1
+# What NumPy's reader and the entries raise, whatever is damaged first.
+DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile)
 
 
 class GalleryError(UnifaceError):
@@ -54,7 +61,7 @@ class Gallery:
         (n, dimension) float32 of unit length, a row an entry.
     """
 
-    def __init__(self, model: str, dimension: int = 128):
+    def __init__(self, model: str, dimension: int = EMBEDDING_DIM) -> None:
         self.model = model
         self.entries: List[Entry] = []
         self.embeddings = np.zeros((0, dimension), np.float32)
@@ -100,17 +107,14 @@ class Gallery:
         self._drop(lambda entry: entry.person == person and entry.photo in unwanted)
         return before - len(self)
 
-    def _drop(self, unwanted) -> None:
+    def _drop(self, unwanted: Callable[[Entry], bool]) -> None:
         kept = [number for number, entry in enumerate(self.entries) if not unwanted(entry)]
         self.entries = [self.entries[number] for number in kept]
         self.embeddings = self.embeddings[kept]
 
     def people(self) -> Dict[str, int]:
         """Number of entries by person, sorted by name."""
-        people: Dict[str, int] = {}
-        for entry in self.entries:
-            people[entry.person] = people.get(entry.person, 0) + 1
-        return dict(sorted(people.items()))
+        return dict(sorted(Counter(entry.person for entry in self.entries).items()))
 
     def search(self, faces: Sequence[Face], people: int = 1) -> List[List[Match]]:
         """The most similar people for each face, each by the most similar of their entries.
@@ -128,12 +132,13 @@ class Gallery:
         """
         if not len(self) or not len(faces):
             return [[] for _ in faces]
-        index = self._index()
-        queries = np.stack([face.embedding for face in faces]).astype(np.float32)
-        neighbours = min(len(self), 8 * people)
+        return self._nearest(np.stack([face.embedding for face in faces]), people)
+
+    def _nearest(self, embeddings: np.ndarray, people: int) -> List[List[Match]]:
+        index, neighbours = self._index(), min(len(self), 8 * people)
         while True:
-            similarities, numbers = index.search(queries, neighbours)
-            found = [self._first_of_each(*row)[:people] for row in zip(similarities, numbers)]
+            rows = zip(*index.search(np.asarray(embeddings, np.float32), neighbours))
+            found = [self._first_of_each(*row)[:people] for row in rows]
             if neighbours == len(self) or all(len(matches) == people for matches in found):
                 return found
             neighbours = min(len(self), 4 * neighbours)
@@ -163,7 +168,7 @@ class Gallery:
             for row, matches in enumerate(found)
         ]
 
-    def _index(self):
+    def _index(self) -> faiss.IndexFlatIP:
         try:
             import faiss
         except ImportError:
@@ -198,13 +203,13 @@ class Gallery:
         people: Dict[str, List[int]] = {}
         for number, entry in enumerate(self.entries):
             people.setdefault(entry.person, []).append(number)
-        faces = [Face(np.zeros(4), 1.0, np.zeros((5, 2)), row) for row in self.embeddings]
-        for number, (entry, matches) in enumerate(zip(self.entries, self.search(faces, 2))):
-            for match in matches:
-                if match.person != entry.person and match.similarity >= alike:
-                    found.append(
-                        f'{entry.photo}: {entry.person} is like {match.person} on {match.photo} ({match.similarity:.2f})'
-                    )
+        nearest = self._nearest(self.embeddings, 2) if len(self) else []
+        for number, (entry, matches) in enumerate(zip(self.entries, nearest)):
+            found += [
+                f'{entry.photo}: {entry.person} is like {person} on {photo} ({similarity:.2f})'
+                for person, similarity, photo in matches
+                if person != entry.person and similarity >= alike
+            ]
             others = [other for other in people[entry.person] if other != number]
             if others and (self.embeddings[others] @ self.embeddings[number]).max() < unlike:
                 found.append(f'{entry.photo}: unlike all other photos of {entry.person}')
@@ -245,19 +250,9 @@ class Gallery:
                 )
             gallery = cls(about['model'])
             gallery.entries = [Entry(person, photo) for person, photo in about['entries']]
-        except GalleryError:
-            raise
         except FileNotFoundError:
             raise GalleryError(f'{path}: no such gallery; enroll somebody') from None
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            EOFError,
-            zipfile.BadZipFile,
-        ) as error:
+        except DAMAGED as error:
             raise GalleryError(
                 f'{path}: not a gallery, or damaged ({error or type(error).__name__})'
             ) from None
@@ -268,7 +263,8 @@ class Gallery:
             or not np.allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-3)
         ):
             raise GalleryError(
-                f'{path}: damaged: {len(gallery)} entries, and embeddings {embeddings.shape} that should be unit vectors, one each'
+                f'{path}: damaged: {len(gallery)} entries, and embeddings {embeddings.shape} that should be unit '
+                'vectors, one each'
             )
         gallery.embeddings = embeddings
         if model is not None:
@@ -279,8 +275,8 @@ class Gallery:
         """Raise `GalleryError`, naming the file `path`, where another model made this gallery."""
         if self.model != model:
             raise GalleryError(
-                f'{path}: made with another model ({self.model[:12]}..., not {model[:12]}...); embeddings of two models cannot '
-                'be compared: take that model, or enroll everybody anew'
+                f'{path}: made with another model ({self.model[:12]}..., not {model[:12]}...); embeddings of two models '
+                'cannot be compared: take that model, or enroll everybody anew'
             )
 
 

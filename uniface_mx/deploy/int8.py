@@ -2,123 +2,73 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from itertools import chain, islice
-from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
 from mxnet.contrib import quantization
 from mxnet.gluon import nn
 
-from uniface_mx.data.records import BOX, HAS_LANDMARKS, IGNORE, LANDMARKS, Record, RecordError, RecordReader
-from uniface_mx.errors import UnifaceError
-from uniface_mx.geometry import area, letterbox
+from uniface_mx.data.calibration import Calibration
+from uniface_mx.models.files import (
+    FACES,
+    INT8,
+    TRUNK,
+    Arrays,
+    ModelFiles,
+    graph_arrays,
+    named_arrays,
+    save_arrays,
+)
+from uniface_mx.models.graphs import inference_graphs
 from uniface_mx.models.uniface import Uniface
+from uniface_mx.nn.pathways import TopDown
 from uniface_mx.nn.phases import as_convolutions
-from uniface_mx.nn.top_down import TopDown
 
 FUSION = 'MKLDNN_QUANTIZE'
-BATCH = 8
-PHOTOS = 64
 # Operators that only move values, and move bytes as well.
 MOVES = ('Reshape', 'slice', '_slice_assign')
 
-Arrays = Dict[str, mx.nd.NDArray]
 
+def quantize_model(net: Uniface, files: ModelFiles, calibration: Calibration) -> Dict[str, Any]:
+    """Write both halves of a model in int8.
 
-class CalibrationError(UnifaceError):
-    """Records that cannot tell which values occur in a network."""
-
-
-class Calibration(NamedTuple):
-    """Photos with a face each: (P, 3, S, S) float32 as the network takes them, and (P, 14) box and landmarks
-    in input pixels; `about` is the manifest's entry on where they come from.
+    Returns
+    -------
+    dict
+        The manifest's entry: where the ranges come from, and the mean cosine of embeddings with float32's on a few of
+        the same faces.
     """
 
-    canvases: np.ndarray
-    faces: np.ndarray
-    about: Dict[str, Any]
+    def features(canvases: np.ndarray) -> np.ndarray:
+        return net.detector(mx.nd.array(canvases))[1].asnumpy()
 
-    def batches(self) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-        """Canvases (8, 3, S, S), and faces (8, 15) as the faces' graph takes them."""
-        for start in range(0, len(self.canvases), BATCH):
-            faces = self.faces[start : start + BATCH]
-            number = np.arange(BATCH, dtype=np.float32)[:, None]
-            yield self.canvases[start : start + BATCH], np.concatenate([number, faces], axis=1)
-
-
-def read_calibration(records: Sequence[str], size: int, photos: int = PHOTOS) -> Calibration:
-    """Photos of record sets, by turns, and the largest face of each that has landmarks.
-
-    Parameters
-    ----------
-    records : sequence of str
-        Names of record sets.
-    size : int
-        Side of the network's input.
-    photos : int
-        At most so many; a multiple of 8 is taken.
-
-    Raises
-    ------
-    CalibrationError
-        No records are named, or they hold fewer than 8 photos with such a face.
-    RecordError
-        A record set is not there or not whole.
-    """
-    if not records:
-        raise CalibrationError(
-            'int8 needs photos that show which values occur: give --calibrate RECORDS, the name of a record '
-            'set of tools/prepare_data.py'
-        )
-    readers = [RecordReader(name) for name in records]
-    orders = [np.random.RandomState(0).permutation(len(reader)) for reader in readers]
-    turns = (
-        (reader, int(order[turn]))
-        for turn in range(max(map(len, orders)))
-        for reader, order in zip(readers, orders)
-        if turn < len(order)
-    )
-    found = list(islice(_usable(turns, size), photos))
-    count = len(found) // BATCH * BATCH
-    if not count:
-        raise CalibrationError(
-            '{}: {} photos with a face that has landmarks; {} or more are needed to calibrate'.format(
-                ', '.join(records), len(found), BATCH
-            )
-        )
-    canvases, faces = (np.array(part, np.float32) for part in zip(*found[:count]))
-    about = {'records': [Path(reader.name).name for reader in readers], 'photos': count}
-    return Calibration(canvases, faces, about)
+    canvases, faces = next(calibration.batches())
+    inputs = {'features': features(canvases), 'faces': faces}
+    expected = net.embedder(*map(mx.nd.array, inputs.values())).asnumpy()
+    with without_deconvolutions(net, inputs['features'].shape[-1]):
+        trunk, trunk_arrays = inference_graphs(net)[TRUNK].symbol, named_arrays(net)
+    cases = {
+        TRUNK: (trunk, trunk_arrays, ({'data': canvases} for canvases, _ in calibration.batches())),
+        FACES: (
+            inference_graphs(net)[FACES].symbol,
+            named_arrays(net),
+            ({'features': features(canvases), 'faces': faces} for canvases, faces in calibration.batches()),
+        ),
+    }
+    for part, (symbol, arrays, batches) in cases.items():
+        symbol, own = quantize(symbol, graph_arrays(symbol, arrays), batches)
+        files.write_symbol(symbol, part, INT8)
+        save_arrays(files.weights_path(part, INT8), own)
+    _, found = files.run({'data': canvases}, TRUNK, INT8)
+    (found,) = files.run({'features': found, 'faces': faces}, FACES, INT8)
+    return dict(calibration.about, cosine=float(np.sum(expected * found, axis=1).mean()))
 
 
-def _usable(turns: Iterable[Tuple[RecordReader, int]], size: int) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-    for reader, number in turns:
-        try:
-            record = reader[number]
-            image = record.decode()
-        except RecordError:
-            continue
-        face = _largest_face(record)
-        if face is not None:
-            canvas, scale = letterbox(image, size)
-            yield canvas.transpose(2, 0, 1), face * scale
-
-
-def _largest_face(record: Record) -> np.ndarray:
-    """Box and landmarks (14,) in pixels of the photo; None where no face has landmarks."""
-    rows = record.objects[(record.objects[:, HAS_LANDMARKS] == 1) & (record.objects[:, IGNORE] == 0)]
-    if not len(rows):
-        return None
-    pixels = np.concatenate([rows[:, BOX], rows[:, LANDMARKS]], axis=1)
-    pixels = pixels * np.tile([record.width, record.height], 7)
-    return pixels[np.argmax(area(pixels[:, :4]))]
-
-
-@contextlib.contextmanager
+@contextmanager
 def without_deconvolutions(net: Uniface, side: int) -> Iterator[None]:
     """The network with convolutions in the place of its deconvolutions, while the context lasts.
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from typing import Dict, Sequence, Tuple, Union
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
 
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import written_aside
+from uniface_mx.models.files import PathLike
+
+if TYPE_CHECKING:
+    import onnxruntime
+    from mxnet.onnx.mx2onnx._export_onnx import MXNetGraph
 
 OPSET = 13
 IR_VERSION = 8
 
 
-@contextlib.contextmanager
-def _mended_converter():
+@contextmanager
+def _mended_converter() -> Iterator[MXNetGraph]:
     """MXNet's converter without two of its habits, while the context lasts.
 
     It checks its graph against the newest opset that onnx knows, whatever it wrote; and it takes weights
@@ -26,7 +30,7 @@ def _mended_converter():
     import onnx
     from mxnet.onnx.mx2onnx._export_onnx import MXNetGraph
 
-    def convert_variable(node, **kwargs):
+    def convert_variable(node: Dict[str, Any], **kwargs: Any) -> Tuple[list, tuple]:
         if kwargs['is_input']:
             return convert_slowly(node, **kwargs)
         value = kwargs['weights'][node['name']]
@@ -44,7 +48,7 @@ def _mended_converter():
 
 
 def export_onnx(
-    path: Union[str, os.PathLike],
+    path: PathLike,
     symbol: mx.sym.Symbol,
     arrays: Dict[str, mx.nd.NDArray],
     inputs: Dict[str, Tuple[int, ...]],
@@ -99,13 +103,18 @@ def export_onnx(
         aside.write_bytes(model.SerializeToString())
 
 
-def run_onnx(path: Union[str, os.PathLike], inputs: Dict[str, np.ndarray]) -> Sequence[np.ndarray]:
-    """Outputs of an ONNX file for one set of inputs, on the CPU by ONNX Runtime."""
-    try:
-        import onnxruntime
-    except ImportError:
-        raise UnifaceError("ONNX Runtime is needed: pip install 'onnxruntime<1.21'") from None
+def onnx_session(path: PathLike, provider: Any = 'CPUExecutionProvider') -> onnxruntime.InferenceSession:
+    """An ONNX file in ONNX Runtime, by one of its providers; raises its own errors, and ImportError without it."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
-    return session.run(None, inputs)
+    return onnxruntime.InferenceSession(str(path), options, providers=[provider])
+
+
+def run_onnx(path: PathLike, inputs: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
+    """Outputs of an ONNX file for one set of inputs, on the CPU by ONNX Runtime."""
+    try:
+        return onnx_session(path).run(None, dict(inputs))
+    except ImportError:
+        raise UnifaceError("ONNX Runtime is needed: pip install 'onnxruntime<1.21'") from None

@@ -9,12 +9,11 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 
 import numpy as np
 
-from uniface_mx.deploy.backends import BACKENDS, BackendError
+from uniface_mx.deploy.backends import BACKENDS, Array, BackendError
 from uniface_mx.errors import UnifaceError, lookup
 from uniface_mx.geometry import area, flip_boxes, flip_landmarks, intersection, iou, letterbox, unit_vectors
 from uniface_mx.image import MAX_PIXELS, ImageError, read_image
-from uniface_mx.models.exported import weights_path
-from uniface_mx.models.manifest import ManifestError, find_model, read_manifest
+from uniface_mx.models.files import FACES, TRUNK, WHOLE, ManifestError, ModelFiles
 from uniface_mx.nn.attention import EMBEDDING_DIM
 
 Photo = Union[np.ndarray, str, os.PathLike, bytes]
@@ -110,7 +109,7 @@ class Predictor:
 
     def __init__(
         self,
-        backend,
+        backend: Any,
         manifest: Dict[str, Any],
         score_threshold: Optional[float] = None,
         max_faces: Optional[int] = None,
@@ -119,7 +118,7 @@ class Predictor:
         mirror: bool = False,
         batch: int = 8,
         max_pixels: int = MAX_PIXELS,
-    ):
+    ) -> None:
         for name, value, least in (
             ('score_threshold', score_threshold, 0),
             ('max_faces', max_faces, 1),
@@ -138,22 +137,18 @@ class Predictor:
             self._iou = float(manifest['thresholds']['graph_iou'])
             self.limit = int(manifest['max_faces'])
         except (KeyError, TypeError, ValueError) as error:
+            name = manifest.get('name', 'a model')
             raise ManifestError(
-                'the manifest of {} lacks or garbles {}; export the model anew'.format(
-                    manifest.get('name', 'a model'), error
-                )
+                f'the manifest of {name} lacks or garbles {error}; export the model anew'
             ) from None
-        self._split = backend.has('trunk') and backend.has('faces')
-        if not self._split and not backend.has(''):
+        self._split = backend.has(TRUNK) and backend.has(FACES)
+        anew = 'export it anew: uniface-export --exported PREFIX --out DIR'
+        if not self._split and not backend.has(WHOLE):
             raise BackendError(
-                f'{self.name}: exported without graphs for the backend {backend.name}; export it anew: uniface-export --exported PREFIX '
-                f'--out DIR {backend.export}'
+                f'{self.name}: exported without graphs for the backend {backend.name}; {anew} {backend.export}'
             )
         if mirror and not self._split:
-            raise BackendError(
-                f'{self.name}: mirror needs the model in two halves; export it anew: uniface-export --exported PREFIX '
-                '--out DIR --split'
-            )
+            raise BackendError(f'{self.name}: mirror needs the model in two halves; {anew} --split')
         self._backend, self.backend, self.manifest = backend, backend.name, manifest
         self._mirror = mirror
         self._max_faces, self._min_size, self._tile = max_faces, min_size, tile
@@ -161,7 +156,7 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, prefix: Union[str, os.PathLike], backend: str = 'mxnet', device: str = 'cpu', **options
+        cls, prefix: Union[str, os.PathLike], backend: str = 'mxnet', device: str = 'cpu', **options: Any
     ) -> Predictor:
         """Load an exported model; every file of it is checked against its manifest.
 
@@ -184,9 +179,9 @@ class Predictor:
             A file is missing, damaged or not the one that was exported; the backend or device is not there.
         """
         create = lookup('backend', backend, BACKENDS)
-        prefix = find_model(prefix)
-        manifest = read_manifest(prefix)
-        return cls(create(prefix, manifest['files'], device), manifest, **options)
+        files = ModelFiles.find(prefix)
+        files.verify()
+        return cls(create(files, device), files.manifest, **options)
 
     @property
     def device(self) -> str:
@@ -196,7 +191,7 @@ class Predictor:
     @property
     def identity(self) -> str:
         """sha256 of the model's weights: only embeddings of one identity can be compared."""
-        return self.manifest['files'][weights_path(self.name).name]
+        return self.manifest['files'][ModelFiles(self.name).weights_path().name]
 
     @property
     def verification_threshold(self) -> Optional[float]:
@@ -205,18 +200,19 @@ class Predictor:
 
     @property
     def identification_threshold(self) -> Optional[float]:
-        """The same where each face is compared with many, of whom at most one is the same person: at this similarity
-        one of a hundred strangers passes. By default the verification threshold.
+        """The same where each face is compared with many, of whom at most one is the same person.
+
+        At this similarity one of a hundred strangers passes. By default the verification threshold.
         """
         strict = self.manifest['thresholds'].get('identification')
         return self.verification_threshold if strict is None else strict
 
     def __repr__(self) -> str:
-        return '<Predictor: {} by {} on {}{}>'.format(
-            self.name, self.backend, self.device, '' if self._split else ', whole graph'
-        )
+        graph = '' if self._split else ', whole graph'
+        return f'<Predictor: {self.name} by {self.backend} on {self.device}{graph}>'
 
     def __call__(self, photos: Union[Photo, Iterable[Photo]]) -> Union[List[Face], List[List[Face]]]:
+        """Faces of a photo, or of each of several."""
         if isinstance(photos, (np.ndarray, str, bytes, os.PathLike)):
             return self([photos])[0]
         found: List[List[Face]] = []
@@ -237,53 +233,44 @@ class Predictor:
             height, width = image.shape[:2]
             for left, top, right, bottom in view_boxes(width, height, self._tile):
                 canvas, scale = letterbox(image[top:bottom, left:right], self._size)
-                yield _View(
-                    number,
-                    canvas,
-                    scale,
-                    np.array([left, top, right, bottom], np.float32),
-                    np.array([0, 0, width, height], np.float32),
-                )
+                place, frame = np.array([[left, top, right, bottom], [0, 0, width, height]], np.float32)
+                yield _View(number, canvas, scale, place, frame)
 
     def _look(self, views: Sequence[_View], found: List[List[Face]]) -> None:
         """Run a batch of views and add the faces to their photos' lists."""
         data = np.zeros((1 if len(views) == 1 else self._batch, 3, self._size, self._size), np.float32)
         for row, view in zip(data, views):
             row[...] = view.canvas.transpose(2, 0, 1)
-        first, second = self._backend.run('trunk' if self._split else '', {'data': data})
+        first, second = self._backend.run(TRUNK if self._split else WHOLE, {'data': data})
         detections = self._backend.to_numpy(first)
         photo_rows = [self._to_photo(rows, view) for rows, view in zip(detections, views)]
         kept = [self._keep(rows, view) for rows, view in zip(photo_rows, views)]
-        which = np.array([(number, row) for number, rows in enumerate(kept) for row in rows], int).reshape(
-            -1, 2
-        )
+        image = np.repeat(np.arange(len(views)), list(map(len, kept)))
+        chosen = image, np.concatenate(kept)
         if self._split:
             # In a graph's row the image's number stands where a detection has its score.
-            faces = np.concatenate(
-                [which[:, :1], detections[which[:, 0], which[:, 1], 1:]], axis=1, dtype=np.float32
-            )
+            faces = np.concatenate([image[:, None], detections[chosen][:, 1:]], axis=1, dtype=np.float32)
             embeddings = self._embed(second, faces)
             if self._mirror and len(faces):
-                _, features = self._backend.run('trunk', {'data': np.ascontiguousarray(data[..., ::-1])})
+                _, features = self._backend.run(TRUNK, {'data': np.ascontiguousarray(data[..., ::-1])})
                 embeddings = unit_vectors(embeddings + self._embed(features, self._mirrored(faces)))
         else:
-            embeddings = self._backend.to_numpy(second)[which[:, 0], which[:, 1]]
-        for (number, row), embedding in zip(which, embeddings):
-            values = photo_rows[number][row]
-            found[views[number].photo].append(
-                Face(values[1:5], float(values[0]), values[5:].reshape(5, 2), embedding)
-            )
+            embeddings = self._backend.to_numpy(second)[chosen]
+        for number, row, embedding in zip(*chosen, embeddings):
+            score, box, landmarks = np.split(photo_rows[number][row], (1, 5))
+            face = Face(box, float(score), landmarks.reshape(5, 2), embedding)
+            found[views[number].photo].append(face)
 
-    def _embed(self, features, faces: np.ndarray) -> np.ndarray:
+    def _embed(self, features: Array, faces: np.ndarray) -> np.ndarray:
         """Embeddings (n, 128) of faces (n, 15) as the faces' graph takes them, in fixed numbers."""
         embeddings = [np.zeros((0, EMBEDDING_DIM), np.float32)]
         while len(faces):
             size = bucket(len(faces))
             rows = np.zeros((size, faces.shape[1]), np.float32)
-            part, faces = faces[:size], faces[size:]
-            rows[: len(part)] = part
-            (output,) = self._backend.run('faces', {'features': features, 'faces': rows})
-            embeddings.append(self._backend.to_numpy(output)[: len(part)])
+            now, faces = faces[:size], faces[size:]
+            rows[: len(now)] = now
+            (output,) = self._backend.run(FACES, {'features': features, 'faces': rows})
+            embeddings.append(self._backend.to_numpy(output)[: len(now)])
         return np.concatenate(embeddings)
 
     def _mirrored(self, faces: np.ndarray) -> np.ndarray:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from uniface_mx.deploy.export import inference_graphs
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import options
 from uniface_mx.evaluation.subject import hash_model
 from uniface_mx.models import get_model
-from uniface_mx.models.cost import count
+from uniface_mx.models.graphs import model_cost
 
 HELP = 'parameters and multiply-adds'
 
@@ -25,8 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     model = options.manifest_of(arguments).get('model')
     if not isinstance(model, dict) or 'name' not in model:
         raise UnifaceError(f'{arguments.model}.json does not say which model it is')
-    graphs = inference_graphs(get_model(model['name'], **model.get('overrides', {})))
-    image, face = (count(*graphs[name]) for name in ('trunk', 'faces'))
+    image, face = model_cost(get_model(model['name'], **model.get('overrides', {})))
     figures = {
         'parameters': image.parameters + face.parameters,
         'parameters_of_recognition': face.parameters,

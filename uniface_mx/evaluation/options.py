@@ -16,7 +16,7 @@ from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.results import write_result
 from uniface_mx.evaluation.subject import Enlarged, ModelSubject, Subject, TeacherSubject, about_model
-from uniface_mx.models.manifest import find_model, read_manifest
+from uniface_mx.models.files import ModelFiles
 from uniface_mx.provenance import portable
 from uniface_mx.teachers import open_teacher
 
@@ -119,7 +119,7 @@ def _model(arguments: argparse.Namespace, embed: bool) -> ModelSubject:
 
 def manifest_of(arguments: argparse.Namespace) -> Dict[str, Any]:
     """The manifest of the model that the options name, by its prefix or as one that ships."""
-    return read_manifest(find_model(arguments.model), verify=False)
+    return ModelFiles.find(arguments.model).manifest
 
 
 def mean_embedding(arguments: argparse.Namespace, needed: bool = True) -> Optional[np.ndarray]:

@@ -10,7 +10,7 @@ from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.options import add_model
 from uniface_mx.evaluation.results import read_result
 from uniface_mx.evaluation.subject import hash_model
-from uniface_mx.models.manifest import find_model, read_manifest, write_manifest
+from uniface_mx.models.files import ModelFiles
 
 HELP = "a model's threshold of one person, and its figures, from its results into its manifest"
 # Of each result, by the beginning of its name, the figures that a manifest keeps.
@@ -52,8 +52,8 @@ def publish(
     UnifaceError
         There is no ``lfw`` result, or one is about another model.
     """
-    prefix = find_model(prefix)
-    manifest, identity = read_manifest(prefix), hash_model(prefix)
+    files = ModelFiles.find(prefix)
+    manifest, identity = files.verify(), hash_model(files.prefix)
     figures, thresholds = {}, {}
     for path in sorted(Path(folder).glob('*.json')):
         kept = KEPT.get(path.stem.split('_')[0])
@@ -61,7 +61,7 @@ def publish(
             continue
         result = read_result(path)
         if result['subject'].get('identity', {}).get('sha256') != identity:
-            raise UnifaceError(f'{path}: about another model than {prefix}')
+            raise UnifaceError(f'{path}: about another model than {files.prefix}')
         figures[path.stem] = {key: result['metrics'][key] for key in kept if key in result['metrics']}
         if path.stem == 'lfw':
             thresholds = {key: float(result['metrics'][name]) for key, name in THRESHOLDS.items()}
@@ -70,7 +70,7 @@ def publish(
     entries = dict(results=figures, thresholds=dict(manifest['thresholds'], **thresholds))
     if licence:
         entries['licence'] = licence
-    write_manifest(prefix, dict(manifest, **entries))
+    files.write_manifest(dict(manifest, **entries))
     return entries
 
 

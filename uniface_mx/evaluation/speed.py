@@ -29,7 +29,7 @@ from uniface_mx.errors import UnifaceError, lookup
 from uniface_mx.evaluation.results import write_result
 from uniface_mx.evaluation.subject import about_model, hash_model
 from uniface_mx.geometry import INPUT_SIZE, letterbox_scale
-from uniface_mx.models.manifest import find_model, read_manifest
+from uniface_mx.models.files import ModelFiles
 from uniface_mx.paths import data_root
 from uniface_mx.photos import batches as in_groups
 from uniface_mx.photos import find_photos, read_photos
@@ -185,11 +185,11 @@ def open_models(
 ) -> List[System]:
     """Every model on every backend with every batch size; without named backends, on all that there are."""
     systems, known = [], dict(BACKENDS, **{Unfused.name: Unfused})
-    for prefix in map(find_model, prefixes):
-        manifest = read_manifest(prefix)
+    for files in map(ModelFiles.find, prefixes):
+        manifest = files.verify()
         for name in backends or BACKENDS:
             try:
-                backend = lookup('backend', name, known)(prefix, manifest['files'], device)
+                backend = lookup('backend', name, known)(files, device)
                 Predictor(backend, manifest)
             except BackendError as error:
                 if backends:

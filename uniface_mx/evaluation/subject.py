@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from uniface_mx.deploy.predictor import Face
 from uniface_mx.geometry import unit_vectors
-from uniface_mx.models.manifest import find_model, read_manifest
+from uniface_mx.models.files import ModelFiles
 from uniface_mx.photos import batches
 from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher, embed_faces
 
@@ -172,7 +172,7 @@ def look(
 
 def hash_model(prefix: Union[str, PathLike]) -> str:
     """Hex sha256 over the checksums of an exported model's files, as its manifest gives them."""
-    files = read_manifest(find_model(prefix), verify=False)['files']
+    files = ModelFiles.find(prefix).manifest['files']
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode('utf-8')).hexdigest()
 
 
@@ -181,7 +181,7 @@ def about_model(prefix: Union[str, PathLike], *keys: str) -> Dict[str, Any]:
 
     Of a run's export, ``training`` is told without the whole configuration.
     """
-    manifest = read_manifest(find_model(prefix), verify=False)
+    manifest = ModelFiles.find(prefix).manifest
     told = {key: manifest[key] for key in keys if manifest.get(key) is not None}
     training = told.get('training')
     if isinstance(training, dict) and 'config' in training:

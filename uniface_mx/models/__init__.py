@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 from uniface_mx.errors import UnifaceError, lookup, suggestion
-from uniface_mx.models.exported import weights_path
-from uniface_mx.models.manifest import find_model, read_manifest
+from uniface_mx.models.files import ModelFiles, load_weights
 from uniface_mx.models.presets import PRESETS, build_uniface
 from uniface_mx.models.uniface import Uniface
-from uniface_mx.models.weights import load_weights
 from uniface_mx.paths import resource
 
-__all__ = ['PRESETS', 'Uniface', 'build_uniface', 'get_model']
+__all__ = ['PRESETS', 'ModelFiles', 'Uniface', 'build_uniface', 'get_model']
 
 # Arguments that change what a model gives, and that no weight's shape tells of.
 WEIGHTLESS = ('normalization', 'count_include_pad')
 
 
-def get_model(name: str, pretrained: bool = False, **overrides) -> Uniface:
+def get_model(name: str, pretrained: bool = False, **overrides: Any) -> Uniface:
     """Build a model by its preset's name.
 
     Parameters
@@ -43,11 +42,11 @@ def get_model(name: str, pretrained: bool = False, **overrides) -> Uniface:
             raise UnifaceError(f'a model has no argument {key!r}{suggestion(key, arguments)}')
     net = build_uniface(**dict(preset, **overrides))
     if pretrained:
-        prefix = find_model(resource('symbols') / name)
-        trained = read_manifest(prefix)['model']['overrides']
+        files = ModelFiles.find(resource('symbols') / name)
+        trained = files.verify()['model']['overrides']
         for key in WEIGHTLESS:
             value = trained.get(key, preset.get(key, arguments[key].default))
             if overrides.get(key, value) != value:
                 raise UnifaceError(f'{name}: its weights were trained with {key} {value!r}')
-        load_weights(net, weights_path(prefix))
+        load_weights(net, files.weights_path())
     return net

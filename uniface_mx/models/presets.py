@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from math import inf
 from numbers import Integral, Real
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Sequence, Tuple
+
+from mxnet.gluon import HybridBlock
 
 from uniface_mx.errors import UnifaceError
 from uniface_mx.geometry import INPUT_SIZE
-from uniface_mx.models.separate import SeparateNetworks
-from uniface_mx.models.uniface import SharedNetwork, Uniface
-from uniface_mx.nn.anchors import ANCHOR_HEIGHTS, ASPECT_RATIOS, anchor_grid, map_frame
+from uniface_mx.models.uniface import SeparateNetworks, SharedNetwork, Uniface
+from uniface_mx.nn.anchors import ANCHOR_HEIGHTS, ASPECT_RATIOS, MapFrame, anchor_grid, map_frame
 from uniface_mx.nn.attention import ROI_OPS, Recognition
-from uniface_mx.nn.bottom_up import BottomUp
 from uniface_mx.nn.detection import CANDIDATES, DetectionHeads
 from uniface_mx.nn.inception import InceptionTrunk
 from uniface_mx.nn.normalize import NORMALIZATIONS
-from uniface_mx.nn.top_down import CoarseMap, TopDown
+from uniface_mx.nn.pathways import BottomUp, CoarseMap, TopDown
 
 COARSE_LEVEL = 2
 TRUNK_LEVELS = 3
@@ -38,7 +38,7 @@ RANGES = {
 }
 
 
-def _check_ranges(arguments: Mapping[str, Any]) -> None:
+def _check(arguments: Mapping[str, Any]) -> None:
     for name, (kind, least, greatest) in RANGES.items():
         value = arguments[name]
         numbers = list(value) if isinstance(value, (list, tuple)) else [value]
@@ -46,14 +46,39 @@ def _check_ranges(arguments: Mapping[str, Any]) -> None:
             not isinstance(number, kind) or isinstance(number, bool) or not least <= number <= greatest
             for number in numbers
         ):
-            raise UnifaceError(
-                '{} is {!r}; choose {}numbers {}'.format(
-                    name,
-                    value,
-                    'whole ' if kind is Integral else '',
-                    f'from {least}' + (f' to {greatest}' if greatest < inf else ' on'),
-                )
-            )
+            whole = 'whole ' if kind is Integral else ''
+            wanted = f'from {least} ' + (f'to {greatest}' if greatest < inf else 'on')
+            raise UnifaceError(f'{name} is {value!r}; choose {whole}numbers {wanted}')
+    for name, choices in (('roi_op', ROI_OPS), ('normalization', NORMALIZATIONS)):
+        if arguments[name] not in choices:
+            raise UnifaceError(f'{name} is {arguments[name]!r}; choose one of {", ".join(sorted(choices))}')
+    heights, levels = len(arguments['anchor_heights']), TRUNK_LEVELS + len(arguments['extra_channels'])
+    if heights != levels:
+        raise UnifaceError(f'anchor_heights has {heights} heights; give one for each of the {levels} levels')
+
+
+def _network(arguments: Mapping[str, Any]) -> Tuple[HybridBlock, MapFrame]:
+    """What an image costs, and the frame of its F_r."""
+
+    def bottom_up(name: str) -> BottomUp:
+        rule = arguments['count_include_pad']
+        trunk = InceptionTrunk(arguments['width'], count_include_pad=rule, prefix=name + 'trunk_')
+        return BottomUp(trunk, arguments['extra_channels'], prefix=name)
+
+    levels, deconv_channels = len(arguments['anchor_heights']), arguments['deconv_channels']
+    per_cell = len(arguments['aspect_ratios']) * arguments['scales_per_level']
+    normalize = NORMALIZATIONS[arguments['normalization']](prefix='normalize_')
+    heads = DetectionHeads(levels, per_cell, prefix='heads_')
+    if arguments['fused']:
+        frame = map_frame(upsampling=2 ** len(deconv_channels))
+        recognition_map = TopDown(levels, arguments['fusion_channels'], deconv_channels, prefix='topdown_')
+    else:
+        frame = map_frame(COARSE_LEVEL)
+        recognition_map = CoarseMap(COARSE_LEVEL, arguments['coarse_channels'], prefix='coarse_')
+    if arguments['separate']:
+        pathways = bottom_up('detection_'), heads, bottom_up('recognition_'), recognition_map
+        return SeparateNetworks(normalize, *pathways, prefix='network_'), frame
+    return SharedNetwork(normalize, bottom_up(''), heads, recognition_map, prefix='network_'), frame
 
 
 def build_uniface(
@@ -111,56 +136,14 @@ def build_uniface(
         ``roi_op`` or ``normalization`` is none of the choices, a number is out of its range, or
         ``anchor_heights`` has not one height for each level.
     """
-    _check_ranges(locals())
-    for argument, value, choices in (
-        ('roi_op', roi_op, ROI_OPS),
-        ('normalization', normalization, NORMALIZATIONS),
-    ):
-        if value not in choices:
-            raise UnifaceError(f'{argument} is {value!r}; choose one of {", ".join(sorted(choices))}')
-    num_levels = TRUNK_LEVELS + len(extra_channels)
-    if len(anchor_heights) != num_levels:
-        raise UnifaceError(
-            f'anchor_heights has {len(anchor_heights)} heights; give one for each of the {num_levels} levels'
-        )
-
-    def bottom_up(name):
-        trunk = InceptionTrunk(width, count_include_pad=count_include_pad, prefix=name + 'trunk_')
-        return BottomUp(trunk, extra_channels, prefix=name)
-
-    normalize = NORMALIZATIONS[normalization](prefix='normalize_')
-    heads = DetectionHeads(num_levels, len(aspect_ratios) * scales_per_level, prefix='heads_')
-    if fused:
-        recognition_map = TopDown(num_levels, fusion_channels, deconv_channels, prefix='topdown_')
-        frame = map_frame(upsampling=2 ** len(deconv_channels))
-    else:
-        recognition_map = CoarseMap(COARSE_LEVEL, coarse_channels, prefix='coarse_')
-        frame = map_frame(COARSE_LEVEL)
-    if separate:
-        network = SeparateNetworks(
-            normalize,
-            bottom_up('detection_'),
-            heads,
-            bottom_up('recognition_'),
-            recognition_map,
-            prefix='network_',
-        )
-    else:
-        network = SharedNetwork(normalize, bottom_up(''), heads, recognition_map, prefix='network_')
-    recognition = Recognition(
-        frame, INPUT_SIZE, roi_op, face_hidden, landmark_hidden if landmarks else 0, prefix='recognition_'
-    )
+    arguments = dict(locals())
+    _check(arguments)
+    network, frame = _network(arguments)
+    hidden = landmark_hidden if landmarks else 0
+    recognition = Recognition(frame, INPUT_SIZE, roi_op, face_hidden, hidden, prefix='recognition_')
     anchors = anchor_grid(anchor_heights, aspect_ratios, scales_per_level)
-    return Uniface(
-        network,
-        recognition,
-        anchors,
-        INPUT_SIZE,
-        max_faces,
-        score_threshold,
-        iou_threshold,
-        prefix='uniface_',
-    )
+    limits = max_faces, score_threshold, iou_threshold
+    return Uniface(network, recognition, anchors, INPUT_SIZE, *limits, prefix='uniface_')
 
 
 LITE = dict(

@@ -1,12 +1,17 @@
-"""The unified network: Models A, C and D of the paper, by what is left out; Model B is in `separate`."""
+"""The unified network: Models A, C and D of the paper, by what is left out, and Model B."""
 
 from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, Tuple
 
 import numpy as np
 from mxnet.gluon import HybridBlock
 
-from uniface_mx.nn.anchors import Decoder, centre_to_corner
+from uniface_mx.nn import Tensor
+from uniface_mx.nn.anchors import centre_to_corner
 from uniface_mx.nn.attention import EMBEDDING_DIM, FACE_ROW, Recognition
+from uniface_mx.nn.coder import Decoder
 from uniface_mx.nn.detection import DetectionHeads, Suppression
 
 
@@ -18,10 +23,6 @@ class SharedNetwork(HybridBlock):
     normalize, bottom_up, recognition_map : HybridBlock
         Pixels to scaled pixels, to levels, to F_r.
     heads : DetectionHeads
-
-    Outputs
-    -------
-    Class logits (N, M, 2), box offsets (N, M, 4), landmark offsets (N, M, 10), and F_r.
     """
 
     def __init__(
@@ -30,34 +31,62 @@ class SharedNetwork(HybridBlock):
         bottom_up: HybridBlock,
         heads: DetectionHeads,
         recognition_map: HybridBlock,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.normalize, self.bottom_up, self.heads, self.recognition_map = (
-            normalize,
-            bottom_up,
-            heads,
-            recognition_map,
-        )
+        self.normalize, self.bottom_up = normalize, bottom_up
+        self.heads, self.recognition_map = heads, recognition_map
 
-    def hybrid_forward(self, F, data):
+    def hybrid_forward(self, F: ModuleType, data: Tensor) -> Tuple[Tensor, ...]:
+        """Pixels (N, 3, 300, 300) to what `DetectionHeads` gives, and F_r."""
         levels = self.bottom_up(self.normalize(data))
         return self.heads(*levels) + (self.recognition_map(*levels),)
 
 
-class Detector(HybridBlock):
-    """Photo to faces and F_r, the first half of the inference graph.
+class SeparateNetworks(HybridBlock):
+    """Model B: the outputs of `SharedNetwork`, from two pathways that share nothing (section IV.D.1).
 
-    Outputs
-    -------
-    Detections (N, K, 15) as `Suppression` gives them, and F_r.
+    Parameters
+    ----------
+    normalize : HybridBlock
+    detection_bottom_up, recognition_bottom_up : HybridBlock
+        Pixels to levels, for the heads and for F_r.
+    heads : DetectionHeads
+    recognition_map : HybridBlock
     """
 
-    def __init__(self, network: HybridBlock, decoder: Decoder, suppression: Suppression, **kwargs):
+    def __init__(
+        self,
+        normalize: HybridBlock,
+        detection_bottom_up: HybridBlock,
+        heads: DetectionHeads,
+        recognition_bottom_up: HybridBlock,
+        recognition_map: HybridBlock,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.normalize = normalize
+        self.detection_bottom_up, self.heads = detection_bottom_up, heads
+        self.recognition_bottom_up, self.recognition_map = recognition_bottom_up, recognition_map
+
+    def hybrid_forward(self, F: ModuleType, data: Tensor) -> Tuple[Tensor, ...]:
+        """As `SharedNetwork`."""
+        data = self.normalize(data)
+        features = self.recognition_map(*self.recognition_bottom_up(data))
+        return self.heads(*self.detection_bottom_up(data)) + (features,)
+
+
+class Detector(HybridBlock):
+    """Photo to faces and F_r, the first half of the inference graph."""
+
+    def __init__(
+        self, network: HybridBlock, decoder: Decoder, suppression: Suppression, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.network, self.decoder, self.suppression = network, decoder, suppression
 
-    def hybrid_forward(self, F, data):
+    def hybrid_forward(self, F: ModuleType, data: Tensor) -> Tuple[Tensor, Tensor]:
+        """Pixels (N, 3, 300, 300) to detections (N, K, 15) as `Suppression` gives them, and F_r."""
         class_logits, box_offsets, landmark_offsets, features = self.network(data)
         boxes, landmarks = self.decoder(box_offsets, landmark_offsets)
         return self.suppression(class_logits, boxes, landmarks), features
@@ -66,11 +95,12 @@ class Detector(HybridBlock):
 class Embedder(HybridBlock):
     """F_r and faces to unit-length embeddings (R, 128), the second half of the inference graph."""
 
-    def __init__(self, recognition: Recognition, **kwargs):
+    def __init__(self, recognition: Recognition, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.recognition = recognition
 
-    def hybrid_forward(self, F, features, faces):
+    def hybrid_forward(self, F: ModuleType, features: Tensor, faces: Tensor) -> Tensor:
+        """F_r and rows (R, 15) as `Recognition` takes them."""
         raw = self.recognition(features, faces)
         length = F.sqrt(F.sum(F.square(raw), axis=1, keepdims=True) + 1e-12)
         return F.broadcast_div(raw, length)
@@ -113,8 +143,8 @@ class Uniface(HybridBlock):
         max_faces: int,
         score_threshold: float,
         iou_threshold: float,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.size, self.max_faces = size, max_faces
         self.score_threshold, self.iou_threshold = score_threshold, iou_threshold
@@ -147,7 +177,8 @@ class Uniface(HybridBlock):
         """(M, 4) float32 anchors ``xyxy`` in input pixels."""
         return centre_to_corner(self._anchors)
 
-    def hybrid_forward(self, F, data):
+    def hybrid_forward(self, F: ModuleType, data: Tensor) -> Tuple[Tensor, Tensor]:
+        """Pixels (N, 3, 300, 300) to detections and embeddings."""
         detections, features = self.detector(data)
         image = F.contrib.arange_like(F.slice_axis(detections, axis=1, begin=0, end=1), axis=0)
         scores = F.slice_axis(detections, axis=2, begin=0, end=1)

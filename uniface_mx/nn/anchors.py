@@ -1,16 +1,13 @@
-"""Where a cell of a map lies in the image, the anchors, and the decoding of offsets (III.B, III.C)."""
+"""Where a cell of a map lies in the image, and the anchors (sections III.B, III.C)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence, Tuple
+from typing import List, NamedTuple, Sequence, Tuple
 
 import numpy as np
-from mxnet.gluon import HybridBlock
 
-CENTRE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
 ASPECT_RATIOS = (0.95, 0.8, 0.65)
 ANCHOR_HEIGHTS = (26, 60, 120, 180, 225, 260, 290)
-MAX_LOG_SIZE = 4.0
 
 
 class MapFrame(NamedTuple):
@@ -20,8 +17,7 @@ class MapFrame(NamedTuple):
     stride: float
 
 
-# Kernel, stride and padding of the layers of the trunk's stem that move or widen a cell's view, image to
-# 36x36.
+# Kernel, stride and padding of the layers of the trunk's stem that move or widen a cell's view, image to 36x36.
 STEM_LAYERS = ((3, 2, 0), (3, 1, 0), (3, 1, 1), (3, 2, 0), (3, 1, 1), (3, 2, 0))
 REDUCTION = (3, 2, 1)
 
@@ -41,7 +37,7 @@ def receptive_centre(layers: Sequence[Tuple[int, int, int]]) -> Tuple[float, int
     return centre, step
 
 
-def level_centres(num_levels: int, size: int = 36, trunk_levels: int = 3) -> list:
+def level_centres(num_levels: int, size: int = 36, trunk_levels: int = 3) -> List[np.ndarray]:
     """Centres of the cells of each level along one axis, in input pixels, finest level first.
 
     On the trunk's levels that is the centre of the receptive field, 9.5 + 8k on the finest. A cell of a
@@ -115,43 +111,3 @@ def anchor_grid(
 def centre_to_corner(boxes: np.ndarray) -> np.ndarray:
     """Boxes (..., 4) from centre and size to ``xyxy``."""
     return np.concatenate([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], axis=-1)
-
-
-class Decoder(HybridBlock):
-    """Offsets relative to the anchors, to boxes and landmarks in input pixels.
-
-    A centre's or landmark's offset counts a tenth of the anchor's size; a size's counts 0.2 in the logarithm.
-    Results are held within one frame beyond the border, so that no offset can leave the range of a float.
-
-    Parameters
-    ----------
-    anchors : numpy.ndarray
-        (M, 4) centre x, centre y, width, height.
-    size : int
-        Side of the input in pixels.
-    """
-
-    def __init__(self, anchors: np.ndarray, size: int, **kwargs):
-        super().__init__(**kwargs)
-        self._low, self._high = -float(size), 2.0 * size
-        with self.name_scope():
-            self.anchors = self.params.get_constant('anchors', anchors[None])
-        # Module updates what Gluon calls a constant; these two make its optimizer leave it alone.
-        self.anchors.lr_mult = self.anchors.wd_mult = 0.0
-        # Gluon calls a constant's initializer by its address in memory, which would make every exported graph
-        # another.
-        self.anchors.var()._set_attr(__init__=self.anchors.name)
-
-    def hybrid_forward(self, F, box_offsets, landmark_offsets, anchors):
-        anchors = F.BlockGrad(anchors)
-        centre = F.slice_axis(anchors, axis=2, begin=0, end=2)
-        shape = F.slice_axis(anchors, axis=2, begin=2, end=4)
-        shift = F.slice_axis(box_offsets, axis=2, begin=0, end=2) * CENTRE_VARIANCE
-        log_size = F.slice_axis(box_offsets, axis=2, begin=2, end=4) * SIZE_VARIANCE
-        middle = F.broadcast_add(F.broadcast_mul(shift, shape), centre)
-        half = F.broadcast_mul(F.exp(F.clip(log_size, -MAX_LOG_SIZE, MAX_LOG_SIZE)), shape) * 0.5
-        boxes = F.concat(middle - half, middle + half, dim=2)
-        centres = F.tile(centre, reps=(1, 1, 5))
-        shapes = F.tile(shape, reps=(1, 1, 5)) * CENTRE_VARIANCE
-        landmarks = F.broadcast_add(F.broadcast_mul(landmark_offsets, shapes), centres)
-        return F.clip(boxes, self._low, self._high), F.clip(landmarks, self._low, self._high)

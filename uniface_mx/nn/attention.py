@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any, Tuple
+
 from mxnet.gluon import HybridBlock, nn
 
+from uniface_mx.nn import Tensor
 from uniface_mx.nn.anchors import MapFrame
 
 FACE_POOL, LANDMARK_POOL = 48, 14
@@ -32,24 +36,15 @@ class RoiRegions(HybridBlock):
         Max-pooling over whole cells (the paper), or bilinear sampling.
     landmarks : bool
         Whether to cut the landmarks' windows, too.
-
-    Inputs
-    ------
-    The map (N, C, H, W), and faces (R, 15): number of the image in the batch, box ``xyxy`` and five landmarks
-    in input pixels.
-
-    Outputs
-    -------
-    (R, C, 48, 48), and with landmarks four times (R, C, 14, 14).
     """
 
-    def __init__(self, frame: MapFrame, size: int, roi_op: str, landmarks: bool, **kwargs):
+    def __init__(self, frame: MapFrame, size: int, roi_op: str, landmarks: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if roi_op not in ROI_OPS:
             raise ValueError(f'roi_op is {roi_op!r}; choose one of {", ".join(ROI_OPS)}')
         self._frame, self._size, self._align, self._landmarks = frame, size, roi_op == 'align', landmarks
 
-    def _pool(self, F, features, index, corners, side):
+    def _pool(self, F: ModuleType, features: Tensor, index: Tensor, corners: Tensor, side: int) -> Tensor:
         low, high = (F.slice_axis(corners, axis=1, begin=begin, end=begin + 2) for begin in (0, 2))
         low, high = ((edge - self._frame.origin) * (1.0 / self._frame.stride) for edge in (low, high))
         if self._align:
@@ -65,7 +60,11 @@ class RoiRegions(HybridBlock):
         rois = F.concat(index, low, high - 1.0, dim=1)
         return F.ROIPooling(features, rois, pooled_size=(side, side), spatial_scale=1.0)
 
-    def hybrid_forward(self, F, features, faces):
+    def hybrid_forward(self, F: ModuleType, features: Tensor, faces: Tensor) -> Tuple[Tensor, ...]:
+        """A map (N, C, H, W) and faces (R, 15) to (R, C, 48, 48), and with landmarks four times (R, C, 14, 14).
+
+        A face is the number of its image in the batch, a box ``xyxy`` and five landmarks in input pixels.
+        """
         last_image = F.max(F.contrib.arange_like(features, axis=0), axis=0, keepdims=True)
         index = F.maximum(F.slice_axis(faces, axis=1, begin=0, end=1), 0.0)
         index = F.broadcast_minimum(index, F.reshape(last_image, shape=(1, 1)))
@@ -85,9 +84,7 @@ class RoiRegions(HybridBlock):
 
 
 def _branch(name: str, hidden: int, features: int, side: int, grid: int) -> nn.HybridSequential:
-    """Two conv-relu-pooling layers: (R, C, side, side) to (R, features), read off a grid of `grid` x `grid`
-    places.
-    """
+    """Two conv-relu-pooling layers: (R, C, side, side) to (R, features), read off `grid` x `grid` places."""
     half = side // 2
     stride = half // grid
     branch = nn.HybridSequential(prefix=name + '_')
@@ -117,19 +114,11 @@ class Recognition(HybridBlock):
         Channels between the face branch's two convolutions.
     landmark_hidden : int
         The same for the landmark branches; 0 for Model D.
-
-    Inputs
-    ------
-    See `RoiRegions`.
-
-    Outputs
-    -------
-    (R, 128) raw embeddings: neither centred nor of unit length.
     """
 
     def __init__(
-        self, frame: MapFrame, size: int, roi_op: str, face_hidden: int, landmark_hidden: int, **kwargs
-    ):
+        self, frame: MapFrame, size: int, roi_op: str, face_hidden: int, landmark_hidden: int, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         with self.name_scope():
             self.regions = RoiRegions(frame, size, roi_op, landmarks=landmark_hidden > 0, prefix='regions_')
@@ -142,7 +131,8 @@ class Recognition(HybridBlock):
                 )
             self.embedding = nn.Dense(EMBEDDING_DIM, prefix='embedding_')
 
-    def hybrid_forward(self, F, features, faces):
+    def hybrid_forward(self, F: ModuleType, features: Tensor, faces: Tensor) -> Tensor:
+        """As `RoiRegions`, to (R, 128) raw embeddings: neither centred nor of unit length."""
         regions = self.regions(features, faces)
         vectors = [branch(region) for branch, region in zip(self.branches, regions)]
         return self.embedding(F.concat(*vectors, dim=1))

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Tuple, Union
+from typing import Any, Optional, Tuple, Type, Union
 
-from mxnet.gluon import nn
+from mxnet.gluon import HybridBlock, nn
 
 BATCH_NORM_EPSILON = 1e-3
 
 Kernel = Union[int, Tuple[int, int]]
 
 
+def _unit(name: str, kind: Type[HybridBlock], prefix: str, *arguments: Any) -> nn.HybridSequential:
+    unit = nn.HybridSequential(prefix=name + '_')
+    with unit.name_scope():
+        unit.add(
+            kind(*arguments, use_bias=False, prefix=prefix),
+            nn.BatchNorm(epsilon=BATCH_NORM_EPSILON, prefix='bn_'),
+            nn.Activation('relu', prefix='relu_'),
+        )
+    return unit
+
+
 def conv_unit(
-    name: str, channels: int, kernel: Kernel, stride: int = 1, padding: int = None
+    name: str, channels: int, kernel: Kernel, stride: int = 1, padding: Optional[int] = None
 ) -> nn.HybridSequential:
     """Convolution without bias, batch normalisation, ReLU.
 
@@ -31,23 +42,9 @@ def conv_unit(
     """
     height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
     pad = (height // 2, width // 2) if padding is None else (padding, padding)
-    unit = nn.HybridSequential(prefix=name + '_')
-    with unit.name_scope():
-        unit.add(
-            nn.Conv2D(channels, (height, width), strides=stride, padding=pad, use_bias=False, prefix='conv_'),
-            nn.BatchNorm(epsilon=BATCH_NORM_EPSILON, prefix='bn_'),
-            nn.Activation('relu', prefix='relu_'),
-        )
-    return unit
+    return _unit(name, nn.Conv2D, 'conv_', channels, (height, width), stride, pad)
 
 
 def deconv_unit(name: str, channels: int) -> nn.HybridSequential:
     """Deconvolution that doubles the size exactly (4x4, stride 2, padding 1), batch normalisation, ReLU."""
-    unit = nn.HybridSequential(prefix=name + '_')
-    with unit.name_scope():
-        unit.add(
-            nn.Conv2DTranspose(channels, 4, strides=2, padding=1, use_bias=False, prefix='deconv_'),
-            nn.BatchNorm(epsilon=BATCH_NORM_EPSILON, prefix='bn_'),
-            nn.Activation('relu', prefix='relu_'),
-        )
-    return unit
+    return _unit(name, nn.Conv2DTranspose, 'deconv_', channels, 4, 2, 1)

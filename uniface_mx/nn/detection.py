@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any, Tuple
+
 from mxnet.gluon import HybridBlock, nn
+
+from uniface_mx.nn import Tensor
 
 OUTPUTS = 16
 CANDIDATES = 400
@@ -17,21 +22,20 @@ class DetectionHeads(HybridBlock):
         Number of input maps, finest first.
     anchors_per_cell : int
         3 for the paper's aspect ratios.
-
-    Outputs
-    -------
-    Class logits (N, M, 2), background first; box offsets (N, M, 4); landmark offsets (N, M, 10), x and y by
-    turns. Their order along M is that of `anchors.anchor_grid`.
     """
 
-    def __init__(self, num_levels: int, anchors_per_cell: int, **kwargs):
+    def __init__(self, num_levels: int, anchors_per_cell: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         with self.name_scope():
             self.heads = nn.HybridSequential(prefix='')
             for number in range(num_levels):
                 self.heads.add(nn.Conv2D(anchors_per_cell * OUTPUTS, 3, padding=1, prefix=f'level{number}_'))
 
-    def hybrid_forward(self, F, *levels):
+    def hybrid_forward(self, F: ModuleType, *levels: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """Maps, finest first, to class logits (N, M, 2), box offsets (N, M, 4) and landmark offsets (N, M, 10).
+
+        Background comes first, x and y by turns; the order along M is that of `anchors.anchor_grid`.
+        """
         rows = [
             F.reshape(F.transpose(head(level), axes=(0, 2, 3, 1)), shape=(0, -1, OUTPUTS))
             for head, level in zip(self.heads, levels)
@@ -53,10 +57,6 @@ class Suppression(HybridBlock):
         What scores less is no face; what overlaps a better face by more is the same face.
     candidates : int
         How many of the best scores enter the suppression.
-
-    Outputs
-    -------
-    (N, K, 15): score, box ``xyxy``, five landmarks, in input pixels; rows of -1 behind the last face.
     """
 
     def __init__(
@@ -65,13 +65,17 @@ class Suppression(HybridBlock):
         score_threshold: float,
         iou_threshold: float,
         candidates: int = CANDIDATES,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._max_faces = max_faces
         self._nms = dict(valid_thresh=score_threshold, overlap_thresh=iou_threshold, topk=candidates)
 
-    def hybrid_forward(self, F, class_logits, boxes, landmarks):
+    def hybrid_forward(self, F: ModuleType, class_logits: Tensor, boxes: Tensor, landmarks: Tensor) -> Tensor:
+        """Logits (N, M, 2), boxes (N, M, 4) and landmarks (N, M, 10) in input pixels to faces (N, K, 15).
+
+        A face is a score, a box ``xyxy`` and five landmarks; rows of -1 stand behind the last.
+        """
         scores = F.slice_axis(F.softmax(class_logits, axis=2), axis=2, begin=1, end=2)
         rows = F.contrib.box_nms(
             F.concat(scores, boxes, landmarks, dim=2),

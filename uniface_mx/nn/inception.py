@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+from types import ModuleType
+from typing import Any, NamedTuple, Sequence, Tuple, Union
 
 from mxnet.gluon import HybridBlock, nn
 from mxnet.gluon.contrib.nn import HybridConcurrent
 
-from uniface_mx.nn.conv import conv_unit
+from uniface_mx.nn import Tensor
+from uniface_mx.nn.conv import Kernel, conv_unit
 
-Unit = namedtuple('Unit', 'channels kernel stride')
-Unit.__new__.__defaults__ = (1,)
 AVERAGE_POOL, MAX_POOL = 'average pool', 'max pool'
+# Padding of a unit: half the kernel, none, or what the reductions have (see `InceptionTrunk`).
+SAME, VALID, REDUCTION = 'same', 'valid', 'reduction'
 
 
-def _a(pool_channels):
+class Unit(NamedTuple):
+    """A convolution, its batch normalisation and its ReLU."""
+
+    channels: int
+    kernel: Kernel
+    stride: int = 1
+    padding: str = SAME
+
+
+# A unit, a pool, or units that all see the step before and are concatenated.
+Step = Union[Unit, str, Tuple[Unit, ...]]
+# A name and its steps.
+Branch = Tuple[Any, ...]
+
+STEM = (
+    ('conv_1a', Unit(32, 3, 2, VALID)),
+    ('conv_2a', Unit(32, 3, 1, VALID)),
+    ('conv_2b', Unit(64, 3)),
+    ('pool_1', MAX_POOL),
+    ('conv_3b', Unit(80, 1)),
+    ('conv_4a', Unit(192, 3, 1, REDUCTION)),
+    ('pool_2', MAX_POOL),
+)
+
+
+def _a(pool_channels: int) -> Tuple[Branch, ...]:
     return (
         ('branch1x1', Unit(64, 1)),
         ('branch5x5', Unit(48, 1), Unit(64, 5)),
@@ -23,59 +50,45 @@ def _a(pool_channels):
     )
 
 
-def _c(middle):
+def _c(middle: int) -> Tuple[Branch, ...]:
+    across, down = Unit(middle, (1, 7)), Unit(middle, (7, 1))
     return (
         ('branch1x1', Unit(192, 1)),
-        ('branch7x7', Unit(middle, 1), Unit(middle, (1, 7)), Unit(192, (7, 1))),
-        (
-            'branch7x7dbl',
-            Unit(middle, 1),
-            Unit(middle, (7, 1)),
-            Unit(middle, (1, 7)),
-            Unit(middle, (7, 1)),
-            Unit(192, (1, 7)),
-        ),
+        ('branch7x7', Unit(middle, 1), across, Unit(192, (7, 1))),
+        ('branch7x7dbl', Unit(middle, 1), down, across, down, Unit(192, (1, 7))),
         ('branch_pool', AVERAGE_POOL, Unit(192, 1)),
     )
 
 
+_6A = (
+    ('branch3x3', Unit(384, 3, 2, REDUCTION)),
+    ('branch3x3dbl', Unit(64, 1), Unit(96, 3), Unit(96, 3, 2, REDUCTION)),
+    ('branch_pool', MAX_POOL),
+)
+_7A = (
+    ('branch3x3', Unit(192, 1), Unit(320, 3, 2, REDUCTION)),
+    ('branch7x7x3', Unit(192, 1), Unit(192, (1, 7)), Unit(192, (7, 1)), Unit(192, 3, 2, REDUCTION)),
+    ('branch_pool', MAX_POOL),
+)
+_SPLIT = (Unit(384, (1, 3)), Unit(384, (3, 1)))
 _E = (
     ('branch1x1', Unit(320, 1)),
-    ('branch3x3', Unit(384, 1), (Unit(384, (1, 3)), Unit(384, (3, 1)))),
-    ('branch3x3dbl', Unit(448, 1), Unit(384, 3), (Unit(384, (1, 3)), Unit(384, (3, 1)))),
+    ('branch3x3', Unit(384, 1), _SPLIT),
+    ('branch3x3dbl', Unit(448, 1), Unit(384, 3), _SPLIT),
     ('branch_pool', AVERAGE_POOL, Unit(192, 1)),
 )
 
-# A block is a tuple of branches that are concatenated. A branch is a name and its steps: a unit, a pool, or a
-# tuple of units that all see the step before and are concatenated.
+# The mixed blocks of each stage: a name, and the branches that are concatenated.
 STAGES = (
     (('mixed_5b', _a(32)), ('mixed_5c', _a(64)), ('mixed_5d', _a(64))),
     (
-        (
-            'mixed_6a',
-            (
-                ('branch3x3', Unit(384, 3, 2)),
-                ('branch3x3dbl', Unit(64, 1), Unit(96, 3), Unit(96, 3, 2)),
-                ('branch_pool', MAX_POOL),
-            ),
-        ),
+        ('mixed_6a', _6A),
         ('mixed_6b', _c(128)),
         ('mixed_6c', _c(160)),
         ('mixed_6d', _c(160)),
         ('mixed_6e', _c(192)),
     ),
-    (
-        (
-            'mixed_7a',
-            (
-                ('branch3x3', Unit(192, 1), Unit(320, 3, 2)),
-                ('branch7x7x3', Unit(192, 1), Unit(192, (1, 7)), Unit(192, (7, 1)), Unit(192, 3, 2)),
-                ('branch_pool', MAX_POOL),
-            ),
-        ),
-        ('mixed_7b', _E),
-        ('mixed_7c', _E),
-    ),
+    (('mixed_7a', _7A), ('mixed_7b', _E), ('mixed_7c', _E)),
 )
 CHANNEL_BLOCK = 16
 
@@ -105,45 +118,40 @@ class InceptionTrunk(HybridBlock):
     """
 
     def __init__(
-        self, width: float = 1.0, same_padding: bool = True, count_include_pad: bool = True, **kwargs
-    ):
+        self, width: float = 1.0, same_padding: bool = True, count_include_pad: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self._width = width
-        self._reduction_padding = 1 if same_padding else 0
+        self._paddings = {SAME: None, VALID: 0, REDUCTION: 1 if same_padding else 0}
         self.count_include_pad = count_include_pad
         with self.name_scope():
             self.stem = nn.HybridSequential(prefix='')
-            self.stem.add(
-                self._unit('conv_1a', Unit(32, 3, 2), padding=0),
-                self._unit('conv_2a', Unit(32, 3), padding=0),
-                self._unit('conv_2b', Unit(64, 3)),
-                nn.MaxPool2D(3, 2, prefix='pool_1_'),
-                self._unit('conv_3b', Unit(80, 1)),
-                self._unit('conv_4a', Unit(192, 3), padding=self._reduction_padding),
-                nn.MaxPool2D(3, 2, prefix='pool_2_'),
-            )
+            for name, step in STEM:
+                pool = step == MAX_POOL
+                self.stem.add(nn.MaxPool2D(3, 2, prefix=name + '_') if pool else self._unit(name, step))
             for number, blocks in enumerate(STAGES):
                 stage = nn.HybridSequential(prefix='')
                 for name, branches in blocks:
                     stage.add(self._block(name, branches))
                 setattr(self, f'stage{number}', stage)
 
-    def _unit(self, name, unit, padding=None):
-        return conv_unit(name, scale_channels(unit.channels, self._width), unit.kernel, unit.stride, padding)
+    def _unit(self, name: str, unit: Unit) -> HybridBlock:
+        channels = scale_channels(unit.channels, self._width)
+        return conv_unit(name, channels, unit.kernel, unit.stride, self._paddings[unit.padding])
 
-    def _step(self, name, step):
+    def _step(self, name: str, step: Step) -> HybridBlock:
         if step == AVERAGE_POOL:
             return nn.AvgPool2D(3, 1, 1, count_include_pad=self.count_include_pad, prefix='pool_')
         if step == MAX_POOL:
-            return nn.MaxPool2D(3, 2, self._reduction_padding, prefix='pool_')
+            return nn.MaxPool2D(3, 2, self._paddings[REDUCTION], prefix='pool_')
         if isinstance(step, Unit):
-            return self._unit(name, step, self._reduction_padding if step.stride == 2 else None)
+            return self._unit(name, step)
         split = HybridConcurrent(axis=1, prefix='')
         for letter, unit in zip('ab', step):
             split.add(self._unit(name + letter, unit))
         return split
 
-    def _block(self, name, branches):
+    def _block(self, name: str, branches: Sequence[Branch]) -> HybridBlock:
         block = HybridConcurrent(axis=1, prefix=name + '_')
         with block.name_scope():
             for branch_name, *steps in branches:
@@ -154,7 +162,8 @@ class InceptionTrunk(HybridBlock):
                 block.add(branch)
         return block
 
-    def hybrid_forward(self, F, data):
+    def hybrid_forward(self, F: ModuleType, data: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """Scaled pixels (N, 3, H, W) to the three maps."""
         fine = self.stage0(self.stem(data))
         middle = self.stage1(fine)
         return fine, middle, self.stage2(middle)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from mxnet.gluon import HybridBlock
+
+from uniface_mx.nn import Tensor
 
 CHANNEL_MEAN = (123.675, 116.28, 103.53)
 CHANNEL_STD = (58.395, 57.12, 57.375)
@@ -15,7 +19,8 @@ class ChannelNormalize(HybridBlock):
     there is no parameter that a later training could change.
     """
 
-    def hybrid_forward(self, F, data):
+    def hybrid_forward(self, F: ModuleType, data: Tensor) -> Tensor:
+        """Pixels to scaled pixels."""
         channels = [
             (F.slice_axis(data, axis=1, begin=i, end=i + 1) - mean) / std
             for i, (mean, std) in enumerate(zip(CHANNEL_MEAN, CHANNEL_STD))
@@ -26,7 +31,8 @@ class ChannelNormalize(HybridBlock):
 class ImageNormalize(HybridBlock):
     """Bring each image, all channels and its padding together, to mean 0 and deviation 1."""
 
-    def hybrid_forward(self, F, data):
+    def hybrid_forward(self, F: ModuleType, data: Tensor) -> Tensor:
+        """Pixels to scaled pixels."""
         centred = F.broadcast_sub(data, F.mean(data, axis=(1, 2, 3), keepdims=True))
         variance = F.mean(F.square(centred), axis=(1, 2, 3), keepdims=True)
         return F.broadcast_div(centred, F.sqrt(variance + 1e-6))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from itertools import product
+from types import ModuleType
+from typing import Any
 
 import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock, nn
+
+from uniface_mx.nn import Tensor
 
 # An output row sees two input rows: an even one the one before its own and its own, an odd one its own and
 # the next. These are the kernel's rows that fall on them; columns are alike.
@@ -27,17 +31,9 @@ class PhaseDeconvolution(HybridBlock):
         Input and output channels.
     side : int
         Rows and columns of the output.
-
-    Inputs
-    ------
-    (N, inputs, side / 2, side / 2).
-
-    Outputs
-    -------
-    (N, channels, side, side).
     """
 
-    def __init__(self, inputs: int, channels: int, side: int, **kwargs):
+    def __init__(self, inputs: int, channels: int, side: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._channels, self._side = channels, side
         with self.name_scope():
@@ -45,7 +41,8 @@ class PhaseDeconvolution(HybridBlock):
                 len(PHASES) * channels, 2, padding=1, activation='relu', in_channels=inputs, prefix='conv_'
             )
 
-    def hybrid_forward(self, F, data):
+    def hybrid_forward(self, F: ModuleType, data: Tensor) -> Tensor:
+        """(N, inputs, side / 2, side / 2) to (N, channels, side, side)."""
         channels, side = self._channels, self._side
         # oneDNN's layout ends here, once and not once for each slice.
         phases = F.reshape(self.conv(data), shape=(0, 0, 0, 0))

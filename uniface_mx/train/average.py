@@ -8,7 +8,7 @@ from typing import Dict, Iterator, Mapping
 import mxnet as mx
 from mxnet.gluon import Parameter
 
-from uniface_mx.models.weights import stock_name
+from uniface_mx.models.files import stock_name
 
 
 class Average:
@@ -38,7 +38,7 @@ class Average:
             array += share * (parameter.list_data()[0] - array)
 
     def arrays(self) -> Dict[str, mx.nd.NDArray]:
-        """The average under MXNet's stock names, as :func:`uniface_mx.models.weights.named_arrays` has weights."""
+        """The average under MXNet's stock names, as :func:`uniface_mx.models.files.named_arrays` has weights."""
         return {stock_name(name): array for name, array in self._arrays.items()}
 
     def restore(self, arrays: Mapping[str, mx.nd.NDArray]) -> None:

@@ -27,7 +27,7 @@ from uniface_mx.data.records import (
 from uniface_mx.data.transforms import AugmentSettings, RecordShare
 from uniface_mx.files import written_aside
 from uniface_mx.models import Uniface, get_model
-from uniface_mx.models.weights import load_weights, named_arrays
+from uniface_mx.models.files import load_weights, named_arrays
 from uniface_mx.provenance import portable, provenance, write_json
 from uniface_mx.train.average import Average
 from uniface_mx.train.checkpoint import WEIGHTS, Checkpoint, Checkpoints

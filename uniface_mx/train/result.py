@@ -8,9 +8,7 @@ from typing import Any, Dict, NamedTuple, Optional
 import numpy as np
 
 from uniface_mx.models import Uniface, get_model
-from uniface_mx.models.exported import weights_path
-from uniface_mx.models.manifest import find_model, read_manifest
-from uniface_mx.models.weights import load_weights
+from uniface_mx.models.files import ModelFiles, PathLike, load_weights
 from uniface_mx.train.checkpoint import Checkpoints
 from uniface_mx.train.errors import TrainError
 
@@ -19,8 +17,10 @@ ABOUT = ('training', 'licence', 'mean_embedding', 'embedding')
 
 
 class TrainedModel(NamedTuple):
-    """A network with a run's weights; `mean` is the mean teacher embedding (128,), if embeddings were taught;
-    `details` are a manifest's entries on where it comes from.
+    """A network with trained weights.
+
+    `mean` is the mean teacher embedding (128,), if embeddings were taught; `details` are a manifest's entries
+    on where the weights come from.
     """
 
     net: Uniface
@@ -29,7 +29,7 @@ class TrainedModel(NamedTuple):
     details: Dict[str, Any]
 
 
-def load_run(run, which: str = 'best', **overrides) -> TrainedModel:
+def load_run(run: PathLike, which: str = 'best', **overrides: Any) -> TrainedModel:
     """Load the network that a run has trained.
 
     Parameters
@@ -54,10 +54,8 @@ def load_run(run, which: str = 'best', **overrides) -> TrainedModel:
     if which == 'best' and best is not None:
         checkpoint = checkpoints.load(best)
     state = checkpoint.state
-    given = {
-        key: value for key, value in state['config']['model'].items() if key != 'name' and value is not None
-    }
-    given.update(overrides)
+    model = dict(state['config']['model'], **overrides)
+    given = {key: value for key, value in model.items() if key != 'name' and value is not None}
     net = get_model(state['model'], **given)
     load_weights(net, checkpoints.result(checkpoint.iteration))
     mean = np.array(state['mean_embedding'], np.float32) if state['mean_embedding'] else None
@@ -79,7 +77,7 @@ def load_run(run, which: str = 'best', **overrides) -> TrainedModel:
     return TrainedModel(net, state['model'], mean, details)
 
 
-def load_exported(prefix, **overrides) -> TrainedModel:
+def load_exported(prefix: PathLike, **overrides: Any) -> TrainedModel:
     """Load the network of an exported model, or of one that ships, to export the same weights anew.
 
     What was subtracted from them stays subtracted: `mean` is None.
@@ -97,19 +95,18 @@ def load_exported(prefix, **overrides) -> TrainedModel:
     UnifaceError
         A file is missing or damaged, or the manifest does not say which model it is.
     """
-    prefix = find_model(prefix)
-    manifest = read_manifest(prefix)
+    files = ModelFiles.find(prefix)
+    manifest = files.verify()
     told = manifest.get('model') or {}
     if not told.get('name'):
-        raise TrainError(f'{prefix}: its manifest does not say which model it is')
+        raise TrainError(f'{files.prefix}: its manifest does not say which model it is')
     given = dict(told.get('overrides') or {}, **overrides)
     net = get_model(told['name'], **given)
-    load_weights(net, weights_path(prefix))
+    load_weights(net, files.weights_path())
     kept = ABOUT if overrides else ABOUT + ('results',)
     details = {key: manifest[key] for key in kept if key in manifest}
     if not overrides:
-        details['thresholds'] = {
-            name: manifest['thresholds'].get(name) for name in ('verification', 'identification')
-        }
+        people = ('verification', 'identification')
+        details['thresholds'] = {name: manifest['thresholds'].get(name) for name in people}
     details['model'] = dict(told, overrides=given)
     return TrainedModel(net, manifest['name'], None, details)

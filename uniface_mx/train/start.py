@@ -14,9 +14,7 @@ from uniface_mx.backbones import load_trunk
 from uniface_mx.data.records import RecordMeta, require_teachers
 from uniface_mx.errors import UnifaceError
 from uniface_mx.models import Uniface
-from uniface_mx.models.exported import weights_path
-from uniface_mx.models.manifest import find_model, manifest_path, read_manifest
-from uniface_mx.models.weights import load_weights
+from uniface_mx.models.files import ModelFiles, load_weights
 from uniface_mx.train.errors import TrainError
 
 # Deviations of the layers that give outputs, whose biases begin where an untaught output should lie.
@@ -87,18 +85,18 @@ def load_start(net: Uniface, start: str, devices: Sequence[mx.Context], teachers
         No such weights, made for another model, or by another embedding teacher.
     """
     prefix = Path(re.sub(r'-\d{4}\.params$', '', start))
-    if start.endswith('.params') and not manifest_path(prefix).is_file():
+    if start.endswith('.params') and not ModelFiles(prefix).manifest_path.is_file():
         load_weights(net, start, list(devices))
         return
     try:
-        prefix = find_model(prefix)
+        files = ModelFiles.find(prefix)
     except UnifaceError as error:
         raise TrainError(f'training.init: {error}') from None
-    manifest = read_manifest(prefix)
+    manifest = files.verify()
     known = manifest.get('training', {}).get('teachers')
     if known and teachers:
         require_teachers(RecordMeta(teachers=teachers, embeddings=1), known, 'data.train')
-    load_weights(net, weights_path(prefix), list(devices))
+    load_weights(net, files.weights_path(), list(devices))
     if manifest.get('mean_embedding'):
         bias = net.recognition.embedding.bias
         bias.set_data(bias.data(devices[0]) + mx.nd.array(manifest['mean_embedding'], ctx=devices[0]))

@@ -1,4 +1,4 @@
-"""What every anchor and every face region is taught: matching, coder, choice of the ROIs (NumPy).
+"""What every anchor and every face region is taught: matching, choice of the ROIs (NumPy).
 
 Boxes, anchors and landmarks are in input pixels (see :mod:`uniface_mx.geometry`), labels in the packed rows
 of :mod:`uniface_mx.data.records`. Everything here comes from the labels, but for the ROIs that predictions
@@ -8,7 +8,7 @@ step begins.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from uniface_mx.data.records import (
     LANDMARKS,
 )
 from uniface_mx.geometry import iou
-from uniface_mx.nn.anchors import CENTRE_VARIANCE, MAX_LOG_SIZE, SIZE_VARIANCE
+from uniface_mx.nn.coder import decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
 
 BACKGROUND = -1
 IGNORED = -2
@@ -80,51 +80,6 @@ class Rois(NamedTuple):
     embeddings: np.ndarray
     mask: np.ndarray
     predicted: np.ndarray
-
-
-def _centre_and_size(boxes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-    return (boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]
-
-
-def encode_boxes(boxes: np.ndarray, anchors: np.ndarray) -> np.ndarray:
-    """Offsets (..., 4) of boxes to anchors, both (..., 4): x, y of the centre, then log width and log height.
-
-    As in SSD, centres count in tenths of the anchor's sides and log sizes in units of 0.2.
-    """
-    centre, size = _centre_and_size(boxes)
-    anchor_centre, anchor_size = _centre_and_size(anchors)
-    return np.concatenate(
-        [
-            (centre - anchor_centre) / (anchor_size * CENTRE_VARIANCE),
-            np.log(size / anchor_size) / SIZE_VARIANCE,
-        ],
-        axis=-1,
-    )
-
-
-def decode_boxes(offsets: np.ndarray, anchors: np.ndarray) -> np.ndarray:
-    """Boxes (..., 4) from offsets and anchors, both (..., 4): the inverse of :func:`encode_boxes`.
-
-    Sides are held between e^-4 and e^4 times the anchor's, as in the graph.
-    """
-    anchor_centre, anchor_size = _centre_and_size(anchors)
-    centre = offsets[..., :2] * CENTRE_VARIANCE * anchor_size + anchor_centre
-    half = np.exp(np.clip(offsets[..., 2:] * SIZE_VARIANCE, -MAX_LOG_SIZE, MAX_LOG_SIZE)) * anchor_size / 2
-    return np.concatenate([centre - half, centre + half], axis=-1)
-
-
-def encode_landmarks(landmarks: np.ndarray, anchors: np.ndarray) -> np.ndarray:
-    """Offsets (..., 10) of landmarks (..., 5, 2) to centres of anchors (..., 4), in tenths of their sides."""
-    centre, size = _centre_and_size(anchors)
-    offsets = (landmarks - centre[..., None, :]) / (size[..., None, :] * CENTRE_VARIANCE)
-    return offsets.reshape(offsets.shape[:-2] + (10,))
-
-
-def decode_landmarks(offsets: np.ndarray, anchors: np.ndarray) -> np.ndarray:
-    """Landmarks (..., 5, 2) of offsets (..., 10) to anchors (..., 4): inverse of :func:`encode_landmarks`."""
-    centre, size = _centre_and_size(anchors)
-    points = offsets.reshape(offsets.shape[:-1] + (5, 2))
-    return points * CENTRE_VARIANCE * size[..., None, :] + centre[..., None, :]
 
 
 def match(

@@ -9,9 +9,10 @@ import numpy as np
 
 from uniface_mx.data.prepare.errors import PrepareError
 from uniface_mx.data.records import BOX, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, Record, RecordReader
+from uniface_mx.image import GREEN, mark_face
 
-# RGB: a face with an embedding, a face without, an ignored face, points.
-GREEN, BLUE, RED, YELLOW = (0, 200, 0), (40, 90, 255), (230, 0, 0), (255, 220, 0)
+# RGB: a face without an embedding, an ignored face.
+BLUE, RED = (40, 90, 255), (230, 0, 0)
 CAPTION = 16
 
 
@@ -28,11 +29,8 @@ def drawing(record: Record, side: int) -> np.ndarray:
     )
     for row in record.objects:
         color = RED if row[IGNORE] else GREEN if row[HAS_EMBEDDING] else BLUE
-        left, top, right, bottom = (int(v) for v in np.round(row[BOX] * (width, height, width, height)))
-        cv2.rectangle(image, (left, top), (right - 1, bottom - 1), color, 1)
-        if row[HAS_LANDMARKS]:
-            for x, y in row[LANDMARKS].reshape(5, 2) * (width, height):
-                cv2.circle(image, (int(x), int(y)), 1, YELLOW, -1)
+        points = row[LANDMARKS].reshape(5, 2) * (width, height) if row[HAS_LANDMARKS] else None
+        mark_face(image, row[BOX] * (width, height, width, height), points, color)
     canvas = np.zeros((side + CAPTION, side, 3), np.uint8)
     canvas[:height, :width] = image
     text = record.person or f'{record.source}/{record.key}'
