@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from uniface_mx.data.records import BOX, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH, Record, RecordWriter
+from uniface_mx.data.records import Record, RecordWriter
+from uniface_mx.data.rows import BOX, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH
 from uniface_mx.image import encode_jpeg
 
 SOURCE = {'name': 'drawn', 'kind': 'drawn', 'licence': 'ours'}

@@ -1,6 +1,6 @@
 import pytest
 
-from uniface_mx.data.transforms import AugmentError, AugmentSettings
+from uniface_mx.config.augmentation import AugmentError, AugmentSettings
 from uniface_mx.data.transforms.canvas import canvas_kinds
 
 

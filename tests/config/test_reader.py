@@ -10,11 +10,12 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from uniface_mx.config.ranges import MODEL_RANGES
 from uniface_mx.config.reader import Config, ConfigError, as_dict, load_config, to_yaml
-from uniface_mx.config.schema import Model, within
+from uniface_mx.config.schema import ModelConfig, within
 from uniface_mx.errors import UnifaceError
 from uniface_mx.models import build_uniface
-from uniface_mx.models.presets import RANGES
+from uniface_mx.nn.detection import CANDIDATES
 from uniface_mx.paths import resource
 
 
@@ -281,21 +282,17 @@ def test_the_defaults_are_the_papers():
 
 def test_the_model_section_speaks_of_arguments_that_models_have():
     arguments = set(inspect.signature(build_uniface).parameters)
-    assert {field.name for field in dataclasses.fields(Model)} - {'name'} <= arguments
-    assert Model().overrides() == {}
-    model = Model(name='uniface_c', roi_op='align', max_faces=4)
+    assert {field.name for field in dataclasses.fields(ModelConfig)} - {'name'} <= arguments
+    assert ModelConfig().overrides() == {}
+    model = ModelConfig(name='uniface_c', roi_op='align', max_faces=4)
     assert model.overrides() == {'roi_op': 'align', 'max_faces': 4}
 
 
 def test_the_model_section_has_the_ranges_of_the_arguments():
-    ranges = {
-        key.name: (key.metadata['low'], key.metadata['high'])
-        for key in dataclasses.fields(Model)
-        if key.metadata
-    }
-    assert ranges == {
-        name: (low, None if high == float('inf') else high) for name, (_, low, high) in RANGES.items()
-    }
+    fields = {key.name: key.metadata for key in dataclasses.fields(ModelConfig) if key.metadata}
+    ranges = {name: (limits['low'], limits['high']) for name, limits in fields.items()}
+    assert ranges == {name: (low, high) for name, (_, low, high) in MODEL_RANGES.items()}
+    assert MODEL_RANGES['max_faces'][2] == CANDIDATES
 
 
 def test_what_the_augmentation_itself_refuses_is_told_with_file_and_section(load):

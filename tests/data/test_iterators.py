@@ -2,24 +2,15 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from uniface_mx.config.augmentation import AugmentSettings, RecordShare
 from uniface_mx.data.iterators import CanvasDataset, CanvasIter, network_input
 from uniface_mx.data.loader import Canvases, Loader
-from uniface_mx.data.records import BOX, OBJECT_WIDTH, Record, RecordWriter
-from uniface_mx.data.transforms import AugmentSettings, RecordShare
-from uniface_mx.image import encode_jpeg
+from uniface_mx.data.rows import OBJECT_WIDTH
 
 
 @pytest.fixture(scope='module')
-def name(tmp_path_factory):
-    path = tmp_path_factory.mktemp('set') / 'photos'
-    rng = np.random.default_rng(0)
-    with RecordWriter(path, [{'name': 'made', 'kind': 'folder', 'licence': ''}], {}) as writer:
-        for i in range(7):
-            rows = np.zeros((1, OBJECT_WIDTH), np.float32)
-            rows[0, BOX] = (0.2, 0.2, 0.6, 0.8)
-            image = encode_jpeg(rng.integers(0, 256, (50, 70, 3), dtype=np.uint8))
-            writer.add(Record(image, rows, 70, 50, 'made', str(i)))
-    return str(path)
+def name(tmp_path_factory, write_set):
+    return write_set(tmp_path_factory.mktemp('set') / 'photos', 7)
 
 
 def loader(name, seed=0, settings=None, **options):
@@ -55,11 +46,8 @@ def test_gluon_can_batch_the_dataset(name):
 
 def test_the_iterator_streams_on_over_epochs(name):
     stream = CanvasIter(loader(name, workers=1), epoch_size=2)
-    assert stream.provide_data[0].shape == (3, 3, 64, 64) and stream.provide_label[0].shape == (
-        3,
-        32,
-        OBJECT_WIDTH,
-    )
+    assert stream.provide_data[0].shape == (3, 3, 64, 64)
+    assert stream.provide_label[0].shape == (3, 32, OBJECT_WIDTH)
     first = [b.data[0].asnumpy() for b in stream]
     stream.reset()
     second = [b.data[0].asnumpy() for b in stream]

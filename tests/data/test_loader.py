@@ -11,22 +11,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from uniface_mx.config.augmentation import AugmentSettings, RecordShare
 from uniface_mx.data import records
 from uniface_mx.data.loader import Canvases, Loader, read_photo
-from uniface_mx.data.records import (
-    BOX,
-    EMBEDDING,
-    HAS_EMBEDDING,
-    HAS_LANDMARKS,
-    IGNORE,
-    LANDMARKS,
-    OBJECT_WIDTH,
-    Record,
-    RecordError,
-    RecordReader,
-    RecordWriter,
-)
-from uniface_mx.data.transforms import AugmentSettings, RecordShare
+from uniface_mx.data.records import Record, RecordError, RecordReader, RecordWriter
+from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH
 from uniface_mx.image import encode_jpeg
 
 TEACHERS = {'embeddings': {'name': 'made up', 'version': '1', 'sha256': 'a' * 64, 'mirror': True}}
@@ -40,19 +29,12 @@ def write(folder, name, count, faces=1, teachers=TEACHERS, tag=0):
             rows = np.zeros((faces, OBJECT_WIDTH), np.float32)
             for j, row in enumerate(rows):
                 row[BOX] = (0.1 + 0.3 * j, 0.2, 0.35 + 0.3 * j, 0.7)
-                row[LANDMARKS] = np.ravel(
-                    [
-                        (0.16 + 0.3 * j, 0.4),
-                        (0.26 + 0.3 * j, 0.4),
-                        (0.2 + 0.3 * j, 0.5),
-                        (0.17 + 0.3 * j, 0.6),
-                        (0.25 + 0.3 * j, 0.6),
-                    ]
-                )
+                points = [(0.16, 0.4), (0.26, 0.4), (0.2, 0.5), (0.17, 0.6), (0.25, 0.6)]
+                row[LANDMARKS] = np.ravel(np.add(points, (0.3 * j, 0)))
                 row[[HAS_LANDMARKS, HAS_EMBEDDING]] = 1
                 row[EMBEDDING] = 1 + tag + i
             image = encode_jpeg(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8), 90)
-            writer.add(Record(image, rows, 80, 60, name, 'photo%d' % i))
+            writer.add(Record(image, rows, 80, 60, name, f'photo{i}'))
     return str(folder / name)
 
 
@@ -214,9 +196,8 @@ def test_rows_beyond_the_limit_are_counted(sets):
     batch = Loader(source, 3, max_faces=1).make(0)
     assert batch.overflow == 3 and (batch.label[:, 0, IGNORE] == 0).all()
     padded = Loader(source, 1, max_faces=4).make(0)
-    assert (
-        (padded.label[0, 2:] == -1).all() and padded.label[0, 1, HAS_EMBEDDING] == 1 and padded.overflow == 0
-    )
+    assert (padded.label[0, 2:] == -1).all() and padded.label[0, 1, HAS_EMBEDDING] == 1
+    assert padded.overflow == 0
 
 
 def damaged(tmp_path, change):

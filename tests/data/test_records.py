@@ -12,7 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uniface_mx.data import records
+from uniface_mx.data.prepare.check import record_problems
 from uniface_mx.data.records import (
+    Record,
+    RecordError,
+    RecordReader,
+    RecordWriter,
+    load_meta,
+    mean_embedding,
+    pack_record,
+    require_teachers,
+    unpack_label,
+)
+from uniface_mx.data.rows import (
     BOX,
     CLASS,
     EMBEDDING,
@@ -21,16 +33,6 @@ from uniface_mx.data.records import (
     IGNORE,
     LANDMARKS,
     OBJECT_WIDTH,
-    Record,
-    RecordError,
-    RecordReader,
-    RecordWriter,
-    load_meta,
-    mean_embedding,
-    pack_record,
-    record_problems,
-    require_teachers,
-    unpack_label,
 )
 
 SOURCES = [
@@ -80,15 +82,8 @@ def edit(path, change):
 
 
 def test_columns_fill_the_row():
-    columns = [
-        CLASS,
-        *range(*BOX.indices(146)),
-        *range(*LANDMARKS.indices(146)),
-        HAS_LANDMARKS,
-        HAS_EMBEDDING,
-        IGNORE,
-        *range(*EMBEDDING.indices(146)),
-    ]
+    boxes, points, vectors = (range(*part.indices(146)) for part in (BOX, LANDMARKS, EMBEDDING))
+    columns = [CLASS, *boxes, *points, HAS_LANDMARKS, HAS_EMBEDDING, IGNORE, *vectors]
     assert columns == list(range(146)) and OBJECT_WIDTH == 146
 
 
@@ -98,16 +93,10 @@ def test_written_is_read(name):
         assert len(reader) == 3
     first, second, last = reader
     assert (first.source, first.key, first.person, first.picture) == ('s', 'a/b.jpg', 's/ann', 2**64 - 3)
-    assert (second.source, second.key, second.person, second.width, second.height) == (
-        't',
-        "ü'.jpg",
-        None,
-        40,
-        100,
-    )
-    np.testing.assert_array_equal(
-        first.objects, record(face(embedding=0.25), face((0.6, 0.1, 1, 0.9), ignore=True)).objects
-    )
+    assert (second.source, second.key, second.person) == ('t', "ü'.jpg", None)
+    assert (second.width, second.height) == (40, 100)
+    expected = record(face(embedding=0.25), face((0.6, 0.1, 1, 0.9), ignore=True))
+    np.testing.assert_array_equal(first.objects, expected.objects)
     assert second.decode().shape == (100, 40, 3)
     assert last.person == 's/ann'
     meta = reader.meta
@@ -256,7 +245,7 @@ def test_whatever_bytes_change_reading_ends_in_a_record_or_an_error(tmp_path, na
             try:
                 outcomes.add(bool(record_problems(reader[i])))
             except RecordError as error:
-                assert 'record %d' % i in str(error)
+                assert f'record {i}' in str(error)
                 outcomes.add('error')
         reader.close()
     assert outcomes == {True, False, 'error'}

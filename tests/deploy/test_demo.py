@@ -3,16 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from uniface_mx.data.records import (
-    BOX,
-    EMBEDDING,
-    HAS_EMBEDDING,
-    HAS_LANDMARKS,
-    IGNORE,
-    LANDMARKS,
-    OBJECT_WIDTH,
-    Record,
-)
+from uniface_mx.data.records import Record
+from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH
 from uniface_mx.deploy.demo import (
     collect_photos,
     compare,

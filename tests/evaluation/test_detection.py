@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scripted import Scripted, face
 
-from uniface_mx.data.records import (
+from uniface_mx.data.records import Record
+from uniface_mx.data.rows import (
     BOX,
     EMBEDDING,
     EMBEDDING_DIM,
@@ -11,7 +12,6 @@ from uniface_mx.data.records import (
     IGNORE,
     LANDMARKS,
     OBJECT_WIDTH,
-    Record,
 )
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import detection

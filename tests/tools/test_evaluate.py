@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from loading import load_tool
 
-from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, OBJECT_WIDTH, Record, RecordWriter
+from uniface_mx.data.records import Record, RecordWriter
+from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, OBJECT_WIDTH
 from uniface_mx.deploy.predictor import Face
 from uniface_mx.evaluation import EVALUATIONS, options
 from uniface_mx.evaluation.results import read_result, write_result

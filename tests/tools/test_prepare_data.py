@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from loading import load_tool
 
-PREPARE = Path(__file__).parents[1] / 'data' / 'prepare'
-sys.path.insert(0, str(PREPARE))
+sys.path.insert(0, str(Path(__file__).parents[1] / 'data' / 'prepare'))
 
 from fakes import files_of, write_photos
 
@@ -24,24 +23,12 @@ def photos(tmp_path, monkeypatch):
     return write_photos(tmp_path / 'photos', 12)
 
 
-def make(tool, out, *more, source='folder:photos?pattern=(?P<person>[0-9]+)_'):
-    return tool(
-        [
-            'make',
-            '--source',
-            source,
-            '--out',
-            out,
-            '--teacher',
-            'fakes:FakeFinder',
-            'fakes:FakeEmbedding',
-            '--workers',
-            '0',
-            '--cache',
-            'cache',
-            *more,
-        ]
-    )
+FAKES = '--teacher fakes:FakeFinder fakes:FakeEmbedding --workers 0 --cache cache'
+PEOPLE = 'folder:photos?pattern=(?P<person>[0-9]+)_'
+
+
+def make(tool, out, *more, source=PEOPLE):
+    return tool(['make', '--source', source, '--out', out, *FAKES.split(), *more])
 
 
 def test_from_photos_to_a_checked_set(tool, photos, capsys):
@@ -58,10 +45,8 @@ def test_from_photos_to_a_checked_set(tool, photos, capsys):
     assert tool(['stats', 'all', '--picture', 'stats.png']) == 0
     text = capsys.readouterr().out
     # The painted face is 40x50 in a photo 120 wide.
-    assert (
-        re.search(r'face height at 300 px( +12\d\.\d\d){7}', text)
-        and Path('stats.png').stat().st_size > 10000
-    )
+    assert re.search(r'face height at 300 px( +12\d\.\d\d){7}', text)
+    assert Path('stats.png').stat().st_size > 10000
     assert tool(['show', 'all', '--out', 'show.png', '--count', '3', '--seed', '1']) == 0
     assert Path('show.png').exists() and capsys.readouterr().out.count('photos 0') == 3
 
@@ -97,21 +82,8 @@ def test_rules_reach_the_records(tool, photos):
 
 
 def test_options_reach_the_records(tool, photos):
-    make(
-        tool,
-        'out',
-        '--size',
-        '60',
-        '--min-face',
-        '60',
-        '--no-mirror',
-        '--limit',
-        '5',
-        '--people',
-        'us',
-        '--accept',
-        '0.5',
-    )
+    words = '--size 60 --min-face 60 --no-mirror --limit 5 --people us --accept 0.5'
+    make(tool, 'out', *words.split())
     meta = json.loads(Path('out.json').read_text())
     options = meta['sources'][0]['options']
     assert (options['size'], options['mirror'], options['rules']['accept']) == (60, False, 0.5)
@@ -119,72 +91,39 @@ def test_options_reach_the_records(tool, photos):
 
 
 @pytest.mark.parametrize(
-    'args, message',
+    'line, message',
     [
-        (['make', '--source', 'nothing:x', '--out', 'o'], 'nothing:x'),
-        (['make', '--source', 'folder:nowhere', '--out', 'o'], 'nowhere'),
-        (
-            [
-                'make',
-                '--source',
-                'folder:photos',
-                '--out',
-                'o',
-                '--workers',
-                '0',
-                '--teacher',
-                'nobody',
-                'dlib',
-            ],
-            'nobody',
-        ),
-        (['make', '--source', 'folder:photos', '--out', 'o', '--shard', '3/2'], 'shard 3/2'),
-        (['make', '--source', 'folder:photos', '--out', 'o', '--workers', '-1'], '--workers'),
-        (
-            [
-                'make',
-                '--source',
-                'folder:photos',
-                '--out',
-                'photos/00_000.jpg/o',
-                '--workers',
-                '0',
-                '--teacher',
-                'fakes:FakeFinder',
-                'fakes:FakeEmbedding',
-            ],
-            'cannot be written',
-        ),
-        (['merge', 'nowhere', '--out', 'o'], 'nowhere.json'),
-        (['split', 'nowhere', '--parts', 'a=0.5', 'b=0.5'], 'nowhere.json'),
-        (['check', 'nowhere'], 'nowhere.json'),
-        (['stats', 'nowhere'], 'nowhere.json'),
-        (['show', 'nowhere', '--out', 'o.png'], 'nowhere.json'),
+        ('make --source nothing:x --out o', 'nothing:x'),
+        ('make --source folder:nowhere --out o', 'nowhere'),
+        ('make --source folder:photos --out o --workers 0 --teacher nobody dlib', 'nobody'),
+        ('make --source folder:photos --out o --shard 3/2', 'shard 3/2'),
+        ('make --source folder:photos --out o --workers -1', '--workers'),
+        (f'make --source folder:photos --out photos/00_000.jpg/o {FAKES}', 'cannot be written'),
+        ('merge nowhere --out o', 'nowhere.json'),
+        ('split nowhere --parts a=0.5 b=0.5', 'nowhere.json'),
+        ('check nowhere', 'nowhere.json'),
+        ('stats nowhere', 'nowhere.json'),
+        ('show nowhere --out o.png', 'nowhere.json'),
+        ('alter nowhere --out o', 'nowhere.json'),
     ],
 )
-def test_one_line_says_what_is_wrong(tool, photos, capsys, args, message):
-    assert tool(args) == 2
+def test_one_line_says_what_is_wrong(tool, photos, capsys, line, message):
+    assert tool(line.split()) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith('prepare_data: ') and message in error
     assert not any(name.startswith(('o', '.o')) for name in os.listdir('.'))
 
 
-@pytest.mark.parametrize(
-    'args',
-    [
-        [],
-        ['make'],
-        ['make', '--shard', 'x'],
-        ['split', 'a', '--parts', 'b'],
-        ['make', '--source', 's', '--out', 'o', '--dask', 'd', '--workers', '1'],
-        ['make', '--source', 's', '--out', 'o', '--size', '0'],
-        ['make', '--source', 's', '--out', 'o', '--quality', '500'],
-        ['make', '--source', 's', '--out', 'o', '--accept', 'nan'],
-        ['make', '--source', 's', '--out', 'o', '--max-bad', '-1'],
-        ['make', '--source', 's', '--out', 'o', '--limit', '0'],
-    ],
-)
-def test_usage(tool, capsys, args):
+@pytest.mark.parametrize('line', ['', 'make', 'make --shard x', 'split a --parts b'])
+def test_usage(tool, capsys, line):
     with pytest.raises(SystemExit) as end:
-        tool(args)
+        tool(line.split())
     assert end.value.code == 2 and 'usage' in capsys.readouterr().err
+
+
+OPTIONS = '--dask d --workers 1; --size 0; --quality 500; --accept nan; --max-bad -1; --limit 0'
+
+
+@pytest.mark.parametrize('options', OPTIONS.split('; '))
+def test_usage_of_make(tool, capsys, options):
+    test_usage(tool, capsys, f'make --source s --out o {options}')

@@ -5,16 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from uniface_mx.data.records import (
-    BOX,
-    EMBEDDING,
-    HAS_EMBEDDING,
-    HAS_LANDMARKS,
-    LANDMARKS,
-    OBJECT_WIDTH,
-    Record,
-    RecordWriter,
-)
+from uniface_mx.data.records import Record, RecordWriter
+from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, LANDMARKS, OBJECT_WIDTH
 from uniface_mx.image import encode_jpeg
 from uniface_mx.train.targets import MEAN_LANDMARKS
 

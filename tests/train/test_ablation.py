@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from tools import ablation
+from uniface_mx.config.augmentation import RecordShare
 from uniface_mx.config.reader import load_config
-from uniface_mx.data.transforms import RecordShare
 from uniface_mx.errors import UnifaceError
 from uniface_mx.train.build import open_canvases
 

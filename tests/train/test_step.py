@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from drawn import STEADY, UNEVEN, write_records
 
-from uniface_mx.data.records import EMBEDDING, HAS_EMBEDDING
+from uniface_mx.data.rows import EMBEDDING, HAS_EMBEDDING
 from uniface_mx.train.build import build_trainer
 from uniface_mx.train.step import LossScale
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uniface_mx.data import records
+from uniface_mx.data import rows
 from uniface_mx.train.targets import (
     MEAN_LANDMARKS,
     Predictions,
@@ -25,20 +25,20 @@ POINTS = np.array([[2, 3], [8, 3], [5, 5], [3, 8], [7, 8]], np.float32)
 
 
 def face(box, landmarks=None, embedding=None, ignore=False):
-    row = np.zeros(records.OBJECT_WIDTH, np.float32)
-    row[records.BOX] = box
+    row = np.zeros(rows.OBJECT_WIDTH, np.float32)
+    row[rows.BOX] = box
     if landmarks is not None:
-        row[records.LANDMARKS] = np.ravel(landmarks)
-        row[records.HAS_LANDMARKS] = 1
+        row[rows.LANDMARKS] = np.ravel(landmarks)
+        row[rows.HAS_LANDMARKS] = 1
     if embedding is not None:
-        row[records.EMBEDDING] = embedding
-        row[records.HAS_EMBEDDING] = 1
-    row[records.IGNORE] = ignore
+        row[rows.EMBEDDING] = embedding
+        row[rows.HAS_EMBEDDING] = 1
+    row[rows.IGNORE] = ignore
     return row
 
 
 def padding():
-    return np.full(records.OBJECT_WIDTH, -1, np.float32)
+    return np.full(rows.OBJECT_WIDTH, -1, np.float32)
 
 
 def boxes(*rows):
@@ -225,7 +225,7 @@ def test_landmarks_that_are_not_numbers_are_unknown():
 
 
 def test_labels_without_rows():
-    targets = assign_targets(np.zeros((2, 0, records.OBJECT_WIDTH), np.float32), ANCHORS)
+    targets = assign_targets(np.zeros((2, 0, rows.OBJECT_WIDTH), np.float32), ANCHORS)
     assert targets.classes.shape == (2, 5) and not targets.classes.any()
 
 

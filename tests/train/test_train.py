@@ -14,9 +14,10 @@ from loading import load_tool
 
 from tools import export
 from tools.train import main
+from uniface_mx.config.augmentation import AugmentSettings, RecordShare
 from uniface_mx.config.reader import load_config
-from uniface_mx.data.records import EMBEDDING, RecordError
-from uniface_mx.data.transforms import AugmentSettings, RecordShare
+from uniface_mx.data.records import RecordError
+from uniface_mx.data.rows import EMBEDDING
 from uniface_mx.errors import UnifaceError
 from uniface_mx.train import overfit
 from uniface_mx.train import step as step_module

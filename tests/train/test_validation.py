@@ -5,15 +5,7 @@ import numpy as np
 import pytest
 
 from uniface_mx.data.loader import Batch
-from uniface_mx.data.records import (
-    BOX,
-    EMBEDDING,
-    HAS_EMBEDDING,
-    HAS_LANDMARKS,
-    IGNORE,
-    LANDMARKS,
-    OBJECT_WIDTH,
-)
+from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH
 from uniface_mx.geometry import iou
 from uniface_mx.nn.anchors import anchor_grid, centre_to_corner
 from uniface_mx.nn.coder import Decoder, encode_boxes, encode_landmarks

@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Dict, Literal, Optional, Tuple
 
-from uniface_mx.data.transforms import AugmentSettings, RecordShare
+from uniface_mx.config.augmentation import AugmentSettings, RecordShare
+from uniface_mx.config.ranges import MODEL_RANGES
 
 
-def within(default, low=None, high=None):
+def within(default: Any, low: float, high: float = inf) -> Any:
     """A field whose number, or each of whose numbers, lies in [low, high]."""
     return field(default=default, metadata={'low': low, 'high': high})
 
 
+def argument(name: str) -> Any:
+    """A field for an argument of the model; where it is None, the preset's value stands."""
+    return within(None, *MODEL_RANGES[name][1:])
+
+
 @dataclass(frozen=True)
-class Model:
+class ModelConfig:
     """A preset, and the arguments of :func:`uniface_mx.models.build_uniface` that differ from it."""
 
     name: str = 'uniface_a'
-    width: Optional[float] = within(None, low=0.05, high=2)
-    extra_channels: Optional[Tuple[int, ...]] = within(None, low=2)
-    fusion_channels: Optional[int] = within(None, low=1)
-    deconv_channels: Optional[Tuple[int, ...]] = within(None, low=1)
-    coarse_channels: Optional[int] = within(None, low=1)
-    face_hidden: Optional[int] = within(None, low=1)
-    landmark_hidden: Optional[int] = within(None, low=1)
-    anchor_heights: Optional[Tuple[float, ...]] = within(None, low=1)
-    aspect_ratios: Optional[Tuple[float, ...]] = within(None, low=0.1, high=10)
-    scales_per_level: Optional[int] = within(None, low=1, high=2)
+    width: Optional[float] = argument('width')
+    extra_channels: Optional[Tuple[int, ...]] = argument('extra_channels')
+    fusion_channels: Optional[int] = argument('fusion_channels')
+    deconv_channels: Optional[Tuple[int, ...]] = argument('deconv_channels')
+    coarse_channels: Optional[int] = argument('coarse_channels')
+    face_hidden: Optional[int] = argument('face_hidden')
+    landmark_hidden: Optional[int] = argument('landmark_hidden')
+    anchor_heights: Optional[Tuple[float, ...]] = argument('anchor_heights')
+    aspect_ratios: Optional[Tuple[float, ...]] = argument('aspect_ratios')
+    scales_per_level: Optional[int] = argument('scales_per_level')
     roi_op: Optional[Literal['pool', 'align']] = None
     normalization: Optional[Literal['channel', 'image']] = None
     count_include_pad: Optional[bool] = None
-    max_faces: Optional[int] = within(None, low=1, high=400)
-    score_threshold: Optional[float] = within(None, low=0, high=1)
-    iou_threshold: Optional[float] = within(None, low=0, high=1)
+    max_faces: Optional[int] = argument('max_faces')
+    score_threshold: Optional[float] = argument('score_threshold')
+    iou_threshold: Optional[float] = argument('iou_threshold')
 
     def overrides(self) -> Dict[str, Any]:
         """What ``get_model(name, **overrides)`` is given."""
@@ -41,7 +48,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Data:
+class DataConfig:
     """Record sets, and how canvases are made of them."""
 
     root: str = 'records'  # folder that the sets' paths are relative to
@@ -54,7 +61,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Losses:
+class LossesConfig:
     """Weights of the terms, Eq. (2): l1, l2, l3, and 1 for the mimic loss; `contrast` is not in the paper."""
 
     classification: float = within(1.0, low=0)
@@ -76,7 +83,7 @@ class Losses:
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class OptimizerConfig:
     """The rule by which weights change, and how far."""
 
     name: Literal['sgd', 'adamw'] = 'sgd'
@@ -90,7 +97,7 @@ class Optimizer:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class ScheduleConfig:
     """Learning rate over iterations; `plateau` is the paper's "when the loss goes steady"."""
 
     name: Literal['plateau', 'milestones', 'cosine', 'cooldown', 'constant'] = 'plateau'
@@ -105,7 +112,7 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingConfig:
     """Where a run begins and ends, and what runs it."""
 
     backbone: Optional[str] = None  # weights of the trunk, from tools/import_backbone.py
@@ -128,7 +135,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Validation:
+class ValidationConfig:
     """How often and on how much a run is validated."""
 
     every: int = within(2000, low=1)
@@ -136,20 +143,19 @@ class Validation:
     images: Optional[int] = within(None, low=1)  # so many, evenly spread; none means all
     max_faces: int = within(128, low=1)  # of one photo
     score_threshold: float = within(0.5, low=0, high=1)  # of the recall
-    best: Literal['loss', 'average_precision', 'recall', 'landmark_error', 'cosine'] = (
-        'loss'  # makes a checkpoint the best
-    )
+    # What makes a checkpoint the best.
+    best: Literal['loss', 'average_precision', 'recall', 'landmark_error', 'cosine'] = 'loss'
 
 
 @dataclass(frozen=True)
 class Config:
     """All settings of a run; a section of the file for each field."""
 
-    model: Model = field(default_factory=Model)
-    data: Data = field(default_factory=Data)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
     augmentation: AugmentSettings = field(default_factory=AugmentSettings)
-    losses: Losses = field(default_factory=Losses)
-    optimizer: Optimizer = field(default_factory=Optimizer)
-    schedule: Schedule = field(default_factory=Schedule)
-    training: Training = field(default_factory=Training)
-    validation: Validation = field(default_factory=Validation)
+    losses: LossesConfig = field(default_factory=LossesConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)

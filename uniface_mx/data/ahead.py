@@ -8,8 +8,9 @@ from typing import Any, Callable, Iterable, Iterator
 
 
 def in_order(executor: Executor, function: Callable, tasks: Iterable[tuple], ahead: int) -> Iterator[Any]:
-    """`function(*task)` for each task, in the tasks' order, with at most `ahead` of them under way. Closing the
-    iterator cancels those that have not begun.
+    """`function(*task)` for each task, in the tasks' order, with at most `ahead` of them under way.
+
+    Closing the iterator cancels those that have not begun.
     """
     pending: deque = deque()
     try:

@@ -10,15 +10,18 @@ import cv2
 import mxnet as mx
 import numpy as np
 
+from uniface_mx.config.augmentation import AugmentSettings, RecordShare
 from uniface_mx.data.iterators import network_input
 from uniface_mx.data.loader import Canvases, Loader, read_photo
-from uniface_mx.data.records import HAS_EMBEDDING, IGNORE, RecordReader, load_meta, record_path
-from uniface_mx.data.transforms import AugmentSettings, RecordShare, geometric, photometric
+from uniface_mx.data.records import RecordReader, load_meta, record_path
+from uniface_mx.data.rows import count_faces
+from uniface_mx.data.transforms import geometric, photometric
 from uniface_mx.data.transforms.canvas import decode
 from uniface_mx.errors import UnifaceError
 
 # More batches than either pipeline makes ahead.
 _WARM = 5
+_COLUMNS = ('a second', 'CPU ms', 'per core', 'faces/s')
 
 
 class Row(NamedTuple):
@@ -30,7 +33,7 @@ class Row(NamedTuple):
     faces_per_second: Optional[float] = None
 
 
-def measure(action: Callable[[int], object], seconds: float) -> Tuple[float, float]:
+def timed(action: Callable[[int], Any], seconds: float) -> Tuple[float, float]:
     """Repeat `action(i)` for some time; repetitions a second, and CPU milliseconds of one."""
     action(0)
     count, wall, cpu = 0, time.perf_counter(), time.process_time()
@@ -50,22 +53,20 @@ def steps(names: Sequence[str], size: int, seconds: float, seed: int = 0) -> Lis
     pick = len(picks)
     images = [decode(photo)[0] for photo in photos]
     canvas = cv2.resize(images[0], (size, size))
-    cell = np.array([0, 0, size, size])
     target = canvas.copy()
+    turn = geometric.rotation_matrix(7, size / 2, size / 2)
 
-    def place(i):
+    def place(i: int) -> None:
         image = images[i % pick]
         matrix = geometric.window_matrix((0, 0, image.shape[1], image.shape[0]), size)
-        geometric.paint(
-            target, cell, image, geometric.chain(matrix, geometric.rotation_matrix(7, size / 2, size / 2))
-        )
+        geometric.paint(target, np.array([0, 0, size, size]), image, geometric.chain(matrix, turn))
 
-    def label(i):
+    def label(i: int) -> None:
         photo = photos[i % pick]
         objects = geometric.transform_objects(photo.objects, geometric.flip_matrix(photo.width))
         geometric.cut_objects(objects, np.array([0, 0, photo.width, photo.height]), 0.1, 0.6, 0.9)
 
-    actions: Dict[str, Callable[[int], object]] = {
+    actions: Dict[str, Callable[[int], Any]] = {
         'read record': lambda i: read_photo(*picks[i % pick]),
         'decode, full size': lambda i: decode(photos[i % pick]),
         'decode, for half size': lambda i: decode(photos[i % pick], 0.5),
@@ -81,7 +82,7 @@ def steps(names: Sequence[str], size: int, seconds: float, seed: int = 0) -> Lis
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        return [Row(name, *measure(action, seconds)) for name, action in actions.items()]
+        return [Row(name, *timed(action, seconds)) for name, action in actions.items()]
     finally:
         cv2.setNumThreads(threads)
         for reader in readers:
@@ -101,48 +102,32 @@ def pipeline(
     """The whole pipeline; the faces are those with an embedding, or all if none has one."""
     canvases = Canvases(shares, settings, size=size)
     stream = iter(Loader(canvases, batch, workers=workers))
-    faces: List[Tuple[int, int]] = []
+    faces: List[Dict[str, int]] = []
 
-    def step(_):
+    def step(_: int) -> None:
         made = next(stream)
         if arrays:
             network_input(made.data).wait_to_read()
-        faces.append(((made.label[..., IGNORE] == 0).sum(), (made.label[..., HAS_EMBEDDING] == 1).sum()))
+        faces.append(count_faces(made.label.reshape(-1, made.label.shape[-1])))
 
     for _ in range(_WARM):
         step(0)
-    rate, cpu_ms = measure(step, seconds)
+    rate, cpu_ms = timed(step, seconds)
     stream.close()
     canvases.close()
-    all_faces, embedded = np.mean(faces, axis=0)
-    return Row(name, rate * batch, cpu_ms / batch, float(embedded or all_faces) * rate)
+    embedded, every = (np.mean([counts[kind] for counts in faces]) for kind in ('embeddings', 'faces'))
+    return Row(name, rate * batch, cpu_ms / batch, float(embedded or every) * rate)
 
 
 def stock(name: str, path: str, size: int, batch: int, workers: int, seconds: float, augment: bool) -> Row:
     """`mx.io.ImageDetRecordIter` on one record set."""
-    options = (
-        dict(
-            rand_mirror_prob=0.5,
-            rand_crop_prob=0.5,
-            min_crop_scales=0.3,
-            max_crop_scales=1.0,
-            num_crop_sampler=1,
-            min_crop_overlaps=0.1,
-            max_crop_trials=25,
-            rand_pad_prob=0.3,
-            max_pad_scale=3.0,
-            random_hue_prob=0.5,
-            max_random_hue=8,
-            random_saturation_prob=0.5,
-            max_random_saturation=32,
-            random_illumination_prob=0.5,
-            max_random_illumination=32,
-            random_contrast_prob=0.5,
-            max_random_contrast=0.2,
-        )
-        if augment
-        else {}
-    )
+    options: Dict[str, float] = {}
+    if augment:
+        options = dict(rand_mirror_prob=0.5, rand_pad_prob=0.3, max_pad_scale=3.0, rand_crop_prob=0.5)
+        options.update(min_crop_scales=0.3, max_crop_scales=1.0, min_crop_overlaps=0.1)
+        options.update(num_crop_sampler=1, max_crop_trials=25)
+        for kind, most in (('hue', 8), ('saturation', 32), ('illumination', 32), ('contrast', 0.2)):
+            options.update({f'random_{kind}_prob': 0.5, f'max_random_{kind}': most})
     stream = mx.io.ImageDetRecordIter(
         path_imgrec=path,
         data_shape=(3, size, size),
@@ -161,26 +146,60 @@ def stock(name: str, path: str, size: int, batch: int, workers: int, seconds: fl
     endless = batches()
     for _ in range(_WARM):
         next(endless)
-    rate, cpu_ms = measure(lambda _: next(endless).data[0].wait_to_read(), seconds)
+    rate, cpu_ms = timed(lambda _: next(endless).data[0].wait_to_read(), seconds)
     return Row(name, rate * batch, cpu_ms / batch)
 
 
 def mean_row(rows: Sequence[Row]) -> Row:
     """The mean of repeated measurements."""
-    known = [row.faces_per_second for row in rows if row.faces_per_second is not None]
-    return Row(
-        rows[0].name,
-        float(np.mean([row.per_second for row in rows])),
-        float(np.mean([row.cpu_ms for row in rows])),
-        float(np.mean(known)) if known else None,
-    )
+    faces = [row.faces_per_second for row in rows if row.faces_per_second is not None]
+    means = (float(np.mean([getattr(row, key) for row in rows])) for key in ('per_second', 'cpu_ms'))
+    return Row(rows[0].name, *means, float(np.mean(faces)) if faces else None)
 
 
-_COLUMNS = ('a second', 'CPU ms', 'per core', 'faces/s')
+def measure(
+    records: Sequence[str], backgrounds: Sequence[str], size: int, batch: int, workers: int, seconds: float
+) -> Iterator[Row]:
+    """Each measurement, as soon as it is made.
 
-
-def _line(*cells: str) -> str:
-    return f'{cells[0]:<52} ' + ' '.join(f'{cell:>10}' for cell in cells[1:])
+    Parameters
+    ----------
+    records, backgrounds : sequence of str
+        Record sets with faces and without.
+    size : int
+        Side of a canvas in pixels.
+    batch, workers : int
+        Canvases in a batch, and threads.
+    seconds : float
+        For each measurement of a pipeline.
+    """
+    shares = [RecordShare(name) for name in records]
+    shares += [RecordShare(name, photo=0, tile=0, background=1) for name in backgrounds]
+    common = dict(size=size, batch=batch, workers=workers, seconds=seconds)
+    half = dict(common, seconds=seconds / 2)
+    yield from steps(records, size, seconds / 6)
+    default, plain = AugmentSettings(), AugmentSettings.none()
+    for cells in (1, 4, 9):
+        settings = replace(default, letterbox=0, crop=0, mosaic=1, mosaic_cells=(cells,), mosaic_weights=(1,))
+        yield pipeline(f'canvases of {cells}, all transforms', shares, settings, **common)
+    yield pipeline('canvases, default mix, all transforms', shares, default, **common)
+    yield pipeline('the same, as float32 NCHW on the CPU', shares, default, arrays=True, **common)
+    # What ImageDetRecordIter can do as well.
+    both = replace(plain, letterbox=0, crop=1, flip_probability=0.5, colour_probability=0.5)
+    both = replace(both, expand_probability=0.3, background_probability=0)
+    for name in records:
+        path = record_path(name, '.rec')
+        for kind, settings in (('whole photos', plain), ('crop, expand, flip, colour', both)):
+            text, augment = f'{path.stem}: {kind}', settings is both
+            # In turns, so that a busy machine is busy for both.
+            turns = [
+                (
+                    pipeline(text, [RecordShare(name)], settings, arrays=True, **half),
+                    stock(text + ', ImageDetRecordIter', str(path), augment=augment, **half),
+                )
+                for _ in range(2)
+            ]
+            yield from (mean_row(pair) for pair in zip(*turns))
 
 
 def benchmark(
@@ -191,69 +210,26 @@ def benchmark(
     workers: int = 2,
     seconds: float = 3,
 ) -> Dict[str, Any]:
-    """Measure, print a table, and return it.
+    """Measure, print a table, and return it; the arguments are those of `measure`.
 
-    Parameters
-    ----------
-    records, backgrounds : sequence of str
-        Record sets with faces, and without.
-    size, batch : int
-        Side of a canvas in pixels, and canvases in a batch.
-    workers : int
-        Threads.
-    seconds : float
-        For each measurement of a pipeline.
+    Raises
+    ------
+    UnifaceError
+        A record set is missing, or has fewer records than a batch.
     """
-    shares = [RecordShare(name) for name in records]
-    shares += [RecordShare(name, photo=0, tile=0, background=1) for name in backgrounds]
-    common = dict(size=size, batch=batch, workers=workers, seconds=seconds)
-    half = dict(common, seconds=seconds / 2)
     for name in records:
         count = load_meta(name).records
         if count < batch:
             raise UnifaceError(f'{name}: has {count} records, fewer than a batch; give a smaller --batch')
-    default = AugmentSettings()
     print(_line(f'{workers} threads, {size} px, batch {batch}', *_COLUMNS), flush=True)
-    rows: List[Row] = []
+    rows = []
+    for row in measure(records, backgrounds, size, batch, workers, seconds):
+        faces = '' if row.faces_per_second is None else f'{row.faces_per_second:.0f}'
+        figures = f'{row.per_second:.1f}', f'{row.cpu_ms:.3f}', f'{1000.0 / row.cpu_ms:.1f}'
+        print(_line(row.name, *figures, faces), flush=True)
+        rows.append(row._asdict())
+    return {'threads': workers, 'size': size, 'batch': batch, 'rows': rows}
 
-    def add(*measured: Row) -> None:
-        for row in measured:
-            faces = '' if row.faces_per_second is None else f'{row.faces_per_second:.0f}'
-            figures = (f'{row.per_second:.1f}', f'{row.cpu_ms:.3f}', f'{1000.0 / row.cpu_ms:.1f}')
-            print(_line(row.name, *figures, faces), flush=True)
-        rows.extend(measured)
 
-    add(*steps(records, size, seconds / 6))
-    for cells in (1, 4, 9):
-        settings = replace(default, letterbox=0, crop=0, mosaic=1, mosaic_cells=(cells,), mosaic_weights=(1,))
-        add(pipeline(f'canvases of {cells}, all transforms', shares, settings, **common))
-    add(pipeline('canvases, default mix, all transforms', shares, default, **common))
-    add(pipeline('the same, as float32 NCHW on the CPU', shares, default, arrays=True, **common))
-    plain = AugmentSettings.none()
-    # What ImageDetRecordIter can do as well.
-    common_to_both = replace(
-        plain,
-        letterbox=0,
-        crop=1,
-        expand_probability=0.3,
-        flip_probability=0.5,
-        colour_probability=0.5,
-        background_probability=0,
-    )
-    for name in records:
-        path = record_path(name, '.rec')
-        for text, settings, augment in (
-            ('whole photos', plain, False),
-            ('crop, expand, flip, colour', common_to_both, True),
-        ):
-            text = f'{path.stem}: {text}'
-            # In turns, so that a busy machine is busy for both.
-            turns = [
-                (
-                    pipeline(text, [RecordShare(name)], settings, arrays=True, **half),
-                    stock(text + ', ImageDetRecordIter', str(path), augment=augment, **half),
-                )
-                for _ in range(2)
-            ]
-            add(*(mean_row(pair) for pair in zip(*turns)))
-    return {'threads': workers, 'size': size, 'batch': batch, 'rows': [row._asdict() for row in rows]}
+def _line(name: str, *figures: str) -> str:
+    return f'{name:52} ' + ' '.join(f'{figure:>10}' for figure in figures)

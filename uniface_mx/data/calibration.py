@@ -8,7 +8,8 @@ from typing import Any, Dict, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from uniface_mx.data.records import BOX, HAS_LANDMARKS, IGNORE, LANDMARKS, Record, RecordError, RecordReader
+from uniface_mx.data.records import Record, RecordError, RecordReader
+from uniface_mx.data.rows import BOX, HAS_LANDMARKS, IGNORE, LANDMARKS
 from uniface_mx.errors import UnifaceError
 from uniface_mx.geometry import area, letterbox
 

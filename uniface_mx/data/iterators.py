@@ -8,7 +8,7 @@ import mxnet as mx
 import numpy as np
 
 from uniface_mx.data.loader import Canvases, Loader
-from uniface_mx.data.records import OBJECT_WIDTH
+from uniface_mx.data.rows import OBJECT_WIDTH
 
 
 def network_input(data: np.ndarray, ctx: Optional[mx.Context] = None) -> mx.nd.NDArray:
@@ -35,7 +35,7 @@ class CanvasDataset(mx.gluon.data.Dataset):
         Canvases to pass over: a whole number of passes gives each epoch pictures of its own.
     """
 
-    def __init__(self, canvases: Canvases, max_faces: int = 32, first: int = 0):
+    def __init__(self, canvases: Canvases, max_faces: int = 32, first: int = 0) -> None:
         self._canvases, self._max_faces, self._first = canvases, max_faces, first
 
     def __len__(self) -> int:
@@ -44,7 +44,7 @@ class CanvasDataset(mx.gluon.data.Dataset):
     def __getitem__(self, index: int) -> Tuple[np.ndarray, np.ndarray]:
         """(S, S, 3) uint8 RGB and (G, 146) float32."""
         if not 0 <= index < len(self):
-            raise IndexError('%d canvases, no number %d' % (len(self), index))
+            raise IndexError(f'{len(self)} canvases, no number {index}')
         batch = self._canvases.batch([self._first + index], self._max_faces, 1)
         return batch.data[0], batch.label[0]
 
@@ -66,13 +66,12 @@ class CanvasIter(mx.io.DataIter):
         epoch_size: Optional[int] = None,
         data_name: str = 'data',
         label_name: str = 'label',
-    ):
+    ) -> None:
         super().__init__(loader.batch_size)
-        size = loader.canvases.size
-        self.provide_data = [mx.io.DataDesc(data_name, (self.batch_size, 3, size, size), np.float32)]
-        self.provide_label = [
-            mx.io.DataDesc(label_name, (self.batch_size, loader.max_faces, OBJECT_WIDTH), np.float32)
-        ]
+        count, size = self.batch_size, loader.canvases.size
+        rows = (count, loader.max_faces, OBJECT_WIDTH)
+        self.provide_data = [mx.io.DataDesc(data_name, (count, 3, size, size), np.float32)]
+        self.provide_label = [mx.io.DataDesc(label_name, rows, np.float32)]
         self.loader = loader
         self._epoch_size = len(loader) if epoch_size is None else epoch_size
         self._stream = iter(loader)

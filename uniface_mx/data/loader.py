@@ -15,20 +15,12 @@ from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 import cv2
 import numpy as np
 
+from uniface_mx.config.augmentation import AugmentSettings, RecordShare
 from uniface_mx.data.ahead import in_order
 from uniface_mx.data.order import Proportions, RecordOrder
-from uniface_mx.data.records import (
-    BOX,
-    IGNORE,
-    LANDMARKS,
-    OBJECT_WIDTH,
-    RecordError,
-    RecordReader,
-    require_teachers,
-    unpack_label,
-)
-from uniface_mx.data.transforms import AugmentSettings, RecordShare
-from uniface_mx.data.transforms.canvas import MOSAIC, Photo, canvas_kinds, draw, plan
+from uniface_mx.data.records import RecordError, RecordReader, require_teachers, unpack_label
+from uniface_mx.data.rows import IGNORE, OBJECT_WIDTH, in_pixels
+from uniface_mx.data.transforms.canvas import MOSAIC, Composer, Photo, canvas_kinds
 from uniface_mx.data.transforms.geometric import sides
 from uniface_mx.geometry import INPUT_SIZE
 
@@ -54,13 +46,10 @@ class Batch(NamedTuple):
 
 def read_photo(reader: RecordReader, index: int) -> Photo:
     """A record with its label in pixels, its image not yet decoded."""
-    where = '%s, record %d' % (reader.path, index)
+    where = f'{reader.path}, record {index}'
     header, objects, image, _ = unpack_label(reader.read(index), where)
-    width, height = int(header[5]), int(header[6])
-    objects = objects.copy()
-    objects[:, BOX] *= np.array([width, height] * 2, np.float32)
-    objects[:, LANDMARKS] *= np.array([width, height] * 5, np.float32)
-    return Photo(np.frombuffer(image, np.uint8), objects, width, height, where)
+    size = int(header[5]), int(header[6])
+    return Photo(np.frombuffer(image, np.uint8), in_pixels(objects, *size), *size, where)
 
 
 class Canvases:
@@ -91,7 +80,7 @@ class Canvases:
         seed: Optional[int] = 0,
         size: int = INPUT_SIZE,
         skip_bad: bool = False,
-    ):
+    ) -> None:
         self.readers = [RecordReader(share.path) for share in shares]
         labelled = [reader for reader in self.readers if reader.meta.embeddings]
         for reader in labelled[1:]:
@@ -104,17 +93,22 @@ class Canvases:
         self._schedule = Proportions(weights, (seed or 0, 0))
         self._mosaic = np.array([kind == MOSAIC for kind, _ in self._kinds])
         self._cells = np.array([cells for _, cells in self._kinds])
-        self._photos = self._order([share.photo for share in shares], 1)
-        self._tiles = self._order([share.tile for share in shares], 2)
-        self._backgrounds = self._order([share.background for share in shares], 3)
-        asked = {'photo': weights[~self._mosaic].sum() > 0, 'tile': weights[self._mosaic].sum() > 0}
-        for use, order in (('photo', self._photos), ('tile', self._tiles)):
-            if asked[use] and order is None:
+        self._orders = {
+            use: self._order([getattr(share, use) for share in shares], stream)
+            for stream, use in enumerate(('photo', 'tile', 'background'), 1)
+        }
+        asked = [
+            use
+            for use, kinds in (('photo', ~self._mosaic), ('tile', self._mosaic))
+            if weights[kinds].sum() > 0
+        ]
+        for use in asked:
+            if self._orders[use] is None:
                 raise RecordError(f'the settings ask for a {use}, and no record set has a weight for it')
         self._shown = sum(
             len(reader)
             for share, reader in zip(shares, self.readers)
-            if any(asked[use] and getattr(share, use) > 0 for use in asked)
+            if any(getattr(share, use) > 0 for use in asked)
         )
 
     def _order(self, weights: Sequence[float], stream: int) -> Optional[RecordOrder]:
@@ -128,21 +122,20 @@ class Canvases:
         uses = self._schedule.counts
         return int(np.ceil(self._shown * uses.sum() / (uses * self._cells).sum()))
 
-    def _photo(self, order: RecordOrder, position: int) -> Photo:
-        file, record = order.at(position)
+    def _photo(self, use: str, position: int) -> Photo:
+        file, record = self._orders[use].at(position)
         return read_photo(self.readers[file], record)
 
     def photos(self, index: int) -> Tuple[str, List[Photo], List[str]]:
         """What canvas number `index` is made of: its kind, its photos, and messages of damaged records."""
         choice, before = self._schedule.at(index)
         kind, cells = self._kinds[choice]
-        order = self._tiles if kind == MOSAIC else self._photos
+        use = 'tile' if kind == MOSAIC else 'photo'
         first = int((before * self._cells)[self._mosaic == (kind == MOSAIC)].sum())
-        bad: List[str] = []
-        photos = []
+        photos, bad = [], []
         for position in range(first, first + cells):
             try:
-                photos.append(self._photo(order, position))
+                photos.append(self._photo(use, position))
             except RecordError as error:
                 if not self.skip_bad:
                     raise
@@ -158,26 +151,17 @@ class Canvases:
         """
         kind, photos, bad = self.photos(index)
         rng = np.random.default_rng((self.seed or 0, 4, index))
-        behind = self._backgrounds and (lambda: self._photo(self._backgrounds, index))
-        tiles = plan(kind, photos, self.settings, self.size, rng) if photos else []
-        image, objects = draw(
-            kind,
-            tiles,
-            behind,
-            self.settings,
-            self.size,
-            rng,
-            (lambda error: bad.append(str(error))) if self.skip_bad else None,
-        )
+        behind = (lambda: self._photo('background', index)) if self._orders['background'] else None
+        report = (lambda error: bad.append(str(error))) if self.skip_bad else None
+        composer = Composer(self.settings, self.size, rng, behind, report)
+        image, objects = composer.draw(kind, composer.plan(kind, photos) if photos else [])
         return image, objects, [photo.where for photo in photos], bad
 
     def batch(self, indices: Sequence[int], max_faces: int, size: int) -> Batch:
         """Canvases of some numbers as a batch of `size`, filled up with empty canvases."""
         data = np.zeros((size, self.size, self.size, 3), np.uint8)
         label = np.full((size, max_faces, OBJECT_WIDTH), -1, np.float32)
-        keys: List[List[str]] = []
-        bad: List[List[str]] = []
-        overflow = 0
+        keys, bad, overflow = [], [], 0
         for row, index in enumerate(indices):
             data[row], objects, names, messages = self.canvas(index)
             if len(objects) > max_faces:
@@ -227,15 +211,11 @@ class Loader:
         ahead: int = 4,
         shard: Tuple[int, int] = (0, 1),
         position: int = 0,
-    ):
+    ) -> None:
         if not 0 <= shard[0] < shard[1]:
             raise ValueError(f'shard (k, n) needs 0 <= k < n, got {shard!r}')
-        self.canvases, self.batch_size, self.workers, self.max_faces = (
-            canvases,
-            batch_size,
-            workers,
-            max_faces,
-        )
+        self.canvases, self.batch_size = canvases, batch_size
+        self.workers, self.max_faces = workers, max_faces
         self.ahead, self.shard, self.position = max(1, ahead), shard, position
         if workers:
             # OpenCV's own threads would only compete with the workers.
@@ -249,10 +229,10 @@ class Loader:
         """The batch at a position, here and now."""
         k, n = self.shard
         first = (position * n + k) * self.batch_size
-        indices = range(first, first + self.batch_size)
+        end = first + self.batch_size
         if self.canvases.seed is None:
-            indices = range(first, min(first + self.batch_size, len(self.canvases)))
-        return self.canvases.batch(indices, self.max_faces, self.batch_size)
+            end = min(end, len(self.canvases))
+        return self.canvases.batch(range(first, end), self.max_faces, self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         positions = takewhile(self._more, count(self.position))

@@ -24,7 +24,7 @@ class Proportions:
     seed : sequence of int
     """
 
-    def __init__(self, weights: Sequence[float], seed: Sequence[int]):
+    def __init__(self, weights: Sequence[float], seed: Sequence[int]) -> None:
         weights = np.asarray(weights, np.float64)
         if (weights < 0).any() or weights.sum() <= 0:
             raise ValueError('weights must not be negative, nor all 0')
@@ -64,16 +64,15 @@ class RecordOrder:
         None: the files one after the other, unshuffled, once for each pass (weights only choose the files).
     """
 
-    def __init__(self, sizes: Sequence[int], weights: Sequence[float], seed: Optional[Sequence[int]]):
+    def __init__(self, sizes: Sequence[int], weights: Sequence[float], seed: Optional[Sequence[int]]) -> None:
         self.sizes = np.where(np.asarray(weights) > 0, sizes, 0).astype(np.int64)
         self.total = int(self.sizes.sum())
         if self.total == 0:
             raise ValueError('no record has a weight above 0')
         self._seed = None if seed is None else tuple(seed)
         self._ends = np.cumsum(self.sizes)
-        self._files = (
-            None if seed is None else Proportions(self.sizes * np.asarray(weights, np.float64), self._seed)
-        )
+        views = self.sizes * np.asarray(weights, np.float64)
+        self._files = None if seed is None else Proportions(views, self._seed)
         self._permutation = lru_cache(maxsize=2 * len(self.sizes))(self._permute)
 
     def _permute(self, file: int, lap: int) -> np.ndarray:

@@ -7,9 +7,8 @@ is
 
     header width, object width, schema version, source id, person id or -1, image width, image height,
 
-and then `OBJECT_WIDTH` values a face, whose columns the constants below name. Coordinates are divided by the
-stored image's width and height. The record's `id` is its number, its `id2` the picture's 64-bit perceptual
-hash.
+and then a row of `uniface_mx.data.rows` for each face. The record's `id` is its number, its `id2` the
+picture's 64-bit perceptual hash.
 """
 
 from __future__ import annotations
@@ -17,35 +16,27 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import cv2
 import mxnet as mx
 import numpy as np
 
+from uniface_mx.data.rows import EMBEDDING_DIM, OBJECT_WIDTH, count_faces, embeddings
 from uniface_mx.errors import UnifaceError, last_line
 from uniface_mx.files import file_hash
 
 SCHEMA_VERSION = 1
 HEADER_WIDTH = 7
-EMBEDDING_DIM = 128
-
-CLASS = 0
-BOX = slice(1, 5)
-LANDMARKS = slice(5, 15)
-HAS_LANDMARKS = 15
-HAS_EMBEDDING = 16
-IGNORE = 17
-EMBEDDING = slice(18, 146)
-OBJECT_WIDTH = 146
 
 _MX_HEADER = struct.Struct('<IfQQ')
 _MAGIC = struct.pack('<I', 0xCED7230A)
 _SUFFIXES = ('.rec', '.idx', '.keys', '.json')
+
+Name = Union[str, os.PathLike]
 
 
 class RecordError(UnifaceError):
@@ -91,15 +82,15 @@ class Record:
         RecordError
             The JPEG is damaged or has another size than the record says.
         """
-        image = cv2.imdecode(
-            np.frombuffer(self.image, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        )
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        image = cv2.imdecode(np.frombuffer(self.image, np.uint8), flags)
+        where = f'{self.source} {self.key}'
         if image is None:
-            raise RecordError(f'{self.source} {self.key}: the JPEG cannot be decoded')
-        if image.shape[:2] != (self.height, self.width):
+            raise RecordError(f'{where}: the JPEG cannot be decoded')
+        height, width = image.shape[:2]
+        if (width, height) != (self.width, self.height):
             raise RecordError(
-                '%s %s: the JPEG is %dx%d, the record says %dx%d'
-                % (self.source, self.key, image.shape[1], image.shape[0], self.width, self.height)
+                f'{where}: the JPEG is {width}x{height}, the record says {self.width}x{self.height}'
             )
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
@@ -140,14 +131,14 @@ class RecordMeta:
     files: Dict[str, Any] = field(default_factory=dict)
 
 
-def record_path(name: Union[str, os.PathLike], suffix: str) -> Path:
+def record_path(name: Name, suffix: str) -> Path:
     """`NAME.suffix` for a record set given as NAME or as any of its files."""
     name = str(name)
     stem, ending = os.path.splitext(name)
     return Path((stem if ending in _SUFFIXES else name) + suffix)
 
 
-def load_meta(name: Union[str, os.PathLike]) -> RecordMeta:
+def load_meta(name: Name) -> RecordMeta:
     """Read `NAME.json`.
 
     Raises
@@ -166,19 +157,18 @@ def load_meta(name: Union[str, os.PathLike]) -> RecordMeta:
         raise RecordError(f'{path}: not the description of a record set')
     if values['schema'] != SCHEMA_VERSION:
         raise RecordError(
-            '%s: schema version %r, this package reads %d: prepare the set again or use '
-            'the package that wrote it' % (path, values['schema'], SCHEMA_VERSION)
+            f'{path}: schema version {values["schema"]!r}, this package reads {SCHEMA_VERSION}: '
+            'prepare the set again or use the package that wrote it'
         )
-    defaults = asdict(RecordMeta())
-    for key, default in defaults.items():
-        if type(values.get(key)) is not type(default):
-            raise RecordError(f"{path}: '{key}' is missing or no {type(default).__name__}")
-    return RecordMeta(**{f.name: values[f.name] for f in fields(RecordMeta)})
+    known = {key: type(default) for key, default in vars(RecordMeta()).items()}
+    for key, kind in known.items():
+        if type(values.get(key)) is not kind:
+            raise RecordError(f"{path}: '{key}' is missing or no {kind.__name__}")
+    return RecordMeta(**{key: values[key] for key in known})
 
 
-def require_teachers(meta: RecordMeta, teachers: Dict[str, Any], name: Union[str, os.PathLike]) -> None:
-    """Refuse a record set whose embeddings come from another teacher than the given (a checkpoint's, or
-    another set's).
+def require_teachers(meta: RecordMeta, teachers: Dict[str, Any], name: Name) -> None:
+    """Refuse a record set whose embeddings come from another teacher than a checkpoint's or another set's.
 
     Landmark teachers may differ: their labels mean the same.
 
@@ -199,10 +189,8 @@ def require_teachers(meta: RecordMeta, teachers: Dict[str, Any], name: Union[str
     expected, found = teachers.get('embeddings'), meta.teachers.get('embeddings')
     if expected != found and meta.embeddings:
         raise RecordError(
-            '{}: its embeddings come from {}, expected are those of {}; they cannot be mixed: '
-            'prepare the set with that teacher'.format(
-                record_path(name, '.rec'), _teacher(found), _teacher(expected)
-            )
+            f'{record_path(name, ".rec")}: its embeddings come from {_teacher(found)}, expected are those of '
+            f'{_teacher(expected)}; they cannot be mixed: prepare the set with that teacher'
         )
 
 
@@ -210,9 +198,8 @@ def _teacher(teacher: Optional[Dict[str, Any]]) -> str:
     if not teacher:
         return 'no teacher'
     mirror = '' if teacher.get('mirror', True) else ', no mirror average'
-    return '{} (version {}, weights {:.12}{})'.format(
-        teacher.get('name'), teacher.get('version'), teacher.get('sha256'), mirror
-    )
+    name, version, weights = (teacher.get(key) for key in ('name', 'version', 'sha256'))
+    return f'{name} (version {version}, weights {weights:.12}{mirror})'
 
 
 def mean_embedding(metas: Sequence[RecordMeta]) -> np.ndarray:
@@ -231,8 +218,8 @@ def pack_record(record: Record, index: int = 0, source: int = 0, person: int = -
     return _MX_HEADER.pack(label.size, 0.0, index, record.picture) + label.tobytes() + record.image
 
 
-def unpack_label(data: bytes, where: str = 'record'):
-    """The parts of a record's bytes.
+def unpack_label(data: bytes, where: str = 'record') -> Tuple[np.ndarray, np.ndarray, bytes, int]:
+    """What a record's bytes hold.
 
     Returns
     -------
@@ -256,7 +243,7 @@ def unpack_label(data: bytes, where: str = 'record'):
     if not np.isfinite(label[:HEADER_WIDTH]).all():
         raise RecordError(f'{where}: damaged label')
     if label[2] != SCHEMA_VERSION:
-        raise RecordError('%s: schema version %g, this package reads %d' % (where, label[2], SCHEMA_VERSION))
+        raise RecordError(f'{where}: schema version {label[2]:g}, this package reads {SCHEMA_VERSION}')
     if (label[0], label[1]) != (HEADER_WIDTH, OBJECT_WIDTH) or (count - HEADER_WIDTH) % OBJECT_WIDTH:
         raise RecordError(f'{where}: damaged label')
     return label[:HEADER_WIDTH], label[HEADER_WIDTH:].reshape(-1, OBJECT_WIDTH), data[start:], picture
@@ -275,13 +262,11 @@ class RecordWriter:
         As in `RecordMeta.teachers`.
     """
 
-    def __init__(
-        self, name: Union[str, os.PathLike], sources: Sequence[Dict[str, Any]], teachers: Dict[str, Any]
-    ):
+    def __init__(self, name: Name, sources: Sequence[Dict[str, Any]], teachers: Dict[str, Any]) -> None:
         self.name = name
         self.meta = RecordMeta(sources=list(sources), teachers=teachers)
         self._source_ids = {source['name']: i for i, source in enumerate(sources)}
-        self._person_ids: Dict[str, int] = OrderedDict()
+        self._person_ids: Dict[str, int] = {}
         self._sum = np.zeros(EMBEDDING_DIM)
 
     def _aside(self, suffix: str) -> Path:
@@ -293,37 +278,35 @@ class RecordWriter:
             record_path(self.name, '.rec').parent.mkdir(parents=True, exist_ok=True)
             self._keys = open(str(self._aside('.keys')), 'w', encoding='utf-8', newline='\n')
         except OSError as error:
-            raise RecordError(
-                f'{record_path(self.name, ".rec")}: cannot be written ({error.strerror})'
-            ) from None
+            raise self._unwritten(error.strerror) from None
         self._file = mx.recordio.MXIndexedRecordIO(str(self._aside('.idx')), str(self._aside('.rec')), 'w')
         return self
 
     def add(self, record: Record) -> None:
-        """Append a record."""
-        meta = self.meta
+        """Append a record.
+
+        Raises
+        ------
+        RecordError
+            The disk is full, or fails.
+        """
+        meta, objects = self.meta, record.objects
         person = -1
         if record.person is not None:
             person = self._person_ids.setdefault(record.person, len(self._person_ids))
-        source = self._source_ids[record.source]
-        packed = pack_record(record, meta.records, source, person)
+        packed = pack_record(record, meta.records, self._source_ids[record.source], person)
         try:
             self._file.write_idx(meta.records, packed)
             self._keys.write(f'{record.source}\t{record.key}\n')
         except (mx.MXNetError, OSError) as failure:
-            raise self._unwritten(failure) from None
-        objects = record.objects
-        taught = objects[:, IGNORE] == 0
-        embedded = objects[:, HAS_EMBEDDING] == 1
+            raise self._unwritten(last_line(failure)) from None
         meta.records += 1
-        meta.faces += int(taught.sum())
-        meta.ignored += int((~taught).sum())
-        meta.landmarks += int(objects[:, HAS_LANDMARKS].sum())
-        meta.embeddings += int(embedded.sum())
-        for row in objects[embedded]:
-            self._sum += row[EMBEDDING]
+        for name, number in count_faces(objects).items():
+            setattr(meta, name, getattr(meta, name) + number)
+        for row in embeddings(objects):
+            self._sum += row
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(self, kind: Optional[type], *error: Any) -> None:
         try:
             written = self._file.tell()
             self._file.close()
@@ -331,14 +314,13 @@ class RecordWriter:
             if kind is None:
                 self._finish(written)
         except (mx.MXNetError, OSError) as failure:
-            raise self._unwritten(failure) from None
+            raise self._unwritten(last_line(failure)) from None
         finally:
             for suffix in _SUFFIXES:
                 with suppress(FileNotFoundError):
                     self._aside(suffix).unlink()
 
-    def _unwritten(self, failure: Exception) -> RecordError:
-        reason = last_line(failure)
+    def _unwritten(self, reason: str) -> RecordError:
         return RecordError(f'{record_path(self.name, ".rec")}: cannot be written ({reason})')
 
     def _finish(self, written: int) -> None:
@@ -376,25 +358,24 @@ class RecordReader:
         A file is missing, or not the one that NAME.json describes.
     """
 
-    def __init__(self, name: Union[str, os.PathLike], verify: bool = False):
+    def __init__(self, name: Name, verify: bool = False) -> None:
         self.name = str(record_path(name, ''))
         self.meta = load_meta(name)
+        description = record_path(name, '.json')
         for suffix in _SUFFIXES[:3]:
-            path = record_path(name, suffix)
-            expected = self.meta.files.get(suffix, {})
+            path, expected = record_path(name, suffix), self.meta.files.get(suffix, {})
             if not path.is_file():
-                raise RecordError(f'{path}: no such file; it belongs to {record_path(name, ".json")}')
-            if path.stat().st_size != expected.get('bytes'):
+                raise RecordError(f'{path}: no such file; it belongs to {description}')
+            size = path.stat().st_size
+            if size != expected.get('bytes'):
                 raise RecordError(
-                    '%s: %d bytes where %s says %s: it is incomplete or another file; prepare '
-                    'the set again'
-                    % (path, path.stat().st_size, record_path(name, '.json'), expected.get('bytes'))
+                    f'{path}: {size} bytes where {description} says {expected.get("bytes")}: '
+                    'it is incomplete or another file; prepare the set again'
                 )
             if verify and file_hash(path) != expected.get('sha256'):
                 raise RecordError(
-                    '{}: its sha256 is not the one in {}: the file is damaged; prepare the set again'.format(
-                        path, record_path(name, '.json')
-                    )
+                    f'{path}: its sha256 is not the one in {description}: '
+                    'the file is damaged; prepare the set again'
                 )
         self.path = record_path(name, '.rec')
         self._offsets = self._read_index()
@@ -410,51 +391,42 @@ class RecordReader:
     def read(self, index: int) -> bytes:
         """The stored bytes of record `index`; RecordIO splits one where its magic number occurs."""
         if not 0 <= index < len(self):
-            raise IndexError('%s has %d records, no number %d' % (self.path, len(self), index))
-        parts, offset, flag = [], int(self._offsets[index]), 1
+            raise IndexError(f'{self.path} has {len(self)} records, no number {index}')
+        chunks, offset, flag = [], int(self._offsets[index]), 1
+        where = f'{self.path}, record {index}'
         while flag in (1, 2):
             head = os.pread(self._file.fileno(), 8, offset)
             if len(head) < 8 or head[:4] != _MAGIC:
                 raise RecordError(
-                    '%s, record %d: damaged, no record begins at byte %d; prepare the set again, or skip '
-                    'such records' % (self.path, index, offset)
+                    f'{where}: damaged, no record begins at byte {offset}; '
+                    'prepare the set again, or skip such records'
                 )
             flag, length = divmod(struct.unpack('<I', head[4:])[0], 1 << 29)
-            part = os.pread(self._file.fileno(), length, offset + 8)
-            if len(part) < length:
-                raise RecordError(
-                    '%s, record %d: the file ends before it; prepare the set again' % (self.path, index)
-                )
-            parts.append(part)
+            chunk = os.pread(self._file.fileno(), length, offset + 8)
+            if len(chunk) < length:
+                raise RecordError(f'{where}: the file ends before it; prepare the set again')
+            chunks.append(chunk)
             offset += 8 + -(-length // 4) * 4
-        return _MAGIC.join(parts)
+        return _MAGIC.join(chunks)
 
     def __getitem__(self, index: int) -> Record:
-        where = '%s, record %d' % (self.path, index)
+        where = f'{self.path}, record {index}'
         header, objects, image, picture = unpack_label(self.read(index), where)
         source, person, width, height = (int(value) for value in header[3:])
         if not (0 <= source < len(self.meta.sources) and -1 <= person < len(self.meta.persons)):
-            raise RecordError('%s: unknown source %d or person %d' % (where, source, person))
-        return Record(
-            image,
-            objects,
-            width,
-            height,
-            self.meta.sources[source]['name'],
-            self.key(index),
-            None if person < 0 else self.meta.persons[person],
-            picture,
-        )
+            raise RecordError(f'{where}: unknown source {source} or person {person}')
+        name = None if person < 0 else self.meta.persons[person]
+        source = self.meta.sources[source]['name']
+        return Record(image, objects, width, height, source, self.key(index), name, picture)
 
     def key(self, index: int) -> str:
         """The photo's key in its source."""
         if self._keys is None:
-            text = record_path(self.name, '.keys').read_text(encoding='utf-8')
-            self._keys = [line.partition('\t')[2] for line in text.split('\n')[:-1]]
-            if len(self._keys) != len(self):
-                raise RecordError(
-                    f'{record_path(self.name, ".keys")}: {len(self._keys)} lines for {len(self)} records'
-                )
+            path = record_path(self.name, '.keys')
+            lines = path.read_text(encoding='utf-8').split('\n')[:-1]
+            if len(lines) != len(self):
+                raise RecordError(f'{path}: {len(lines)} lines for {len(self)} records')
+            self._keys = [line.partition('\t')[2] for line in lines]
         return self._keys[index]
 
     def _read_index(self) -> np.ndarray:
@@ -471,34 +443,3 @@ class RecordReader:
     def close(self) -> None:
         """Close the file for good."""
         self._file.close()
-
-
-def record_problems(record: Record) -> List[str]:
-    """What is wrong with a record's image, geometry, flags and embeddings; empty if nothing is."""
-    problems = []
-    try:
-        record.decode()
-    except RecordError as error:
-        problems.append(str(error))
-    for i, row in enumerate(record.objects):
-        problems += ['face %d: %s' % (i, text) for text in _face_problems(row)]
-    return problems
-
-
-def _face_problems(row: np.ndarray) -> List[str]:
-    if not np.isfinite(row).all():
-        return ['a value is not finite']
-    x1, y1, x2, y2 = row[BOX]
-    has_embedding = row[HAS_EMBEDDING] == 1
-    checks = (
-        (row[CLASS] == 0, 'class is not 0'),
-        (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1, 'box outside the image or without area'),
-        (np.isin(row[[HAS_LANDMARKS, HAS_EMBEDDING, IGNORE]], (0, 1)).all(), 'a flag is neither 0 nor 1'),
-        (
-            row[HAS_LANDMARKS] == 0 or ((row[LANDMARKS] >= 0) & (row[LANDMARKS] <= 1)).all(),
-            'landmarks outside the image',
-        ),
-        (has_embedding == bool(np.any(row[EMBEDDING])), 'embedding and its flag disagree'),
-        (row[IGNORE] == 0 or not (row[HAS_LANDMARKS] or has_embedding), 'an ignored face has labels'),
-    )
-    return [text for good, text in checks if not good]

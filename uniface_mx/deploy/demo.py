@@ -16,7 +16,8 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Un
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from uniface_mx.data.records import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, Record
+from uniface_mx.data.records import Record
+from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS
 from uniface_mx.errors import UnifaceError
 from uniface_mx.geometry import match_boxes, point_errors
 from uniface_mx.image import PHOTO_ENDINGS

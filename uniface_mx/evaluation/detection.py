@@ -8,16 +8,8 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from uniface_mx.data.records import (
-    BOX,
-    CLASS,
-    EMBEDDING,
-    HAS_EMBEDDING,
-    HAS_LANDMARKS,
-    IGNORE,
-    LANDMARKS,
-    Record,
-)
+from uniface_mx.data.records import Record
+from uniface_mx.data.rows import BOX, CLASS, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS
 from uniface_mx.deploy.predictor import Face
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import options

@@ -22,7 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from uniface_mx.data.prepare.executor import open_executor
-from uniface_mx.data.prepare.look import open_teachers
+from uniface_mx.data.prepare.worker import open_teachers
 from uniface_mx.deploy.backends import BACKENDS, BackendError, MxnetBackend
 from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.errors import UnifaceError, lookup

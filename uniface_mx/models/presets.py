@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 from math import inf
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Mapping, Sequence, Tuple
 
 from mxnet.gluon import HybridBlock
 
+from uniface_mx.config.ranges import MODEL_RANGES
 from uniface_mx.errors import UnifaceError
 from uniface_mx.geometry import INPUT_SIZE
 from uniface_mx.models.uniface import SeparateNetworks, SharedNetwork, Uniface
 from uniface_mx.nn.anchors import ANCHOR_HEIGHTS, ASPECT_RATIOS, MapFrame, anchor_grid, map_frame
 from uniface_mx.nn.attention import ROI_OPS, Recognition
-from uniface_mx.nn.detection import CANDIDATES, DetectionHeads
+from uniface_mx.nn.detection import DetectionHeads
 from uniface_mx.nn.inception import InceptionTrunk
 from uniface_mx.nn.normalize import NORMALIZATIONS
 from uniface_mx.nn.pathways import BottomUp, CoarseMap, TopDown
 
 COARSE_LEVEL = 2
 TRUNK_LEVELS = 3
-# What numbers an argument takes, alone or in a sequence: their kind, the least, the greatest.
-RANGES = {
-    'width': (Real, 0.05, 2),
-    'extra_channels': (Integral, 2, inf),
-    'fusion_channels': (Integral, 1, inf),
-    'deconv_channels': (Integral, 1, inf),
-    'coarse_channels': (Integral, 1, inf),
-    'face_hidden': (Integral, 1, inf),
-    'landmark_hidden': (Integral, 1, inf),
-    'anchor_heights': (Real, 1, inf),
-    'aspect_ratios': (Real, 0.1, 10),
-    'scales_per_level': (Integral, 1, 2),
-    'max_faces': (Integral, 1, CANDIDATES),
-    'score_threshold': (Real, 0, 1),
-    'iou_threshold': (Real, 0, 1),
-}
 
 
 def _check(arguments: Mapping[str, Any]) -> None:
-    for name, (kind, least, greatest) in RANGES.items():
+    for name, (kind, least, greatest) in MODEL_RANGES.items():
         value = arguments[name]
         numbers = list(value) if isinstance(value, (list, tuple)) else [value]
         if not numbers or any(

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from typing import Any, Dict, Union
+from typing import Any, Dict
 
 import yaml
 
-from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher, TeacherError, embed_faces
+from uniface_mx.teachers.base import (
+    Detections,
+    EmbeddingTeacher,
+    LandmarkTeacher,
+    Teacher,
+    TeacherError,
+    embed_faces,
+)
 
 __all__ = [
     'Detections',
@@ -26,12 +33,12 @@ TEACHERS = {
     'mtcnn': ('uniface_mx.teachers.mtcnn:MTCNN', {'runtime': 'mxnet'}),
     'mtcnn_pypi': ('uniface_mx.teachers.mtcnn:MTCNN', {'runtime': 'onnx'}),
     'dlib': ('uniface_mx.teachers.dlib:DlibEmbedding', {}),
-    'dlib_library': ('uniface_mx.teachers.dlib_library:DlibLibrary', {}),
+    'dlib_library': ('uniface_mx.teachers.dlib:DlibLibrary', {}),
     'onnx': ('uniface_mx.teachers.onnx_embedding:OnnxEmbedding', {}),
 }
 
 
-def create_teacher(name: str, **options):
+def create_teacher(name: str, **options: Any) -> Teacher:
     """A landmark or embedding teacher.
 
     Parameters
@@ -54,21 +61,18 @@ def create_teacher(name: str, **options):
         teacher = getattr(importlib.import_module(module), attribute, None)
         if teacher is None:
             raise TeacherError(f"teacher '{name}': module {module} has no class {attribute}")
-        arguments = dict(preset, **options)
-        known = list(inspect.signature(teacher).parameters)
-        unknown = sorted(set(arguments) - set(known))
+        known = [option for option in inspect.signature(teacher).parameters if option not in preset]
+        unknown = sorted(set(options) - {*known, *preset})
         if unknown:
             raise TeacherError(
-                "teacher '{}' has no option '{}': its options are {}".format(
-                    name, unknown[0], ', '.join(option for option in known if option not in preset)
-                )
+                f"teacher '{name}' has no option '{unknown[0]}': its options are {', '.join(known)}"
             )
-        return teacher(**arguments)
+        return teacher(**{**preset, **options})
     except ImportError as error:
         raise TeacherError(f"teacher '{name}' needs a package that is not installed: {error}") from error
 
 
-def open_teacher(spec: str) -> Union[LandmarkTeacher, EmbeddingTeacher]:
+def open_teacher(spec: str) -> Teacher:
     """The teacher that NAME?OPTION=VALUE&... describes, as ``mtcnn?min_face=30``.
 
     Raises
@@ -78,10 +82,10 @@ def open_teacher(spec: str) -> Union[LandmarkTeacher, EmbeddingTeacher]:
     """
     name, _, query = spec.partition('?')
     options: Dict[str, Any] = {}
-    for part in filter(None, query.split('&')):
-        option, equals, value = part.partition('=')
+    for item in filter(None, query.split('&')):
+        option, equals, value = item.partition('=')
         if not equals:
-            raise TeacherError(f"teacher '{spec}': '{part}' is not OPTION=VALUE")
+            raise TeacherError(f"teacher '{spec}': '{item}' is not OPTION=VALUE")
         try:
             options[option] = yaml.safe_load(value)
         except yaml.YAMLError:

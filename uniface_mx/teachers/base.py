@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, Iterable, List, NamedTuple, Sequence
+from typing import Any, Dict, Iterable, List, NamedTuple, Sequence
 
 import numpy as np
 
@@ -34,7 +34,12 @@ class Detections(NamedTuple):
 
     @classmethod
     def empty(cls) -> Detections:
+        """No face."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
+
+    def chosen(self, which: np.ndarray) -> Detections:
+        """The faces that a mask or an array of numbers chooses."""
+        return Detections(self.boxes[which], self.scores[which], self.landmarks[which])
 
 
 class Teacher:
@@ -122,6 +127,19 @@ def embed_faces(
             views = (views + teacher.embed([np.ascontiguousarray(crop[:, ::-1]) for crop in crops])) / 2
         embeddings[known] = views
     return embeddings
+
+
+def open_onnx(path: Path) -> Any:
+    """An `onnxruntime.InferenceSession` on one thread: teachers run one process a core, the same on any machine.
+
+    It raises ONNX Runtime's own errors, one for each of its codes.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
 
 
 def hash_files(paths: Iterable[Path]) -> str:

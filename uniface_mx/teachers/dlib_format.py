@@ -8,7 +8,7 @@ them; layers that only name or fetch a tensor (tags, skips) leave a version numb
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
@@ -39,10 +39,11 @@ class Network(NamedTuple):
 class Reader:
     """Cursor over `data` that reads dlib's portable encodings; every read is checked against the end."""
 
-    def __init__(self, data: bytes, name: str = 'dlib file'):
+    def __init__(self, data: bytes, name: str = 'dlib file') -> None:
         self.data, self.name, self.position = data, name, 0
 
     def fail(self, reason: str) -> DlibFormatError:
+        """An error that says where it is."""
         return DlibFormatError(f'{self.name}: {reason} (at byte {self.position})')
 
     def take(self, count: int) -> bytes:
@@ -71,30 +72,40 @@ class Reader:
         raise self.fail('a number is not finite')
 
     def boolean(self) -> bool:
+        """A digit, 0 or 1."""
         byte = self.take(1)
         if byte not in (b'0', b'1'):
             raise self.fail(f'{byte!r} is no truth value')
         return byte == b'1'
 
     def text(self) -> str:
+        """A name: its length, then its bytes."""
         length = self.integer()
         if not 0 <= length <= 64:
             raise self.fail(f'a name of {length} bytes: not a network saved by dlib')
         return self.take(length).decode('latin-1')
 
+    def expect(self, what: str, wanted: str) -> None:
+        """A name that must be this one."""
+        found = self.text()
+        if found != wanted:
+            raise self.fail(f'{what} {found!r} instead of {wanted}: not the face network')
+
     def version(self, what: str, *known: int) -> int:
+        """A version number, one of those known."""
         found = self.integer()
         if found not in known:
             raise self.fail(f'version {found} of {what} is unknown')
         return found
 
-    def shape(self) -> Tuple[int, int, int, int]:
+    def shape(self) -> Tuple[int, ...]:
+        """Samples, channels, rows, columns."""
         dims = tuple(self.integer() for _ in range(4))
         if not all(0 <= dim <= _LARGEST for dim in dims):
             raise self.fail(f'impossible tensor shape {dims}')
-        return dims  # type: ignore[return-value]
+        return dims
 
-    def alias(self) -> Tuple[int, int, int, int]:
+    def alias(self) -> Tuple[int, ...]:
         """Shape of a view into a layer's parameters."""
         self.version('alias_tensor', 1)
         return self.shape()
@@ -103,8 +114,7 @@ class Reader:
         """float32 array (samples, channels, rows, columns)."""
         self.version('tensor', 2)
         dims = self.shape()
-        count = dims[0] * dims[1] * dims[2] * dims[3]
-        array = np.frombuffer(self.take(4 * count), '<f4').astype(np.float32).reshape(dims)
+        array = np.frombuffer(self.take(4 * math.prod(dims)), '<f4').astype(np.float32).reshape(dims)
         if not np.isfinite(array).all():
             raise self.fail('a tensor holds values that are not finite')
         return array
@@ -112,14 +122,12 @@ class Reader:
 
 # Version numbers before the layers.
 _NAMES_A_TENSOR, _LAYER, _LAYER_ON_INPUT = 1, 2, 3
+_WINDOW = ('rows', 'columns', 'stride_y', 'stride_x', 'padding_y', 'padding_x')
 
 
-def _window(reader: Reader, version: int) -> Dict[str, Any]:
+def _window(reader: Reader) -> Dict[str, Any]:
     """Size (0: the whole map), stride and padding of a moving window."""
-    values = {
-        name: reader.integer()
-        for name in ('rows', 'columns', 'stride_y', 'stride_x', 'padding_y', 'padding_x')
-    }
+    values = {name: reader.integer() for name in _WINDOW}
     if not all(0 <= n <= 1024 for n in values.values()) or not values['stride_y'] * values['stride_x']:
         raise reader.fail(f'impossible window {values}')
     return values
@@ -131,73 +139,51 @@ def _views(reader: Reader, params: np.ndarray) -> List[np.ndarray]:
     sizes = [math.prod(shape) for shape in shapes]
     if sum(sizes) != params.size:
         raise reader.fail(f'{params.size} parameters do not fill the shapes {shapes}')
-    return [part.reshape(shape) for part, shape in zip(np.split(params.ravel(), sizes[:1]), shapes)]
+    arrays = np.split(params.ravel(), sizes[:1])
+    return [array.reshape(shape) for array, shape in zip(arrays, shapes)]
 
 
-def _training_rates(reader: Reader) -> None:
+def _skip_training_rates(reader: Reader) -> None:
     for _ in range(4):
         reader.real()
 
 
-def _con(reader: Reader, version: int) -> Dict[str, Any]:
+def _con(reader: Reader) -> Dict[str, Any]:
     params = reader.tensor()
-    filters = reader.integer()
-    window = _window(reader, version)
+    filters, window = reader.integer(), _window(reader)
     weight, bias = _views(reader, params)
-    _training_rates(reader)
-    has_bias = version < 5 or reader.boolean()
-    if not has_bias or (version >= 6 and reader.boolean()):
-        raise reader.fail('convolutions without bias or with relu are not supported')
+    _skip_training_rates(reader)
     outputs, _, rows, columns = weight.shape
     if (outputs, rows, columns, bias.size) != (filters, window['rows'], window['columns'], filters):
         raise reader.fail(f'{filters} filters with weights {weight.shape} and {bias.size} biases')
     return dict(window, weight=weight, bias=bias)
 
 
-def _fc(reader: Reader, version: int) -> Dict[str, Any]:
+def _fc(reader: Reader) -> Dict[str, Any]:
     outputs, inputs = reader.integer(), reader.integer()
     weight, bias = _views(reader, reader.tensor())
     reader.integer()
-    _training_rates(reader)
-    if version >= 3:
-        reader.boolean()
+    _skip_training_rates(reader)
     if weight.shape != (inputs, outputs, 1, 1) or bias.size:
         raise reader.fail(f'fully connected layer with weights {weight.shape} and {bias.size} biases')
     return {'weight': weight[:, :, 0, 0].T}
 
 
-def _affine(reader: Reader, version: int) -> Dict[str, Any]:
+def _affine(reader: Reader) -> Dict[str, Any]:
     scale, shift = _views(reader, reader.tensor())
     reader.integer()
-    if version >= 2 and reader.boolean():
-        raise reader.fail('disabled layers are not supported')
     return {'scale': scale, 'shift': shift}
 
 
-def _relu(reader: Reader, version: int) -> Dict[str, Any]:
-    if version >= 2 and reader.boolean():
-        raise reader.fail('disabled layers are not supported')
-    return {}
-
-
-def _add_prev(reader: Reader, version: int) -> Dict[str, Any]:
-    return {}
-
-
-# Name in the file -> (kind, version, reader of the rest).
-_LAYERS = {
-    'con_4': ('con', 4, _con),
-    'con_5': ('con', 5, _con),
-    'con_6': ('con', 6, _con),
-    'affine_': ('affine', 1, _affine),
-    'affine_2': ('affine', 2, _affine),
-    'relu_': ('relu', 1, _relu),
-    'relu_2': ('relu', 2, _relu),
-    'max_pool_2': ('max_pool', 2, _window),
-    'avg_pool_2': ('avg_pool', 2, _window),
-    'add_prev_': ('add_prev', 1, _add_prev),
-    'fc_2': ('fc', 2, _fc),
-    'fc_3': ('fc', 3, _fc),
+# Name in the file, with its version -> kind, reader of the rest.
+_LAYERS: Dict[str, Tuple[str, Callable[[Reader], Dict[str, Any]]]] = {
+    'con_4': ('con', _con),
+    'affine_': ('affine', _affine),
+    'relu_': ('relu', lambda reader: {}),
+    'max_pool_2': ('max_pool', _window),
+    'avg_pool_2': ('avg_pool', _window),
+    'add_prev_': ('add_prev', lambda reader: {}),
+    'fc_2': ('fc', _fc),
 }
 
 
@@ -205,8 +191,8 @@ def _layer(reader: Reader) -> Layer:
     name = reader.text()
     if name not in _LAYERS:
         raise reader.fail(f'layer {name!r} is unknown')
-    kind, version, read = _LAYERS[name]
-    values = read(reader, version)
+    kind, read = _LAYERS[name]
+    values = read(reader)
     for _ in range(3):
         reader.boolean()
     for _ in range(3):  # gradients and cached outputs, empty in a network that was cleaned before saving
@@ -236,21 +222,13 @@ def read_network(data: bytes, name: str = 'dlib file') -> Network:
     """
     reader = Reader(data, name)
     reader.version('the loss', 1)
-    loss = reader.text()
-    if loss != 'loss_metric_2':
-        raise reader.fail(f'loss {loss!r} instead of loss_metric_2: not the face network')
+    reader.expect('loss', 'loss_metric_2')
     reader.real(), reader.real()  # margin and distance of the loss
-
-    plain_layers = 0
-    while True:
-        version = reader.version('a layer', _NAMES_A_TENSOR, _LAYER, _LAYER_ON_INPUT)
-        if version == _LAYER_ON_INPUT:
-            break
-        plain_layers += version == _LAYER
-
-    kind = reader.text()
-    if kind != 'input_rgb_image_sized':
-        raise reader.fail(f'input {kind!r} instead of input_rgb_image_sized: not the face network')
+    versions = iter(
+        lambda: reader.version('a layer', _NAMES_A_TENSOR, _LAYER, _LAYER_ON_INPUT), _LAYER_ON_INPUT
+    )
+    plain_layers = sum(version == _LAYER for version in versions)
+    reader.expect('input', 'input_rgb_image_sized')
     mean = tuple(reader.real() for _ in range(3))
     size = (reader.integer(), reader.integer())
     layers = [_layer(reader)]

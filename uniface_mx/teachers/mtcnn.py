@@ -6,14 +6,13 @@ Networks", in the package's coordinates. Every image is looked at by itself: its
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 from uniface_mx.teachers.base import Detections, LandmarkTeacher, TeacherError
-from uniface_mx.teachers.mtcnn_networks import MXNetNetworks, OnnxNetworks
+from uniface_mx.teachers.mtcnn_networks import MXNetNetworks, OnnxNetworks, PathLike
 
 RUNTIMES = {'mxnet': MXNetNetworks, 'onnx': OnnxNetworks}
 REVISION = 1
@@ -50,24 +49,24 @@ class MTCNN(LandmarkTeacher):
     def __init__(
         self,
         runtime: str = 'mxnet',
-        directory: Optional[Union[str, Path]] = None,
+        directory: Optional[PathLike] = None,
         min_face: float = 20,
         min_face_fraction: float = 1 / 24,
         thresholds: Sequence[float] = (0.6, 0.7, 0.8),
         refine_threshold: float = 0.3,
-    ):
+    ) -> None:
         if runtime not in RUNTIMES:
-            raise TeacherError(
-                f"unknown runtime '{runtime}' for MTCNN: choose from {', '.join(sorted(RUNTIMES))}"
-            )
+            known = ', '.join(sorted(RUNTIMES))
+            raise TeacherError(f"unknown runtime '{runtime}' for MTCNN: choose from {known}")
         if not min_face >= CELL:
             raise TeacherError(f'min_face is {min_face}: MTCNN sees no face under {CELL} pixels')
         if len(thresholds) != 3 or not all(0 < t < 1 for t in tuple(thresholds) + (refine_threshold,)):
             raise TeacherError('MTCNN wants three thresholds, and a refine_threshold, between 0 and 1')
         self._networks = RUNTIMES[runtime](directory)
         self.name, self.sha256 = self._networks.name, self._networks.sha256
-        self.version = '{};min_face={:g};min_face_fraction={:.6g};thresholds={};refine_threshold={:g}'.format(
-            REVISION, min_face, min_face_fraction, ','.join(f'{t:g}' for t in thresholds), refine_threshold
+        self.version = (
+            f'{REVISION};min_face={min_face:g};min_face_fraction={min_face_fraction:.6g};'
+            f'thresholds={",".join(f"{t:g}" for t in thresholds)};refine_threshold={refine_threshold:g}'
         )
         self._min_face, self._min_face_fraction = min_face, min_face_fraction
         self._thresholds, self._refine_threshold = tuple(thresholds), refine_threshold
@@ -83,10 +82,10 @@ class MTCNN(LandmarkTeacher):
         sees last counts. A box without a face, or whose landmarks' centre lies outside, stays as it is, with
         score 0 and NaN landmarks.
         """
-        given = np.asarray(boxes, np.float32).reshape(-1, 4)
-        faces = Detections(
-            given, np.zeros(len(given), np.float32), np.full((len(given), 5, 2), np.nan, np.float32)
-        )
+        given = np.array(boxes, np.float32).reshape(-1, 4)
+        count = len(given)
+        unseen = np.full((count, 5, 2), np.nan, np.float32)
+        faces = Detections(given.copy(), np.zeros(count, np.float32), unseen)
         squares = to_squares(given)
         for _ in range(3):
             look = self._third_stage(image, squares)
@@ -94,28 +93,22 @@ class MTCNN(LandmarkTeacher):
             centres = look.landmarks.mean(axis=1)
             inside = np.all((centres >= given[:, :2]) & (centres <= given[:, 2:]), axis=1)
             seen = inside & (look.scores >= self._refine_threshold)
-            faces = Detections(
-                *(
-                    np.where(seen.reshape((-1,) + (1,) * (new.ndim - 1)), new, old)
-                    for new, old in zip(look, faces)
-                )
-            )
+            for rows, new in zip(faces, look):
+                rows[seen] = new[seen]
         return faces
 
     def _detect(self, image: np.ndarray) -> Detections:
-        squares = self._first_stage(image)
-        squares = self._second_stage(image, squares)
+        squares = self._second_stage(image, self._first_stage(image))
         faces = self._third_stage(image, squares)
-        faces = Detections(*(part[faces.scores >= self._thresholds[2]] for part in faces))
-        keep = suppress(faces.boxes, faces.scores, 0.7, of_smaller=True)
-        return Detections(*(part[keep] for part in faces))
+        faces = faces.chosen(faces.scores >= self._thresholds[2])
+        return faces.chosen(suppress(faces.boxes, faces.scores, 0.7, of_smaller=True))
 
     def _first_stage(self, image: np.ndarray) -> np.ndarray:
         height, width = image.shape[:2]
         smallest = max(self._min_face, self._min_face_fraction * min(height, width))
         scale = CELL / smallest
         largest_level = shrink(image, scale)
-        boxes, scores, offsets = [], [], []
+        found = []
         factor = 1.0
         while min(height, width) * scale * factor >= CELL:
             level = shrink(largest_level, factor)
@@ -126,12 +119,10 @@ class MTCNN(LandmarkTeacher):
             )
             level_scores = probability[rows, columns]
             keep = suppress(level_boxes, level_scores, 0.5)
-            boxes.append(level_boxes[keep])
-            scores.append(level_scores[keep])
-            offsets.append(moves[rows[keep], columns[keep]])
-        if not boxes:
+            found.append((level_boxes[keep], level_scores[keep], moves[rows[keep], columns[keep]]))
+        if not found:
             return np.zeros((0, 4), np.float32)
-        boxes, scores, offsets = np.concatenate(boxes), np.concatenate(scores), np.concatenate(offsets)
+        boxes, scores, offsets = map(np.concatenate, zip(*found))
         keep = suppress(boxes, scores, 0.7)
         return to_squares(move_boxes(boxes[keep], offsets[keep]))
 
@@ -207,9 +198,8 @@ def cut_out(image: np.ndarray, squares: np.ndarray, side: int) -> np.ndarray:
             continue
         patch = image[y0:y1, x0:x1]
         if (x1 - x0, y1 - y0) != (right - left, bottom - top):
-            patch = cv2.copyMakeBorder(
-                patch, y0 - top, bottom - y1, x0 - left, right - x1, cv2.BORDER_CONSTANT
-            )
+            margins = y0 - top, bottom - y1, x0 - left, right - x1
+            patch = cv2.copyMakeBorder(patch, *margins, cv2.BORDER_CONSTANT)
         method = cv2.INTER_AREA if right - left > side else cv2.INTER_LINEAR
         cv2.resize(patch, (side, side), dst=crop, interpolation=method)
     return normalise(crops)

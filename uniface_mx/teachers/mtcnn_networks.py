@@ -8,19 +8,29 @@ maps.
 from __future__ import annotations
 
 import importlib.util
+import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from uniface_mx.errors import last_line
 from uniface_mx.paths import data_root
-from uniface_mx.teachers.base import TeacherError, hash_files
-from uniface_mx.teachers.onnx_session import open_session
+from uniface_mx.teachers.base import TeacherError, hash_files, open_onnx
 
+# Name, side of the input, and widths of the outputs by which they are told apart.
+STAGES = (('pnet', 12, (2, 4)), ('rnet', 24, (2, 4)), ('onet', 48, (2, 4, 10)))
 BATCHES = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 PNET_STEP = 16
+PathLike = Union[str, os.PathLike]
+
+
+def _order(path: Path, found: List[int], widths: Sequence[int]) -> List[int]:
+    """Which outputs, by their widths, are those of MTCNN."""
+    if sorted(found) != sorted(widths):
+        raise TeacherError(f"{path}: outputs are {sorted(found)} wide, MTCNN's are {sorted(widths)}")
+    return [found.index(width) for width in widths]
 
 
 class MXNetNetworks:
@@ -43,15 +53,16 @@ class MXNetNetworks:
 
     name = 'mtcnn'
 
-    def __init__(self, directory: Optional[Union[str, Path]] = None):
+    def __init__(self, directory: Optional[PathLike] = None) -> None:
         directory = Path(directory) if directory is not None else data_root().parent / 'models' / 'mtcnn'
         files = [(directory / f'det{i}-symbol.json', directory / f'det{i}-0001.params') for i in (1, 2, 3)]
         self.sha256 = hash_files([path for pair in files for path in pair])
-        self._pnet = _Symbol(*files[0], side=12, widths=(2, 4))
-        self._rnet = _Symbol(*files[1], side=24, widths=(2, 4))
-        self._onet = _Symbol(*files[2], side=48, widths=(2, 4, 10))
+        self._pnet, self._rnet, self._onet = (
+            _Symbol(*pair, side, widths) for pair, (_, side, widths) in zip(files, STAGES)
+        )
 
     def pnet(self, images: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        """Maps of probabilities (n, h, w) and offsets (n, h, w, 4)."""
         n, height, width, _ = images.shape
         padding = [(0, 0), (0, -height % PNET_STEP), (0, -width % PNET_STEP), (0, 0)]
         scores, offsets = self._pnet(np.pad(images, padding))
@@ -61,27 +72,18 @@ class MXNetNetworks:
         return scores[..., 1], offsets
 
     def rnet(self, images: np.ndarray) -> List[np.ndarray]:
+        """Probabilities (n,) and offsets (n, 4)."""
         return _in_batches(self._rnet, images)
 
     def onet(self, images: np.ndarray) -> List[np.ndarray]:
+        """Probabilities (n,), offsets (n, 4) and landmarks (n, 10)."""
         return _in_batches(self._onet, images)
 
 
-def _in_batches(network, images: np.ndarray) -> List[np.ndarray]:
-    parts = []
-    for start in range(0, len(images), BATCHES[-1]):
-        part = images[start : start + BATCHES[-1]]
-        batch = next(size for size in BATCHES if size >= len(part))
-        outputs = network(np.pad(part, [(0, batch - len(part)), (0, 0), (0, 0), (0, 0)]))
-        parts.append([output[: len(part)] for output in outputs])
-    scores, *rest = (np.concatenate(outputs) for outputs in zip(*parts))
-    return [scores[:, 1]] + rest
-
-
 class _Symbol:
-    """A symbol and its parameters; outputs are told apart by their widths."""
+    """A symbol and its parameters."""
 
-    def __init__(self, symbol_file: Path, params_file: Path, side: int, widths: Sequence[int]):
+    def __init__(self, symbol_file: Path, params_file: Path, side: int, widths: Sequence[int]) -> None:
         import mxnet as mx
 
         self._mx, self._file = mx, symbol_file
@@ -96,12 +98,7 @@ class _Symbol:
             raise TeacherError(f'{params_file}: not an MXNet params file ({last_line(error)})') from error
         arguments, outputs = self._check(params_file, side)
         self._label = [name for name in arguments if name != 'data' and name not in self._params]
-        found = [int(np.prod(shape)) for shape in outputs]
-        if sorted(found) != sorted(widths):
-            raise TeacherError(
-                f"{symbol_file}: outputs are {sorted(found)} wide, MTCNN's are {sorted(widths)}"
-            )
-        self._order = [found.index(width) for width in widths]
+        self._order = _order(symbol_file, [int(np.prod(shape)) for shape in outputs], widths)
         self._executor = lru_cache(maxsize=256)(self._bind)
 
     def _check(self, params_file: Path, side: int) -> Tuple[Dict[str, tuple], List[tuple]]:
@@ -115,19 +112,16 @@ class _Symbol:
         for name, shape in arguments.items():
             if name == 'data' or name.endswith('label'):
                 continue
-            if name not in self._params:
-                raise TeacherError(f"{params_file}: parameter '{name}' of {self._file.name} is missing")
-            if self._params[name].shape != shape:
-                raise TeacherError(
-                    f"{params_file}: parameter '{name}' has shape {self._params[name].shape}, {self._file.name} wants {shape}"
-                )
-            if not np.isfinite(self._params[name].asnumpy()).all():
-                raise TeacherError(
-                    f"{params_file}: parameter '{name}' is damaged: not all numbers are finite"
-                )
+            where, stored = f"{params_file}: parameter '{name}'", self._params.get(name)
+            if stored is None:
+                raise TeacherError(f'{where} of {self._file.name} is missing')
+            if stored.shape != shape:
+                raise TeacherError(f'{where} has shape {stored.shape}, {self._file.name} wants {shape}')
+            if not np.isfinite(stored.asnumpy()).all():
+                raise TeacherError(f'{where} is damaged: not all numbers are finite')
         return arguments, outputs
 
-    def _bind(self, shape: Tuple[int, ...]):
+    def _bind(self, shape: Tuple[int, ...]) -> Any:
         arguments = dict(self._params, data=self._mx.nd.zeros(shape))
         for name in self._label:  # of a SoftmaxOutput, which does not look at it
             arguments[name] = self._mx.nd.zeros(shape[:1])
@@ -140,6 +134,17 @@ class _Symbol:
         executor.arg_dict['data'][:] = data
         outputs = executor.forward(is_train=False)
         return [outputs[i].asnumpy() for i in self._order]
+
+
+def _in_batches(network: _Symbol, images: np.ndarray) -> List[np.ndarray]:
+    done = []
+    for start in range(0, len(images), BATCHES[-1]):
+        some = images[start : start + BATCHES[-1]]
+        batch = next(size for size in BATCHES if size >= len(some))
+        outputs = network(np.pad(some, [(0, batch - len(some)), (0, 0), (0, 0), (0, 0)]))
+        done.append([output[: len(some)] for output in outputs])
+    scores, *rest = (np.concatenate(outputs) for outputs in zip(*done))
+    return [scores[:, 1]] + rest
 
 
 class OnnxNetworks:
@@ -158,40 +163,33 @@ class OnnxNetworks:
 
     name = 'mtcnn_pypi'
 
-    def __init__(self, directory: Optional[Union[str, Path]] = None):
+    def __init__(self, directory: Optional[PathLike] = None) -> None:
         directory = Path(directory) if directory is not None else _installed_package()
-        files = [directory / f'{name}.onnx' for name in ('pnet', 'rnet', 'onet')]
+        files = [directory / f'{name}.onnx' for name, *_ in STAGES]
         self.sha256 = hash_files(files)
-        self._pnet = _Session(files[0], side=12, widths=(2, 4))
-        self._rnet = _Session(files[1], side=24, widths=(2, 4))
-        self._onet = _Session(files[2], side=48, widths=(2, 4, 10))
+        self._pnet, self.rnet, self.onet = (
+            _Session(path, side, widths) for path, (_, side, widths) in zip(files, STAGES)
+        )
 
     def pnet(self, images: np.ndarray) -> List[np.ndarray]:
+        """Maps of probabilities (n, h, w) and offsets (n, h, w, 4)."""
         return [np.swapaxes(maps, 1, 2) for maps in self._pnet(images)]
-
-    def rnet(self, images: np.ndarray) -> List[np.ndarray]:
-        return self._rnet(images)
-
-    def onet(self, images: np.ndarray) -> List[np.ndarray]:
-        return self._onet(images)
 
 
 class _Session:
-    """An ONNX file; outputs are told apart by their widths."""
+    """An ONNX file."""
 
-    def __init__(self, path: Path, side: int, widths: Sequence[int]):
+    def __init__(self, path: Path, side: int, widths: Sequence[int]) -> None:
         try:
-            self._session = open_session(path)
+            self._session = open_onnx(path)
             self._input = self._session.get_inputs()[0].name
             outputs = self._session.run(None, {self._input: np.zeros((1, side, side, 3), np.float32)})
         except ImportError:
             raise
         except Exception as error:  # ONNX Runtime has a class of errors for each of its codes
             raise TeacherError(f'{path}: not a network of MTCNN ({last_line(error)})') from error
-        found = [output.size for output in outputs]
-        if sorted(found) != sorted(widths):
-            raise TeacherError(f"{path}: outputs are {sorted(found)} wide, MTCNN's are {sorted(widths)}")
-        self._outputs = [self._session.get_outputs()[found.index(width)].name for width in widths]
+        names = [output.name for output in self._session.get_outputs()]
+        self._outputs = [names[i] for i in _order(path, [output.size for output in outputs], widths)]
 
     def __call__(self, images: np.ndarray) -> List[np.ndarray]:
         transposed = np.ascontiguousarray(np.swapaxes(images, 1, 2))

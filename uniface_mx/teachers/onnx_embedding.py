@@ -17,6 +17,7 @@ add half a pixel to a template that gives pixel centres whole numbers, as ArcFac
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Sequence, Tuple, Union
@@ -27,8 +28,7 @@ from uniface_mx import geometry
 from uniface_mx.config.reader import load_config, to_yaml
 from uniface_mx.config.schema import within
 from uniface_mx.errors import last_line
-from uniface_mx.teachers.base import EmbeddingTeacher, TeacherError, hash_files
-from uniface_mx.teachers.onnx_session import open_session
+from uniface_mx.teachers.base import EmbeddingTeacher, TeacherError, hash_files, open_onnx
 
 REVISION = 1
 ARCFACE = ((38.79, 52.20), (74.03, 52.00), (56.53, 72.24), (42.05, 92.87), (71.23, 92.70))
@@ -70,7 +70,7 @@ class OnnxEmbedding(EmbeddingTeacher):
 
     name = 'onnx'
 
-    def __init__(self, description: Union[str, Path]):
+    def __init__(self, description: Union[str, os.PathLike]) -> None:
         path = Path(description)
         self._description = load_config(path, schema=EmbeddingDescription)
         if not self._description.model:
@@ -82,7 +82,7 @@ class OnnxEmbedding(EmbeddingTeacher):
         self.dim = self._description.dim
         width, height = self._description.input_size
         try:
-            self._session = open_session(model)
+            self._session = open_onnx(model)
             found = self._run(np.zeros((height, width, 3), np.uint8)).shape
         except ImportError:
             raise

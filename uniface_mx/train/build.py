@@ -13,18 +13,11 @@ import numpy as np
 from mxnet.gluon import HybridBlock
 from mxnet.gluon.nn import BatchNorm
 
+from uniface_mx.config.augmentation import AugmentSettings, RecordShare
 from uniface_mx.config.reader import Config, as_dict, to_yaml
 from uniface_mx.data.loader import Canvases, Loader, read_photo
-from uniface_mx.data.records import (
-    EMBEDDING,
-    EMBEDDING_DIM,
-    HAS_EMBEDDING,
-    IGNORE,
-    RecordError,
-    mean_embedding,
-    require_teachers,
-)
-from uniface_mx.data.transforms import AugmentSettings, RecordShare
+from uniface_mx.data.records import RecordError, mean_embedding, require_teachers
+from uniface_mx.data.rows import EMBEDDING, EMBEDDING_DIM, HAS_EMBEDDING, IGNORE
 from uniface_mx.files import written_aside
 from uniface_mx.models import Uniface, get_model
 from uniface_mx.models.files import load_weights, named_arrays

@@ -14,7 +14,8 @@ from typing import Any, Dict, Optional, Sequence
 import numpy as np
 
 from uniface_mx.config.reader import load_config
-from uniface_mx.data.records import EMBEDDING, HAS_EMBEDDING, IGNORE, RecordReader, RecordWriter
+from uniface_mx.data.records import RecordReader, RecordWriter
+from uniface_mx.data.rows import EMBEDDING, HAS_EMBEDDING, IGNORE
 from uniface_mx.errors import UnifaceError
 from uniface_mx.provenance import write_json
 from uniface_mx.train.build import build_trainer

@@ -12,7 +12,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from uniface_mx.data.records import (
+from uniface_mx.data.rows import (
     BOX,
     CLASS,
     EMBEDDING,

@@ -5,13 +5,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fakes import PATTERN, TEACHERS, write_photos
+from fakes import PATTERN, TEACHERS, prepare, write_photos
 
-from uniface_mx.data.prepare.cache import Cache
-from uniface_mx.data.prepare.executor import SerialExecutor
-from uniface_mx.data.prepare.look import Job
-from uniface_mx.data.prepare.make import make
-from uniface_mx.data.sources import open_source
+from uniface_mx.data.prepare.worker import Job
 
 
 @pytest.fixture
@@ -30,5 +26,5 @@ def photos(tmp_path):
 def prepared(tmp_path, photos, job):
     """The name of the record set of `photos`."""
     name = str(tmp_path / 'prepared')
-    make(open_source(f'folder:{photos}{PATTERN}'), name, job, SerialExecutor(), Cache(None))
+    prepare(f'folder:{photos}{PATTERN}', name, job)
     return name

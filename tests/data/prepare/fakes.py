@@ -7,6 +7,10 @@ import time
 import cv2
 import numpy as np
 
+from uniface_mx.data.prepare.cache import Cache
+from uniface_mx.data.prepare.executor import SerialExecutor
+from uniface_mx.data.prepare.make import make
+from uniface_mx.data.sources import open_source
 from uniface_mx.teachers import Detections, EmbeddingTeacher, LandmarkTeacher
 
 POINTS = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
@@ -28,7 +32,7 @@ class FakeFinder(LandmarkTeacher):
         time.sleep(self.seconds)
         if self.log:
             with open(self.log, 'a') as file:
-                file.write('%d\n' % os.getpid())
+                file.write(f'{os.getpid()}\n')
         red = ((image[..., 0] > 180) & (image[..., 1] < 80)).astype(np.uint8)
         count, labels, rows, _ = cv2.connectedComponentsWithStats(red)
         rows = rows[1:][rows[1:, 4] >= 30].astype(np.float32)
@@ -84,9 +88,15 @@ def write_photos(folder, count, **paintings):
     """`count` photos PERSON_NUMBER.jpg, three to a person, one red face each if `paintings` do not differ."""
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(count):
-        path = folder / ('%02d_%03d.jpg' % (i // 3, i))
+        path = folder / f'{i // 3:02}_{i:03}.jpg'
         cv2.imwrite(str(path), paint(i, **paintings)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
     return folder
+
+
+def prepare(spec, name, job, executor=None, cache=None, **more):
+    """Label the source `spec` in this process, without a cache kept, if nothing else is asked for."""
+    executor, cache = executor or SerialExecutor(), Cache(None) if cache is None else cache
+    return make(open_source(spec), str(name), job, executor, cache, **more)
 
 
 def files_of(name):

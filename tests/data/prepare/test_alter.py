@@ -4,14 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools import prepare_data
-from uniface_mx.data.prepare.alter import Changes, alter, alterations, draw_changes, turned
-from uniface_mx.data.prepare.morph import morphs
-from uniface_mx.data.prepare.portraits import LIST, Portrait, write_photos
+from uniface_mx.data.prepare.alter import LIST, Changes, alter, draw_changes, turned, write_altered
 from uniface_mx.errors import UnifaceError
 
 RNG = np.random.default_rng(0)
 IMAGE = np.full((80, 100, 3), 100, np.uint8)
-FACE = Portrait(IMAGE, np.array([30.0, 20, 70, 60]), np.zeros((5, 2)))
+BOX = np.array([30.0, 20, 70, 60])
 
 
 def seen(changes, point, middle=(0.0, 0.0), distance=100.0):
@@ -28,35 +26,36 @@ def test_turns_by_hand():
 
 
 def test_no_change():
-    assert alter(FACE, Changes(), RNG) is IMAGE
+    assert alter(IMAGE, BOX, Changes(), RNG) is IMAGE
 
 
 def test_a_face_turned_stays_where_it_is():
     image = IMAGE.copy()
     image[38:42, 48:52] = 255
-    image = alter(FACE._replace(image=image), Changes(yaw=40, pitch=-20, roll=30), RNG)
+    image = alter(image, BOX, Changes(yaw=40, pitch=-20, roll=30), RNG)
     rows, columns = np.nonzero(image[..., 0] > 180)
     assert (columns.mean() + 0.5, rows.mean() + 0.5) == pytest.approx((50, 40), abs=0.5)
 
 
 def test_light_by_hand():
     # 100 / 255 squared, times 255.
-    assert (alter(FACE, Changes(gamma=2), RNG) == 39).all()
-    shaded = alter(FACE, Changes(shade=0.5, direction=0), RNG)
-    # At the box's edges, 20 pixels from its middle, half of the light is gone, or added; half a pixel from the middle 1/80.
+    assert (alter(IMAGE, BOX, Changes(gamma=2), RNG) == 39).all()
+    shaded = alter(IMAGE, BOX, Changes(shade=0.5, direction=0), RNG)
+    # At the box's edges, 20 pixels from its middle, half of the light is gone, or added; half a pixel from
+    # the middle 1/80.
     assert shaded[0, [0, 29, 49, 50, 70, 99], 0].tolist() == [50, 50, 99, 101, 150, 150]
-    assert (alter(FACE, Changes(shade=0.5, direction=90), RNG)[60:] == 150).all()
+    assert (alter(IMAGE, BOX, Changes(shade=0.5, direction=90), RNG)[60:] == 150).all()
 
 
 def test_quality():
     image = np.zeros((80, 100, 3), np.uint8)
     image[:, ::2] = 200
     # The face is 40 high: at 20 a column in two is left, which averages both.
-    reduced = alter(FACE._replace(image=image), Changes(height=20), RNG)
+    reduced = alter(image, BOX, Changes(height=20), RNG)
     assert np.abs(reduced.astype(int) - 100).max() <= 1
-    assert np.array_equal(alter(FACE._replace(image=image), Changes(height=41), RNG), image)
-    assert alter(FACE, Changes(noise=10), RNG).astype(float).std() == pytest.approx(10, rel=0.1)
-    assert not np.array_equal(alter(FACE._replace(image=image), Changes(quality=10), RNG), image)
+    assert np.array_equal(alter(image, BOX, Changes(height=41), RNG), image)
+    assert alter(IMAGE, BOX, Changes(noise=10), RNG).astype(float).std() == pytest.approx(10, rel=0.1)
+    assert not np.array_equal(alter(image, BOX, Changes(quality=10), RNG), image)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -75,20 +74,22 @@ def files(folder):
 
 def test_photos_are_made_once_and_the_same_way(prepared, tmp_path):
     out = tmp_path / 'altered'
-    assert write_photos(out, 5, 3, alterations([prepared])) == 5
+    assert write_altered([prepared], out, 5, 3) == 5
     made = files(out)
     rows = [line.split('\t') for line in made[LIST].decode().splitlines()]
     assert [row[0] for row in rows] == sorted(set(made) - {LIST}) and len(rows[0]) == 2 + len(Changes())
     (out / rows[0][0]).unlink()
-    assert write_photos(out, 5, 3, alterations([prepared])) == 5
+    assert write_altered([prepared], out, 5, 3) == 5
     assert files(out) == made
+    others = made[LIST].replace(b'photos/', b'pictures/')
+    (out / LIST).write_bytes(others)
     with pytest.raises(UnifaceError, match='3_000000.jpg: was made of something else'):
-        write_photos(out, 5, 3, morphs([prepared]))
-    assert files(out) == made
+        write_altered([prepared], out, 5, 3)
+    assert files(out) == dict(made, **{LIST: others})
 
 
 def test_no_record(tmp_path, prepared, capsys):
     with pytest.raises(UnifaceError, match='at least 1 of the records'):
-        alterations([])
+        write_altered([], tmp_path / 'out', 2, 0)
     assert prepare_data.main(['alter', prepared, '--out', str(tmp_path / 'out'), '--count', '2']) == 0
     assert 'make --source folder:' in capsys.readouterr().out

@@ -96,7 +96,7 @@ def test_an_interrupt_stops_the_workers():
 
 def runs(process):
     try:
-        return Path('/proc/%d/stat' % process).read_text().rpartition(')')[2].split()[0] != 'Z'
+        return Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
     except OSError:
         return False
 

@@ -6,11 +6,11 @@ from fakes import points_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uniface_mx.data.prepare.label import Rules, box_about_points, label_faces
+from uniface_mx.data.prepare.label import LabelRules, box_about_points, label_faces
 from uniface_mx.data.sources.base import SourceImage
 from uniface_mx.teachers import Detections
 
-SIZE = (200, 100)
+SIZE, RULES = (200, 100), LabelRules()
 A, B, C = (10, 10, 60, 70), (100, 20, 140, 70), (150, 5, 190, 55)
 NEAR_A, FAR_A = (14, 12, 62, 74), (32, 10, 82, 70)
 
@@ -39,7 +39,7 @@ def image(boxes=None, landmarks=None, **more):
     return SourceImage('key', Path('x'), rows, landmarks, **more)
 
 
-def label(annotation, found, refine=no_refine, complete=False, teacher_box=False, rules=Rules(), size=SIZE):
+def label(annotation, found, refine=no_refine, complete=False, teacher_box=False, rules=RULES, size=SIZE):
     return label_faces(annotation, found, refine, size, complete, teacher_box, rules)
 
 
@@ -148,7 +148,7 @@ def test_a_small_face_keeps_its_box_and_annotated_points_only():
     assert not faces.embed[0] and not faces.show_landmarks[0] and not faces.ignore[0]
     faces = label(image([small], points_of([small])), seen(small))
     assert not faces.embed[0] and faces.show_landmarks[0]
-    assert label(image([small]), seen(small), rules=Rules(min_face=10)).embed[0]
+    assert label(image([small]), seen(small), rules=LabelRules(min_face=10)).embed[0]
 
 
 def test_boxes_end_at_the_border_and_points_beyond_it_are_not_shown():

@@ -11,42 +11,27 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fakes import MAGENTA, PATTERN, TEACHERS, FakeEmbedding, files_of, paint, points_of, write_photos
+from fakes import MAGENTA, PATTERN, TEACHERS, FakeEmbedding, files_of, paint, points_of, prepare, write_photos
 from PIL import ImageFile
 
 from uniface_mx.data.prepare import PrepareError
 from uniface_mx.data.prepare.cache import Cache
+from uniface_mx.data.prepare.check import record_problems
 from uniface_mx.data.prepare.executor import SerialExecutor, open_executor
-from uniface_mx.data.prepare.label import Rules
-from uniface_mx.data.prepare.look import look_at
-from uniface_mx.data.prepare.make import NEGATIVES, make, shard_range
+from uniface_mx.data.prepare.label import LabelRules
+from uniface_mx.data.prepare.make import NEGATIVES, shard_range
 from uniface_mx.data.prepare.sets import merge
-from uniface_mx.data.records import (
-    BOX,
-    EMBEDDING,
-    HAS_EMBEDDING,
-    HAS_LANDMARKS,
-    IGNORE,
-    LANDMARKS,
-    RecordReader,
-    record_problems,
-)
-from uniface_mx.data.sources import open_source
+from uniface_mx.data.prepare.worker import label_photos
+from uniface_mx.data.records import RecordReader
+from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import read_image
 
 TOOL = Path(__file__).parents[3] / 'tools' / 'prepare_data.py'
 
 
-def run(photos, name, job, options=PATTERN, executor=None, cache=None, **more):
-    return make(
-        open_source(f'folder:{photos}{options}'),
-        str(name),
-        job,
-        executor or SerialExecutor(),
-        Cache(None) if cache is None else cache,
-        **more,
-    )
+def run(photos, name, job, options=PATTERN, **more):
+    return prepare(f'folder:{photos}{options}', name, job, **more)
 
 
 def environment():
@@ -54,25 +39,9 @@ def environment():
     return dict(os.environ, PYTHONPATH=os.pathsep.join(paths), OMP_NUM_THREADS='1')
 
 
-def command(photos, out, cache, *more, finder=TEACHERS[0]):
-    source = f'folder:{photos}{PATTERN}'
-    return [
-        sys.executable,
-        str(TOOL),
-        'make',
-        '--source',
-        source,
-        '--out',
-        str(out),
-        '--cache',
-        str(cache),
-        '--teacher',
-        finder,
-        TEACHERS[1],
-        '--workers',
-        '0',
-        *more,
-    ]
+def command(photos, out, cache, finder=TEACHERS[0]):
+    words = ['make', '--source', f'folder:{photos}{PATTERN}', '--out', out, '--cache', cache]
+    return [sys.executable, *map(str, [TOOL, *words, '--teacher', finder, TEACHERS[1], '--workers', 0])]
 
 
 def test_a_record_holds_what_the_teachers_found(prepared, photos):
@@ -100,9 +69,8 @@ def test_an_embedding_is_the_mean_of_the_face_and_its_mirror_image(tmp_path, pre
     views = teacher.embed([crop, crop[:, ::-1]])
     np.testing.assert_allclose(plain.objects[0, EMBEDDING], views[0], atol=1e-5)
     np.testing.assert_allclose(mirrored.objects[0, EMBEDDING], views.mean(axis=0), atol=1e-5)
-    assert [
-        RecordReader(n).meta.teachers['embeddings']['mirror'] for n in (prepared, tmp_path / 'plain')
-    ] == [True, False]
+    readers = RecordReader(prepared), RecordReader(tmp_path / 'plain')
+    assert [reader.meta.teachers['embeddings']['mirror'] for reader in readers] == [True, False]
 
 
 def test_the_bytes_do_not_depend_on_the_workers(tmp_path, prepared, photos, job):
@@ -116,7 +84,7 @@ def test_shards_merged_are_one_run(tmp_path, photos, job):
     shutil.copy(str(photos / '00_001.jpg'), str(photos / '05_000.jpg'))
     (photos / '03_999.jpg').write_bytes(b'broken')
     run(photos, tmp_path / 'one', job, max_bad=0.5)
-    names = [str(tmp_path / ('part%d' % i)) for i in (1, 2, 3)]
+    names = [str(tmp_path / f'part{i}') for i in (1, 2, 3)]
     for i, name in enumerate(names, 1):
         run(photos, name, job, shard=i, shards=3, max_bad=0.5)
     assert len(RecordReader(tmp_path / 'one')) == 20
@@ -141,7 +109,7 @@ def test_nothing_is_looked_at_twice(tmp_path, photos, job):
         job,
         replace(job, size=50, quality=70),
         replace(job, mirror=False),
-        replace(job, rules=Rules(0.5, 0.6, 10)),
+        replace(job, rules=LabelRules(0.5, 0.6, 10)),
     ):
         again = run(photos, tmp_path / 'a', changed, cache=cache)
         assert again.new_answers == again.teacher_seconds == 0
@@ -212,18 +180,16 @@ def test_an_interrupt_is_clean_and_the_next_run_goes_on(tmp_path, photos):
     assert process.returncode == 130 and 'goes on where it was' in error and 'Traceback' not in error
     assert not list(tmp_path.glob('*.rec')) and not list(tmp_path.glob('.*.part'))
     before = len(Cache(tmp_path / 'cache'))
-    done = subprocess.run(
-        tool, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
-    )
-    assert '20 photos, %d new answers' % (60 - before) in done.stdout
+    quiet = dict(stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    done = subprocess.run(tool, env=environment(), **quiet)
+    assert f'20 photos, {60 - before} new answers' in done.stdout
 
 
 def test_dask_with_a_killed_worker(tmp_path, prepared, photos, job):
     distributed = pytest.importorskip('distributed')
     job = replace(job, teachers=('fakes:FakeFinder?seconds=0.1', TEACHERS[1]))
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
-    ) as cluster:
+    options = dict(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+    with distributed.LocalCluster(**options) as cluster:
         with open_executor(dask=cluster.scheduler_address) as (executor, workers):
             assert workers == 2
             pids = list(executor._client.run(os.getpid).values())
@@ -265,7 +231,7 @@ def test_bad_photos_are_skipped_counted_and_listed(tmp_path, photos, job, monkey
 
 def test_too_many_bad_photos_stop_the_run(tmp_path, photos, job):
     for i in range(3):
-        (photos / ('%d.jpg' % i)).write_bytes(b'no image')
+        (photos / f'{i}.jpg').write_bytes(b'no image')
     with pytest.raises(PrepareError, match='3 of the first 23 photos .*--max-bad 0.1'):
         run(photos, tmp_path / 'out', job, max_bad=0.1, options='')
     assert not list(tmp_path.glob('out*'))
@@ -276,7 +242,7 @@ def test_too_many_bad_photos_stop_the_run_before_its_end(tmp_path, job):
     folder = tmp_path / 'bad'
     folder.mkdir()
     for i in range(300):
-        (folder / ('%03d.jpg' % i)).write_bytes(b'no image')
+        (folder / f'{i:03}.jpg').write_bytes(b'no image')
     with pytest.raises(PrepareError, match='100 of the first 100'):
         run(folder, tmp_path / 'out', job, options='')
 
@@ -285,11 +251,8 @@ def test_photos_without_a_face(tmp_path, job):
     folder = write_photos(tmp_path / 'empty', 3, faces=())
     cv2.imwrite(str(folder / 'unsure.jpg'), paint(9, color=MAGENTA)[..., ::-1])
     summary = run(folder, tmp_path / 'faces', job)
-    assert summary.photos == 4 - 1 and summary.skipped['no face seen'] == [
-        '00_000.jpg',
-        '00_001.jpg',
-        '00_002.jpg',
-    ]
+    assert summary.photos == 4 - 1
+    assert summary.skipped['no face seen'] == ['00_000.jpg', '00_001.jpg', '00_002.jpg']
     assert len(RecordReader(tmp_path / 'faces')) == len(RecordReader(tmp_path / 'faces-negatives')) == 0
     cv2.imwrite(str(folder / 'sure.jpg'), paint(10)[..., ::-1])
     summary = run(folder, tmp_path / 'none', job, '?faces=0')
@@ -308,13 +271,9 @@ def test_an_unsure_face_beside_a_sure_one_is_ignored(tmp_path, job):
     cv2.imwrite(str(folder / 'a.png'), image[..., ::-1])
     run(folder, tmp_path / 'out', job, '')
     record = RecordReader(tmp_path / 'out')[0]
-    np.testing.assert_allclose(
-        record.objects[:, BOX] * (120, 100, 120, 100), [(10, 20, 50, 70), (70, 20, 110, 70)]
-    )
-    assert record.objects[:, IGNORE].tolist() == [0, 1] and record.objects[:, HAS_EMBEDDING].tolist() == [
-        1,
-        0,
-    ]
+    boxes = record.objects[:, BOX] * (120, 100, 120, 100)
+    np.testing.assert_allclose(boxes, [(10, 20, 50, 70), (70, 20, 110, 70)])
+    assert record.objects[:, [IGNORE, HAS_EMBEDDING]].tolist() == [[0, 1], [1, 0]]
 
 
 def test_large_photos_are_stored_smaller_with_the_same_label(tmp_path, photos, prepared, job):
@@ -337,7 +296,7 @@ def test_duplicates_are_left_out(tmp_path, photos, prepared, job):
 
 def test_people_that_sources_share(tmp_path, photos, job):
     run(photos, tmp_path / 'out', job, people='celeba')
-    assert RecordReader(tmp_path / 'out').meta.persons == ['celeba/%02d' % i for i in range(7)]
+    assert RecordReader(tmp_path / 'out').meta.persons == [f'celeba/{i:02}' for i in range(7)]
 
 
 @pytest.mark.parametrize(
@@ -361,7 +320,7 @@ def test_wrong_teachers(tmp_path, photos, job, teachers, message):
 def test_workers_with_other_teachers(tmp_path, photos, job):
     class Elsewhere(SerialExecutor):
         def submit(self, fn, *args):
-            if fn is look_at:
+            if fn is label_photos:
                 args = (args[0], replace(job, teachers=(TEACHERS[0], "fakes:FakeEmbedding?version='2'")))
             return super().submit(fn, *args)
 

@@ -1,14 +1,13 @@
 """The real teachers on the real photos, where both are installed."""
 
+import fakes
 import numpy as np
 import pytest
 
-from uniface_mx.data.prepare.cache import Cache
 from uniface_mx.data.prepare.check import check
-from uniface_mx.data.prepare.executor import SerialExecutor
-from uniface_mx.data.prepare.look import Job, open_teachers
-from uniface_mx.data.prepare.make import make
-from uniface_mx.data.records import BOX, HAS_EMBEDDING, HAS_LANDMARKS, LANDMARKS, RecordReader
+from uniface_mx.data.prepare.worker import Job, open_teachers
+from uniface_mx.data.records import RecordReader
+from uniface_mx.data.rows import BOX, HAS_EMBEDDING, HAS_LANDMARKS, LANDMARKS
 from uniface_mx.data.sources import open_source
 from uniface_mx.teachers import TeacherError
 
@@ -26,8 +25,7 @@ def teachers():
 
 def prepare(spec, out, teachers):
     source = open_source(spec)
-    job = Job(teachers, source.complete, source.teacher_box)
-    make(source, str(out), job, SerialExecutor(), Cache(None))
+    fakes.prepare(spec, out, Job(teachers, source.complete, source.teacher_box))
     assert check(str(out)) == {}
     return list(RecordReader(out))
 

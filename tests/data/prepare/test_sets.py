@@ -2,15 +2,11 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from fakes import PATTERN, TEACHERS, files_of, write_photos
+from fakes import PATTERN, TEACHERS, files_of, prepare, write_photos
 
 from uniface_mx.data.prepare import PrepareError
-from uniface_mx.data.prepare.cache import Cache
-from uniface_mx.data.prepare.executor import SerialExecutor
-from uniface_mx.data.prepare.make import make
 from uniface_mx.data.prepare.sets import merge, split
 from uniface_mx.data.records import RecordError, RecordReader
-from uniface_mx.data.sources import open_source
 
 
 @pytest.fixture
@@ -20,7 +16,7 @@ def other(tmp_path, photos, job):
     for key in ('00_000.jpg', '03_011.jpg'):
         shutil.copy(str(photos / key), str(folder / ('x' + key)))
     name = str(tmp_path / 'b')
-    make(open_source(f'folder:{folder}'), name, job, SerialExecutor(), Cache(None))
+    prepare(f'folder:{folder}', name, job)
     return name
 
 
@@ -46,20 +42,14 @@ def test_a_set_merged_alone_is_itself(tmp_path, prepared):
 
 def test_other_teachers_do_not_mix(tmp_path, photos, prepared, job):
     changed = replace(job, teachers=(TEACHERS[0], "fakes:FakeEmbedding?version='2'"))
-    make(open_source(f'folder:{photos}?name=b'), str(tmp_path / 'b'), changed, SerialExecutor(), Cache(None))
+    prepare(f'folder:{photos}?name=b', tmp_path / 'b', changed)
     with pytest.raises(RecordError, match=r'b\.rec: its embeddings come from fake-embedding \(version 2'):
         merge([prepared, str(tmp_path / 'b')], str(tmp_path / 'all'))
     assert not list(tmp_path.glob('all*'))
 
 
 def test_sources_of_one_name_that_differ(tmp_path, photos, prepared, job):
-    make(
-        open_source(f'folder:{photos}{PATTERN}'),
-        str(tmp_path / 'b'),
-        replace(job, size=50),
-        SerialExecutor(),
-        Cache(None),
-    )
+    prepare(f'folder:{photos}{PATTERN}', tmp_path / 'b', replace(job, size=50))
     with pytest.raises(PrepareError, match="source 'photos' differs .*options"):
         merge([prepared, str(tmp_path / 'b')], str(tmp_path / 'all'))
 
@@ -87,7 +77,7 @@ def test_a_split_moves_nobody_when_photos_come_and_go(tmp_path, prepared):
 
 def test_shares_are_kept_where_nobody_is_named(tmp_path, photos, job):
     folder = write_photos(tmp_path / 'many', 120, size=(50, 50), faces=((10, 5, 45, 45),))
-    make(open_source(f'folder:{folder}'), str(tmp_path / 'many'), job, SerialExecutor(), Cache(None))
+    prepare(f'folder:{folder}', tmp_path / 'many', job)
     metas = split(str(tmp_path / 'many'), {'a': 0.7, 'b': 0.2, 'c': 0.1})
     total = sum(meta.records for meta in metas.values())
     assert metas['a'].records == pytest.approx(0.7 * total, abs=0.15 * total)

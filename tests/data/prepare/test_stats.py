@@ -4,7 +4,8 @@ from fakes import paint
 from PIL import Image
 
 from uniface_mx.data.prepare import stats
-from uniface_mx.data.records import BOX, IGNORE, OBJECT_WIDTH, Record, RecordWriter
+from uniface_mx.data.records import Record, RecordWriter
+from uniface_mx.data.rows import BOX, IGNORE, OBJECT_WIDTH
 from uniface_mx.image import encode_jpeg
 
 

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from uniface_mx.data.sources import SOURCES, Source, SourceError, open_source
-from uniface_mx.data.sources.base import annotated, check, image_size, relative_key, stored_size
+from uniface_mx.data.sources.base import annotated, check, image_size, stored_size
+from uniface_mx.data.sources.lists import relative_key
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import read_image
 

@@ -27,8 +27,8 @@ def celeba(tmp_path, write_image):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     for number in (1, 2, 3):
-        write_image('Img/img_celeba/00000%d.jpg' % number)
-        write_image('Img/img_align_celeba/00000%d.jpg' % number, 178, 218)
+        write_image(f'Img/img_celeba/00000{number}.jpg')
+        write_image(f'Img/img_align_celeba/00000{number}.jpg', 178, 218)
     return tmp_path
 
 

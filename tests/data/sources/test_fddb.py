@@ -71,7 +71,7 @@ def test_malformed(fddb, old, new, line):
     listed = fddb / 'FDDB-folds/FDDB-fold-01-ellipseList.txt'
     (fddb / 'FDDB-folds/FDDB-fold-01.txt').unlink()
     listed.write_text(FOLD_1.replace(old, new))
-    with pytest.raises(SourceError, match=r'FDDB-fold-01-ellipseList\.txt:%d: ' % line):
+    with pytest.raises(SourceError, match=rf'FDDB-fold-01-ellipseList\.txt:{line}: '):
         open_source(f'fddb:{fddb}')
 
 
@@ -91,7 +91,7 @@ def test_an_image_in_two_folds(fddb):
 def test_real_folds(real_data):
     source = open_source(f'fddb:{real_data / "fddb/FDDB-folds"}')
     assert len(source) == 2845 and sum(len(image.boxes) for image in source) == 5171
-    folds = [open_source('fddb:%s?fold=%d' % (real_data / 'fddb', fold)) for fold in range(1, 11)]
+    folds = [open_source(f'fddb:{real_data}/fddb?fold={fold}') for fold in range(1, 11)]
     assert sum(map(len, folds)) == 2845
 
 

@@ -36,17 +36,8 @@ def test_classes(tmp_path, write_image, write_voc):
     write_image('JPEGImages/a.jpg')
     write_image('JPEGImages/b.png')
     write_image('JPEGImages/not_annotated.png')
-    write_voc(
-        'Annotations/a.xml',
-        voc(
-            [
-                ('without_mask', 0, 10, 12, 30, 42),
-                ('with_mask', 0, 40, 10, 60, 35),
-                ('dog', 0, 1, 1, 9, 9),
-                ('without_mask', 1, 70, 10, 90, 30.5),
-            ]
-        ),
-    )
+    objects = [('without_mask', 0, 10, 12, 30, 42), ('with_mask', 0, 40, 10, 60, 35), ('dog', 0, 1, 1, 9, 9)]
+    write_voc('Annotations/a.xml', voc([*objects, ('without_mask', 1, 70, 10, 90, 30.5)]))
     write_voc('Annotations/b.xml', voc([('dog', 0, 1, 1, 9, 9)], 'renamed.jpg'))
     source = open_source(f'voc:{tmp_path}?face=without_mask&masked=with_mask,worn_wrongly')
     a, b = source

@@ -5,16 +5,18 @@ from uniface_mx.data.sources import SourceError, open_source
 
 OFFICIAL = """0--Parade/0_Parade_marchingband_1_849.jpg
 1
-44 31 20 25 0 0 0 0 0 0 
+44 31 20 25 0 0 0 0 0 0
 0--Parade/0_Parade_Parade_0_452.jpg
 0
-0 0 0 0 0 0 0 0 0 0 
+0 0 0 0 0 0 0 0 0 0
 1--Handshaking/1_Handshaking_2.jpg
 3
-10 12 15 20 2 0 0 1 2 1 
-40 12 0 20 2 0 0 0 2 1 
-60 12 15 20 1 0 1 0 0 0 
+10 12 15 20 2 0 0 1 2 1
+40 12 0 20 2 0 0 0 2 1
+60 12 15 20 1 0 1 0 0 0
 """
+# As in the official file, rows end with a blank.
+OFFICIAL = OFFICIAL.replace(' 0\n', ' 0 \n').replace(' 1\n', ' 1 \n')
 LABEL = """# 0--Parade/0_Parade_marchingband_1_849.jpg
 44 31 20 25 48.9 38.4 0.0 59.1 38.1 0.0 54.2 45.0 0.0 49.5 50.5 1.0 58.5 50.2 0.0 0.82
 # 1--Handshaking/1_Handshaking_2.jpg
@@ -88,7 +90,7 @@ def test_one_unknown_point_makes_the_set_unknown(tmp_path, write_image):
 )
 def test_malformed(tmp_path, text, line):
     (tmp_path / 'train.txt').write_text(text)
-    with pytest.raises(SourceError, match=r'train\.txt:%d: ' % line):
+    with pytest.raises(SourceError, match=rf'train\.txt:{line}: '):
         open_source(f'widerface:{tmp_path / "train.txt"}')
 
 

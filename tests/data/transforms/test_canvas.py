@@ -7,18 +7,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from uniface_mx.data.records import (
-    BOX,
-    EMBEDDING,
-    HAS_EMBEDDING,
-    HAS_LANDMARKS,
-    IGNORE,
-    LANDMARKS,
-    OBJECT_WIDTH,
-    RecordError,
-)
-from uniface_mx.data.transforms import AugmentSettings
-from uniface_mx.data.transforms.canvas import Photo, decode, draw, plan
+from uniface_mx.config.augmentation import AugmentSettings
+from uniface_mx.data.records import RecordError
+from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH
+from uniface_mx.data.transforms.canvas import Composer, Photo, decode
 from uniface_mx.geometry import iou, letterbox, transform_points
 from uniface_mx.image import encode_jpeg
 
@@ -52,12 +44,16 @@ def photo(width=200, height=150, box=(60, 40, 110, 105), seed=0, extra=()):
     for row, more in zip(rows[1:], extra):
         row[BOX] = more
         row[IGNORE] = 1
-    return Photo(np.frombuffer(encode_jpeg(image, 98), np.uint8), rows, width, height, 'photo %d' % seed)
+    return Photo(np.frombuffer(encode_jpeg(image, 98), np.uint8), rows, width, height, f'photo {seed}')
 
 
 def make(kind, photos, settings=GEOMETRY_ONLY, seed=0, background=None, on_bad=None):
-    rng = np.random.default_rng(seed)
-    return draw(kind, plan(kind, photos, settings, 300, rng), background, settings, 300, rng, on_bad)
+    composer = Composer(settings, 300, np.random.default_rng(seed), background, on_bad)
+    return composer.draw(kind, composer.plan(kind, photos))
+
+
+def plan(kind, photos, settings, seed):
+    return Composer(settings, 300, np.random.default_rng(seed)).plan(kind, photos)
 
 
 @pytest.mark.parametrize('kind, count', [('crop', 1), ('mosaic', 1), ('mosaic', 4), ('mosaic', 9)])
@@ -186,9 +182,7 @@ def test_expansions_and_crops_are_chosen_as_asked():
         )
         scales = []
         for seed in range(30):
-            (tile,) = plan(
-                'crop', [photo(300, 300, (100, 100, 200, 200))], settings, 300, np.random.default_rng(seed)
-            )
+            (tile,) = plan('crop', [photo(300, 300, (100, 100, 200, 200))], settings, seed)
             scales.append(np.sqrt(abs(np.linalg.det(tile.matrix[:, :2]))))
         return np.array(scales)
 
@@ -285,10 +279,7 @@ def test_plans_keep_rotation_centred_on_the_face():
     )
     angles = []
     for seed in range(40):
-        (tile,), (other,) = (
-            plan('mosaic', [photo()], settings, 300, np.random.default_rng(seed))
-            for settings in (turned, straight)
-        )
+        (tile,), (other,) = (plan('mosaic', [photo()], settings, seed) for settings in (turned, straight))
         assert np.allclose(*(transform_points([85, 72.5], one.matrix) for one in (tile, other)))
         angles.append(np.degrees(np.arctan2(tile.matrix[1, 0], tile.matrix[0, 0])))
     assert -20 <= min(angles) < -10 and 10 < max(angles) <= 20

@@ -4,15 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uniface_mx.data.records import (
-    BOX,
-    EMBEDDING,
-    HAS_EMBEDDING,
-    HAS_LANDMARKS,
-    IGNORE,
-    LANDMARKS,
-    OBJECT_WIDTH,
-)
+from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH
 from uniface_mx.data.transforms import geometric as g
 from uniface_mx.geometry import invert_transform, letterbox, transform_points
 
@@ -68,9 +60,8 @@ def test_chain_applies_the_first_first():
 
 
 def test_matrix_scale_of_a_turned_mirrored_enlargement():
-    assert g.matrix_scale(
-        g.chain(g.flip_matrix(9), g.rotation_matrix(33, 4, 5), g.scale_matrix(2, 2))
-    ) == pytest.approx(2)
+    matrix = g.chain(g.flip_matrix(9), g.rotation_matrix(33, 4, 5), g.scale_matrix(2, 2))
+    assert g.matrix_scale(matrix) == pytest.approx(2)
 
 
 @given(MATRICES)
@@ -98,12 +89,8 @@ def test_points_in_the_ellipse_of_a_face_stay_in_its_box(matrix, polar):
     moved = g.transform_objects(face([10, 10, 50, 70], points)[None], matrix)[0]
     x, y = moved[LANDMARKS].reshape(5, 2).T
     x1, y1, x2, y2 = moved[BOX]
-    assert (
-        (x >= x1 - 1e-2).all()
-        and (x <= x2 + 1e-2).all()
-        and (y >= y1 - 1e-2).all()
-        and (y <= y2 + 1e-2).all()
-    )
+    assert (x >= x1 - 1e-2).all() and (x <= x2 + 1e-2).all()
+    assert (y >= y1 - 1e-2).all() and (y <= y2 + 1e-2).all()
 
 
 def test_unknown_landmarks_stay_zero():

@@ -1,5 +1,9 @@
 """From sources of photos to record sets: teachers' looks, labels, duplicates, and tools on finished sets."""
 
-from uniface_mx.data.prepare.errors import PrepareError
+from __future__ import annotations
 
-__all__ = ['PrepareError']
+from uniface_mx.errors import UnifaceError
+
+
+class PrepareError(UnifaceError):
+    """A preparation that cannot go on: bad options, too many bad photos, teachers that disagree."""

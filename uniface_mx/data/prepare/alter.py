@@ -1,17 +1,25 @@
-"""Photos turned, lit and spoilt more strongly than training does by itself: there the label stays the untouched
-photo's, here the teachers say what they still see.
+"""Photos of faces turned, lit and spoilt more strongly than training does by itself.
+
+There the label stays the untouched photo's, here the teachers say what they still see.
 """
 
 from __future__ import annotations
 
-from typing import Iterable, NamedTuple
+import os
+from pathlib import Path
+from typing import Callable, Iterable, List, NamedTuple, Tuple, Union
 
 import cv2
 import numpy as np
 
+from uniface_mx.data.prepare import PrepareError
 from uniface_mx.data.prepare.duplicates import record_name
-from uniface_mx.data.prepare.portraits import Made, Make, Portrait, find_portraits, portrait
+from uniface_mx.data.records import Record, RecordReader
+from uniface_mx.data.rows import BOX, HAS_LANDMARKS, IGNORE
 from uniface_mx.data.transforms.photometric import colour, jpeg, low_resolution, noise
+from uniface_mx.image import write_image
+
+LIST = 'made.tsv'
 
 # Degrees; the photo turns as a flat picture, seen from so many heights of the face.
 YAW, PITCH, ROLL, DISTANCE = 40.0, 25.0, 35.0, 2.5
@@ -23,9 +31,17 @@ CHANCE = 0.6
 
 
 class Changes(NamedTuple):
-    """What is done to a photo: degrees of yaw, pitch and roll; gamma, and strength and direction (degrees from x to
-    y) of a shade; the height in pixels to which the face is reduced (0: not at all), deviation of the noise in grey
-    levels, JPEG quality (100: not stored).
+    """What is done to a photo.
+
+    Parameters
+    ----------
+    yaw, pitch, roll : float
+        Degrees.
+    gamma, shade, direction : float
+        Gamma; strength of a shade, and where it falls, in degrees from x to y.
+    height, noise, quality : float, float, int
+        Pixels to which the face's height is reduced (0: not at all); deviation in grey levels; JPEG quality
+        (100: not stored).
     """
 
     yaw: float = 0.0
@@ -61,8 +77,9 @@ def draw_changes(rng: np.random.Generator) -> Changes:
 
 
 def turned(changes: Changes, middle: np.ndarray, distance: float) -> np.ndarray:
-    """The (3, 3) matrix on continuous coordinates that turns a picture around a point of it, seen from a distance in
-    pixels at which it keeps its size there.
+    """The (3, 3) matrix on continuous coordinates that turns a picture around a point of it.
+
+    It is seen from a distance in pixels at which it keeps its size there.
     """
     yaw, pitch, roll = np.radians((changes.yaw, changes.pitch, changes.roll))
     turn = (
@@ -77,17 +94,15 @@ def turned(changes: Changes, middle: np.ndarray, distance: float) -> np.ndarray:
     return shift @ seen @ np.linalg.inv(shift)
 
 
-def alter(face: Portrait, changes: Changes, rng: np.random.Generator) -> np.ndarray:
-    """A photo (H, W, 3) RGB uint8 of a portrait's size with its changes; `rng` gives the noise."""
-    image = face.image
+def alter(image: np.ndarray, box: np.ndarray, changes: Changes, rng: np.random.Generator) -> np.ndarray:
+    """A photo (H, W, 3) RGB uint8 with its only face's box xyxy, changed; `rng` gives the noise."""
     height, width = image.shape[:2]
-    middle, side = (face.box[:2] + face.box[2:]) / 2, max(face.box[3] - face.box[1], 1.0)
+    middle, side = (box[:2] + box[2:]) / 2, max(box[3] - box[1], 1.0)
     if changes.yaw or changes.pitch or changes.roll:
         # OpenCV's coordinates are those of pixels' centres.
         matrix = turned(changes, middle - 0.5, DISTANCE * side)
-        image = cv2.warpPerspective(
-            image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        flags = dict(flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        image = cv2.warpPerspective(image, matrix, (width, height), **flags)
     if changes.gamma != 1:
         image = colour(image, gamma=changes.gamma)
     if changes.shade:
@@ -103,22 +118,77 @@ def alter(face: Portrait, changes: Changes, rng: np.random.Generator) -> np.ndar
     return jpeg(image, changes.quality) if changes.quality < 100 else image
 
 
-def alterations(names: Iterable[str]) -> Make:
-    """What `write_photos` makes altered photos with; columns are the record and its `Changes`.
-
-    Each is made of a record with one face and its landmarks, drawn by lot. Leave sets out that hold people for
-    validation.
+def find_portraits(names: Iterable[str]) -> List[Tuple[RecordReader, int]]:
+    """Where the records of sets stand that show one face, with landmarks.
 
     Raises
     ------
     PrepareError
-        No record serves.
+        There are none.
     """
-    usable = find_portraits(names, 1)
+    readers = [RecordReader(name) for name in names]
+    found = [(reader, i) for reader in readers for i, record in enumerate(reader) if _is_portrait(record)]
+    if not found:
+        paths = ', '.join(str(reader.path) for reader in readers)
+        raise PrepareError(f'{paths}: at least 1 of the records must show one face with landmarks')
+    return found
 
-    def make(rng: np.random.Generator) -> Made:
-        record, changes = usable[rng.integers(len(usable))].read(), draw_changes(rng)
-        columns = (record_name(record), *(f'{value:.4g}' for value in changes))
-        return columns, lambda: alter(portrait(record), changes, rng)
 
-    return make
+def _is_portrait(record: Record) -> bool:
+    return len(record.objects) == 1 and bool(
+        record.objects[0, HAS_LANDMARKS] and not record.objects[0, IGNORE]
+    )
+
+
+def write_altered(
+    names: Iterable[str],
+    out: Union[str, os.PathLike],
+    count: int,
+    seed: int,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> int:
+    """Write altered photos of faces drawn by lot, for the teachers to label as any others.
+
+    They are ``SEED_000000.jpg`` and so on, in a folder; a line of each, its name, the record and its `Changes`,
+    goes into ``made.tsv`` there, and what this tells of is kept. Leave sets out that hold people for validation.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Record sets.
+    out : path
+    count, seed : int
+        Photo i follows from the seed and i.
+    progress : callable
+        Wraps the numbers of the photos.
+
+    Returns
+    -------
+    int
+        How many of these photos there are.
+
+    Raises
+    ------
+    PrepareError
+        No record serves, or a photo is there that was made of something else.
+    """
+    portraits, folder = find_portraits(names), Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(str(folder / LIST), 'a+', encoding='utf-8', buffering=1) as file:
+        file.seek(0)
+        listed = {line.split('\t')[0]: line for line in file}
+        for number in progress(range(count)):
+            rng = np.random.default_rng((seed, number))
+            reader, place = portraits[rng.integers(len(portraits))]
+            record, changes = reader[place], draw_changes(rng)
+            path = folder / f'{seed}_{number:06d}.jpg'
+            line = '\t'.join((path.name, record_name(record), *(f'{value:.4g}' for value in changes))) + '\n'
+            known = listed.get(path.name)
+            if known not in (None, line):
+                raise PrepareError(f'{path}: was made of something else; choose another folder for --out')
+            if known is None or not path.is_file():
+                box = record.objects[0, BOX] * np.array([record.width, record.height] * 2, np.float64)
+                write_image(path, alter(record.decode(), box, changes, rng))
+            if known is None:
+                file.write(line)
+    return count

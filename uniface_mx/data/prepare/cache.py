@@ -17,7 +17,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
-from uniface_mx.data.prepare.errors import PrepareError
+from uniface_mx.data.prepare import PrepareError
 
 Entry = Tuple[bytes, bytes, bytes]
 
@@ -43,9 +43,14 @@ class Cache:
     ----------
     path : str or Path or None
         Made if missing. None keeps the entries in memory.
+
+    Raises
+    ------
+    PrepareError
+        The file is no cache, or cannot be made.
     """
 
-    def __init__(self, path: Optional[Union[str, Path]]):
+    def __init__(self, path: Optional[Union[str, os.PathLike]]) -> None:
         try:
             if path is None:
                 self._open(':memory:')
@@ -61,8 +66,8 @@ class Cache:
         self._database.execute('PRAGMA journal_mode=WAL')
         self._database.execute('PRAGMA synchronous=NORMAL')
         self._database.execute(
-            'CREATE TABLE IF NOT EXISTS found (photo BLOB, question BLOB, '
-            'answer BLOB, PRIMARY KEY (photo, question)) WITHOUT ROWID'
+            'CREATE TABLE IF NOT EXISTS found (photo BLOB, question BLOB, answer BLOB, '
+            'PRIMARY KEY (photo, question)) WITHOUT ROWID'
         )
 
     def get(self, photo: bytes) -> Dict[bytes, bytes]:
@@ -78,6 +83,7 @@ class Cache:
         return self._database.execute('SELECT count(*) FROM found').fetchone()[0]
 
     def close(self) -> None:
+        """Close the file for good."""
         self._database.close()
 
 
@@ -92,15 +98,14 @@ class Answers:
         From `Cache.get`.
     """
 
-    def __init__(self, photo: bytes, known: Dict[bytes, bytes]):
-        self.photo = photo
+    def __init__(self, photo: bytes, known: Dict[bytes, bytes]) -> None:
+        self.photo, self._known = photo, known
         self.new: List[Entry] = []
-        self._known = known
 
     @staticmethod
     def question(function: str, teacher: str, arguments: np.ndarray) -> bytes:
         """The name of a question: a hash of a function's name, a teacher's identity and float32 arguments."""
-        words = (f'{function}\n{teacher}\n').encode()
+        words = f'{function}\n{teacher}\n'.encode()
         return hashlib.sha256(words + np.ascontiguousarray(arguments, '<f4').tobytes()).digest()[:16]
 
     def get(self, question: bytes, width: int) -> Optional[np.ndarray]:

@@ -1,22 +1,24 @@
-"""Is a record set sound, and free of evaluation photos?"""
+"""Whether a record set is sound, and free of evaluation photos."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Callable, Dict, Iterable, List, Sequence
 
 import numpy as np
 
-from uniface_mx.data.prepare.duplicates import DUPLICATE, Duplicates, record_name
-from uniface_mx.data.prepare.guard import GUARDED, Guard
-from uniface_mx.data.records import (
+from uniface_mx.data.prepare.duplicates import DUPLICATE, GUARDED, Duplicates, Guard, record_name
+from uniface_mx.data.records import Record, RecordError, RecordReader
+from uniface_mx.data.rows import (
+    BOX,
+    CLASS,
     EMBEDDING,
     HAS_EMBEDDING,
     HAS_LANDMARKS,
     IGNORE,
-    RecordError,
-    RecordReader,
-    record_problems,
+    LANDMARKS,
+    count_faces,
+    embeddings,
 )
 
 NORM_FACTOR = 1.5
@@ -54,47 +56,65 @@ def check(
     guard = Guard(guards, reader.meta.teachers) if guards else None
     seen = Duplicates()
     problems: Dict[str, List[str]] = defaultdict(list)
-    norms, owners, objects = [], [], [np.zeros((0, IGNORE + 1), np.float32)]
+    counts: Counter = Counter()
+    norms: List[float] = []
+    owners: List[str] = []
     for i in progress(range(len(reader))):
         try:
             record = reader[i]
         except RecordError as error:
             problems['unreadable'].append(str(error))
             continue
-        title = 'record %d, %s' % (i, record_name(record))
+        title = f'record {i}, {record_name(record)}'
         problems['damaged'] += [f'{title}: {text}' for text in record_problems(record)]
-        first = seen.find(record)
-        if first is not None:
-            problems[DUPLICATE].append(f'{title}: {first}')
-        other = guard.find(record) if guard else None
-        if other is not None:
-            problems[GUARDED].append(f'{title}: {other}')
-        objects.append(record.objects[:, : IGNORE + 1])
-        rows = record.objects[record.objects[:, HAS_EMBEDDING] == 1, EMBEDDING]
-        norms += np.linalg.norm(rows, axis=1).tolist()
-        owners += [title] * len(rows)
+        for kind, found in ((DUPLICATE, seen.find(record)), (GUARDED, guard and guard.find(record))):
+            if found is not None:
+                problems[kind].append(f'{title}: {found}')
+        counts.update(count_faces(record.objects))
+        norms += np.linalg.norm(embeddings(record.objects), axis=1).tolist()
+        owners += [title] * (len(norms) - len(owners))
     problems['embedding of unlikely length'] += _unlikely(np.array(norms), owners)
-    problems['count'] += _counts(reader, np.concatenate(objects))
+    for name in ('faces', 'ignored', 'landmarks', 'embeddings'):
+        stated = getattr(reader.meta, name)
+        if counts[name] != stated:
+            problems['count'].append(f'{name}: {counts[name]} where the .json says {stated}')
     return {kind: texts for kind, texts in problems.items() if texts}
 
 
 def _unlikely(norms: np.ndarray, owners: Sequence[str]) -> List[str]:
     if not len(norms):
         return []
-    ratio = norms / np.median(norms)
-    odd = np.flatnonzero(~((ratio < NORM_FACTOR) & (ratio > 1 / NORM_FACTOR)))
-    return [f'{owners[i]}: {norms[i]:.3f}, median {np.median(norms):.3f}' for i in odd]
+    median = np.median(norms)
+    odd = np.flatnonzero(~((norms < NORM_FACTOR * median) & (norms * NORM_FACTOR > median)))
+    return [f'{owners[i]}: {norms[i]:.3f}, median {median:.3f}' for i in odd]
 
 
-def _counts(reader: RecordReader, objects: np.ndarray) -> List[str]:
-    found = {
-        'faces': (objects[:, IGNORE] == 0).sum(),
-        'ignored': (objects[:, IGNORE] == 1).sum(),
-        'landmarks': objects[:, HAS_LANDMARKS].sum(),
-        'embeddings': objects[:, HAS_EMBEDDING].sum(),
-    }
-    return [
-        '%s: %d where the .json says %d' % (key, number, getattr(reader.meta, key))
-        for key, number in found.items()
-        if number != getattr(reader.meta, key)
-    ]
+def record_problems(record: Record) -> List[str]:
+    """What is wrong with a record's image, geometry, flags and embeddings; empty if nothing is."""
+    problems = []
+    try:
+        record.decode()
+    except RecordError as error:
+        problems.append(str(error))
+    for i, row in enumerate(record.objects):
+        problems += [f'face {i}: {text}' for text in _face_problems(row)]
+    return problems
+
+
+def _face_problems(row: np.ndarray) -> List[str]:
+    if not np.isfinite(row).all():
+        return ['a value is not finite']
+    x1, y1, x2, y2 = row[BOX]
+    has_embedding = row[HAS_EMBEDDING] == 1
+    checks = (
+        (row[CLASS] == 0, 'class is not 0'),
+        (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1, 'box outside the image or without area'),
+        (np.isin(row[[HAS_LANDMARKS, HAS_EMBEDDING, IGNORE]], (0, 1)).all(), 'a flag is neither 0 nor 1'),
+        (
+            row[HAS_LANDMARKS] == 0 or ((row[LANDMARKS] >= 0) & (row[LANDMARKS] <= 1)).all(),
+            'landmarks outside the image',
+        ),
+        (has_embedding == bool(np.any(row[EMBEDDING])), 'embedding and its flag disagree'),
+        (row[IGNORE] == 0 or not (row[HAS_LANDMARKS] or has_embedding), 'an ignored face has labels'),
+    )
+    return [text for good, text in checks if not good]

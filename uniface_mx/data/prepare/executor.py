@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Callable, Iterable, Iterator, Optional, Tuple
 
 from uniface_mx.data.ahead import in_order as in_order_ahead
-from uniface_mx.data.prepare.errors import PrepareError
+from uniface_mx.data.prepare import PrepareError
 from uniface_mx.runtime import environment
 
 _ONE_THREAD = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
@@ -21,7 +21,8 @@ _ONE_THREAD = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', 'MKL_NUM_THR
 class SerialExecutor(Executor):
     """Does the work at once, in this process."""
 
-    def submit(self, fn, *args, **kwargs) -> Future:
+    def submit(self, fn: Callable, *args: Any, **kwargs: Any) -> Future:
+        """A future that is done."""
         future: Future = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -32,7 +33,7 @@ class SerialExecutor(Executor):
 
 @contextmanager
 def open_executor(workers: int = 1, dask: Optional[str] = None) -> Iterator[Tuple[Executor, int]]:
-    """An executor for `look_at`, and how many workers it has beside this process.
+    """An executor for `label_photos`, and how many workers it has beside this process.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def open_executor(workers: int = 1, dask: Optional[str] = None) -> Iterator[Tupl
         A negative number of workers; Dask is not installed or not reached.
     """
     if workers < 0:
-        raise PrepareError('--workers %d: a number of processes, or 0 to use none' % workers)
+        raise PrepareError(f'--workers {workers}: a number of processes, or 0 to use none')
     if dask is not None:
         with _dask_client(dask) as client:
             yield client.get_executor(), sum(client.nthreads().values())
@@ -61,7 +62,8 @@ def open_executor(workers: int = 1, dask: Optional[str] = None) -> Iterator[Tupl
             try:
                 yield pool, workers
             except BaseException:
-                _stop(pool)
+                for process in list((pool._processes or {}).values()):
+                    process.terminate()
                 raise
             finally:
                 pool.shutdown()
@@ -69,21 +71,16 @@ def open_executor(workers: int = 1, dask: Optional[str] = None) -> Iterator[Tupl
 
 def _depend_on_the_parent() -> None:
     """Leave interrupts to the parent, and end with it, even if it is killed."""
+
+    def follow() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=[multiprocessing.parent_process()], daemon=True).start()
+    threading.Thread(target=follow, daemon=True).start()
 
 
-def _end_with(process) -> None:
-    process.join()
-    os._exit(1)
-
-
-def _stop(pool: ProcessPoolExecutor) -> None:
-    for process in list((pool._processes or {}).values()):
-        process.terminate()
-
-
-def _dask_client(address: str):
+def _dask_client(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError:
@@ -94,7 +91,7 @@ def _dask_client(address: str):
         raise PrepareError(f'{address}: no Dask scheduler there ({error})') from None
 
 
-def in_one_go(executor: Executor, function: Callable, *arguments) -> Any:
+def in_one_go(executor: Executor, function: Callable, *arguments: Any) -> Any:
     """`function(*arguments)`, done by a worker."""
     return next(in_order(executor, function, [arguments], 1))
 
@@ -105,6 +102,6 @@ def in_order(executor: Executor, function: Callable, tasks: Iterable[tuple], ahe
         yield from in_order_ahead(executor, function, tasks, ahead)
     except BrokenProcessPool:
         raise PrepareError(
-            'a worker process was killed, perhaps for want of memory; run the same command '
-            'again, with fewer workers if need be: it goes on where it was'
+            'a worker process was killed, perhaps for want of memory; run the same command again, '
+            'with fewer workers if need be: it goes on where it was'
         ) from None

@@ -23,7 +23,7 @@ BOX_ABOUT_POINTS = (-1.01, -1.58, 1.01, 1.14)
 
 
 @dataclass(frozen=True)
-class Rules:
+class LabelRules:
     """How labels are made.
 
     Parameters
@@ -79,7 +79,7 @@ def label_faces(
     size: Tuple[int, int],
     complete: bool,
     teacher_box: bool,
-    rules: Rules,
+    rules: LabelRules,
 ) -> Faces:
     """Decide on the faces of one photo.
 
@@ -95,37 +95,18 @@ def label_faces(
         The photo's width and height.
     complete, teacher_box : bool
         Of the source.
-    rules : Rules
+    rules : LabelRules
     """
     counts: Counter = Counter()
     annotated = image.boxes is not None or image.landmarks is not None
-    truth = _Truth(image)
-    match = _match(truth, seen, rules.agree)
-    matched = match >= 0
-    boxes, landmarks = truth.boxes.copy(), truth.landmarks.copy()
-    take = matched & (teacher_box or not truth.has_boxes)
-    boxes[take] = seen.boxes[match[take]]
-    unknown = np.isnan(landmarks).any(axis=(1, 2)) & ~truth.masked & ~truth.ignore
-    landmarks[unknown & matched] = seen.landmarks[match[unknown & matched]]
-    overlooked = np.flatnonzero((unknown | (not truth.has_boxes)) & ~matched)
-    if len(overlooked):
-        second = refine(boxes[overlooked])
-        found = ~np.isnan(second.landmarks).any(axis=(1, 2))
-        better = overlooked[found & unknown[overlooked]]
-        landmarks[better] = second.landmarks[np.searchsorted(overlooked, better)]
-        if not truth.has_boxes:
-            boxes[overlooked[found]] = second.boxes[found]
-        counts['annotated faces found at a second look'] += int(found.sum())
-    ignore = truth.ignore.copy()
-    persons = list(truth.persons)
-    counts['annotated faces'] += len(boxes)
-    counts['annotated faces that the teacher sees'] += int(matched.sum())
-    counts['masked faces'] += int(truth.masked.sum())
+    faces = _Rows(image)
+    match = _match(faces, seen, rules.agree)
+    _complete_annotation(faces, match, seen, refine, teacher_box, counts)
 
     alone = np.setdiff1d(np.arange(len(seen.boxes)), match)
-    if len(alone) and len(boxes):
-        shared = intersection(seen.boxes[alone], boxes)
-        smaller = np.minimum.outer(area(seen.boxes[alone]), area(boxes))
+    if len(alone) and len(match):
+        shared = intersection(seen.boxes[alone], faces.boxes)
+        smaller = np.minimum.outer(area(seen.boxes[alone]), area(faces.boxes))
         alone = alone[(shared < 0.5 * smaller).all(1)]
     surprises = int((seen.scores[alone] >= rules.accept).sum()) if annotated else 0
     if annotated and complete:
@@ -134,77 +115,75 @@ def label_faces(
     if len(alone):
         uncertain = np.full(len(alone), True) if annotated else seen.scores[alone] < rules.accept
         counts['faces that only the teacher sees, ignored'] += int(uncertain.sum())
-        boxes = np.concatenate([boxes, seen.boxes[alone]])
-        landmarks = np.concatenate([landmarks, seen.landmarks[alone]])
-        ignore = np.concatenate([ignore, uncertain])
-        persons += [None] * len(alone)
-    masked = np.concatenate([truth.masked, np.zeros(len(alone), bool)])
-    given = np.concatenate([~np.isnan(truth.landmarks).any(axis=(1, 2)), np.zeros(len(alone), bool)])
-    return _assemble(image, boxes, landmarks, masked, ignore, given, persons, size, rules, surprises, counts)
+        faces.append(seen.boxes[alone], seen.landmarks[alone], uncertain)
 
-
-def _assemble(
-    image, boxes, landmarks, masked, ignore, given, persons, size, rules, surprises, counts
-) -> Faces:
-    boxes = clip_boxes(boxes, *size).astype(np.float32)
-    landmarks = np.where((masked | ignore)[:, None, None], np.nan, landmarks).astype(np.float32)
+    boxes = clip_boxes(faces.boxes, *size).astype(np.float32)
+    hidden = (faces.masked | faces.ignore)[:, None, None]
+    landmarks = np.where(hidden, np.nan, faces.landmarks).astype(np.float32)
     large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= rules.min_face
-    known = ~np.isnan(landmarks).any(axis=(1, 2))
+    known = _known(landmarks)
     counts['faces too small for the teachers'] += int((known & ~large).sum())
     with np.errstate(invalid='ignore'):
         inside = ((landmarks >= 0) & (landmarks <= np.array(size))).all(axis=(1, 2))
-    solid = area(boxes) > 0
-    order = np.array(sorted(np.flatnonzero(solid), key=lambda i: (ignore[i], -area(boxes[i]))), int)
-    named = [persons[i] for i in order if persons[i] is not None and not ignore[i]]
-    show, embed = known & inside & (given | large), known & large
-    return Faces(
-        boxes[order],
-        landmarks[order],
-        show[order],
-        embed[order],
-        ignore[order],
-        image.person or (named[0] if named else None),
-        surprises,
-        counts,
-    )
+    solid = np.flatnonzero(area(boxes) > 0)
+    order = solid[np.lexsort((-area(boxes[solid]), faces.ignore[solid]))]
+    named = [faces.persons[i] for i in order if faces.persons[i] is not None and not faces.ignore[i]]
+    show = known & inside & (faces.given | large)
+    person = image.person or (named[0] if named else None)
+    rows = (rows[order] for rows in (boxes, landmarks, show, known & large, faces.ignore))
+    return Faces(*rows, person, surprises, counts)
 
 
-class _Truth:
-    """An annotation with every optional part filled in."""
+class _Rows:
+    """The faces so far, row for row: an annotation with every optional part filled in.
 
-    def __init__(self, image: SourceImage):
+    `given` tells which of them have landmarks by the annotation itself.
+    """
+
+    def __init__(self, image: SourceImage) -> None:
         self.has_boxes = image.boxes is not None
-        count = len(image.boxes) if self.has_boxes else 0 if image.landmarks is None else len(image.landmarks)
-        self.landmarks = (
-            np.full((count, 5, 2), np.nan, np.float32)
-            if image.landmarks is None
-            else np.asarray(image.landmarks, np.float32)
-        )
-        self.boxes = np.asarray(
-            image.boxes if self.has_boxes else box_about_points(self.landmarks), np.float32
-        )
-        self.boxes = self.boxes.reshape(-1, 4)
-        self.masked = np.zeros(count, bool) if image.masked is None else np.asarray(image.masked, bool)
-        self.ignore = np.zeros(count, bool) if image.ignore is None else np.asarray(image.ignore, bool)
-        self.persons = image.persons or (None,) * count
+        rows = image.boxes if self.has_boxes else image.landmarks
+        count = 0 if rows is None else len(rows)
+        nowhere = np.full((count, 5, 2), np.nan)
+        self.landmarks = np.array(nowhere if image.landmarks is None else image.landmarks, np.float32)
+        boxes = image.boxes if self.has_boxes else box_about_points(self.landmarks)
+        self.boxes = np.array(boxes, np.float32).reshape(-1, 4)
+        none = np.zeros(count, bool)
+        self.masked = none if image.masked is None else np.asarray(image.masked, bool)
+        self.ignore = none if image.ignore is None else np.asarray(image.ignore, bool)
+        self.persons = list(image.persons or [None] * count)
+        self.given = _known(self.landmarks)
+
+    def append(self, boxes: np.ndarray, landmarks: np.ndarray, ignore: np.ndarray) -> None:
+        """Faces that only the teacher sees."""
+        none = np.zeros(len(boxes), bool)
+        self.boxes = np.concatenate([self.boxes, boxes])
+        self.landmarks = np.concatenate([self.landmarks, landmarks])
+        self.ignore = np.concatenate([self.ignore, ignore])
+        self.masked, self.given = (np.concatenate([rows, none]) for rows in (self.masked, self.given))
+        self.persons += [None] * len(boxes)
+
+
+def _known(landmarks: np.ndarray) -> np.ndarray:
+    """Which faces (G,) have all of their landmarks (G, 5, 2)."""
+    return ~np.isnan(landmarks).any(axis=(1, 2))
 
 
 def box_about_points(landmarks: np.ndarray) -> np.ndarray:
     """A box (G, 4) as MTCNN would draw it around the five points (G, 5, 2) of a face."""
     centre = landmarks.mean(axis=1)
-    unit = np.linalg.norm(landmarks[:, 3:].mean(axis=1) - landmarks[:, :2].mean(axis=1), axis=1)
-    eyes = np.linalg.norm(landmarks[:, 1] - landmarks[:, 0], axis=1)
-    unit = np.maximum(unit, eyes)
+    height = np.linalg.norm(landmarks[:, 3:].mean(axis=1) - landmarks[:, :2].mean(axis=1), axis=1)
+    unit = np.maximum(height, np.linalg.norm(landmarks[:, 1] - landmarks[:, 0], axis=1))
     return np.concatenate([centre, centre], axis=1) + unit[:, None] * np.array(BOX_ABOUT_POINTS)
 
 
-def _match(truth: _Truth, seen: Detections, agree: float) -> np.ndarray:
+def _match(faces: _Rows, seen: Detections, agree: float) -> np.ndarray:
     """For each annotated face the number of the seen face that is the same, or -1."""
-    match = np.full(len(truth.boxes), -1)
+    match = np.full(len(faces.boxes), -1)
     if not len(match) or not len(seen.boxes):
         return match
-    overlap = iou(truth.boxes, seen.boxes) if truth.has_boxes else np.zeros((len(match), len(seen.boxes)))
-    points = truth.landmarks[:, None]
+    overlap = iou(faces.boxes, seen.boxes) if faces.has_boxes else np.zeros((len(match), len(seen.boxes)))
+    points = faces.landmarks[:, None]
     holds = ((points >= seen.boxes[:, None, :2]) & (points <= seen.boxes[:, None, 2:])).all(axis=(2, 3))
     # Boxes that hold the points come after those that overlap, the better-scored first.
     merit = np.where(overlap >= agree, 1 + overlap, np.where(holds, seen.scores, 0))
@@ -215,3 +194,31 @@ def _match(truth: _Truth, seen: Detections, agree: float) -> np.ndarray:
         match[i] = j
         merit[i] = merit[:, j] = 0
     return match
+
+
+def _complete_annotation(
+    faces: _Rows,
+    match: np.ndarray,
+    seen: Detections,
+    refine: Callable[[np.ndarray], Detections],
+    teacher_box: bool,
+    counts: Counter,
+) -> None:
+    """Give annotated faces what only the teacher knows of them, in place; overlooked ones get a second look."""
+    matched = match >= 0
+    take = matched & (teacher_box or not faces.has_boxes)
+    faces.boxes[take] = seen.boxes[match[take]]
+    unknown = ~faces.given & ~faces.masked & ~faces.ignore
+    faces.landmarks[unknown & matched] = seen.landmarks[match[unknown & matched]]
+    overlooked = np.flatnonzero((unknown | (not faces.has_boxes)) & ~matched)
+    if len(overlooked):
+        second = refine(faces.boxes[overlooked])
+        found = _known(second.landmarks)
+        better = found & unknown[overlooked]
+        faces.landmarks[overlooked[better]] = second.landmarks[better]
+        if not faces.has_boxes:
+            faces.boxes[overlooked[found]] = second.boxes[found]
+        counts['annotated faces found at a second look'] += int(found.sum())
+    counts['annotated faces'] += len(match)
+    counts['annotated faces that the teacher sees'] += int(matched.sum())
+    counts['masked faces'] += int(faces.masked.sum())

@@ -9,14 +9,15 @@ from collections import Counter
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
+from uniface_mx.data.prepare import PrepareError
 from uniface_mx.data.prepare.cache import Cache
 from uniface_mx.data.prepare.duplicates import DUPLICATE, Duplicates, record_name
-from uniface_mx.data.prepare.errors import PrepareError
 from uniface_mx.data.prepare.executor import in_one_go, in_order
-from uniface_mx.data.prepare.look import Job, Outcome, Photo, identities, look_at
-from uniface_mx.data.records import IGNORE, Record, RecordMeta, RecordWriter, record_path
+from uniface_mx.data.prepare.worker import Job, Labelled, WorkItem, identities, label_photos
+from uniface_mx.data.records import Record, RecordMeta, RecordWriter, record_path
+from uniface_mx.data.rows import IGNORE
 from uniface_mx.data.sources.base import Source, SourceImage
 
 PHOTOS_A_TASK = 8
@@ -56,6 +57,12 @@ class Summary:
     skipped: Dict[str, List[str]] = field(default_factory=dict)
     written: Dict[str, RecordMeta] = field(default_factory=dict)
 
+    def take(self, photo: Labelled) -> None:
+        """Count a photo that was looked at."""
+        self.photos += 1
+        self.new_answers += len(photo.entries)
+        self.counts.update(photo.counts)
+
     def skip(self, reason: str, name: str) -> None:
         """Note a photo that is left out."""
         self.skipped.setdefault(reason, []).append(name)
@@ -69,7 +76,7 @@ class Summary:
 def shard_range(count: int, shard: int, shards: int) -> Tuple[int, int]:
     """First and last + 1 photo of part `shard` (from 1) of `shards` parts of `count` photos."""
     if not 1 <= shard <= shards:
-        raise PrepareError('shard %d/%d: the first number goes from 1 to the second' % (shard, shards))
+        raise PrepareError(f'shard {shard}/{shards}: the first number goes from 1 to the second')
     return (shard - 1) * count // shards, shard * count // shards
 
 
@@ -116,7 +123,7 @@ def make(
     max_bad : float
         Fraction of bad photos above which to stop.
     progress : callable
-        Wraps the sequence of outcomes, as `tqdm` does.
+        Wraps the sequence of labelled photos, as `tqdm` does.
 
     Raises
     ------
@@ -128,71 +135,59 @@ def make(
     stated = {'embeddings': dict(teachers['embeddings'], mirror=job.mirror)}
     summary = Summary()
     with ExitStack() as stack:
-        outputs = [
-            _Output(
-                str(record_path(name, '')) + ending,
-                source,
-                job,
-                teachers['landmarks'],
-                stated,
-                shards == 1,
-                stack,
-            )
-            for ending in ('', NEGATIVES)
-        ]
+        outputs = []
+        for ending in ('', NEGATIVES):
+            about = _about(source, job, teachers['landmarks'])
+            writer = stack.enter_context(RecordWriter(f'{record_path(name, "")}{ending}', [about], stated))
+            outputs.append(_Output(writer, Duplicates() if shards == 1 else None))
         start = time.process_time()
-        for image, outcome in progress(
-            _outcomes(source, range(first, last), job, teachers, executor, cache, workers, summary)
-        ):
-            summary.photos += 1
-            summary.new_answers += len(outcome.entries)
-            summary.counts.update(outcome.counts)
-            taught = outcome.objects is not None and bool((outcome.objects[:, IGNORE] == 0).any())
-            reason = outcome.skipped or ('' if taught else _no_negative(image, outcome, job.complete))
+        photos = _labelled(source, range(first, last), job, teachers, executor, cache, workers, summary)
+        for image, photo in progress(photos):
+            summary.take(photo)
+            taught = photo.objects is not None and bool((photo.objects[:, IGNORE] == 0).any())
+            reason = photo.skipped or ('' if taught else _no_negative(image, photo, job.complete))
             if reason:
-                summary.skip(reason, outcome.key)
+                summary.skip(reason, photo.key)
             else:
-                outputs[0 if taught else 1].add(_record(outcome, source.name, people or source.name))
+                outputs[0 if taught else 1].add(_record(photo, source.name, people or source.name))
             if summary.photos >= PHOTOS_BEFORE_STOP:
                 _stop_if_bad(summary, max_bad)
         summary.seconds += time.process_time() - start
         _stop_if_bad(summary, max_bad)
         for key, reason in source.issues:
             summary.skip('annotation left out', f'{key}: {reason}')
-        for output in outputs:
-            output.state(summary)
-    summary.written = {str(record_path(output.writer.name, '.rec')): output.writer.meta for output in outputs}
+        _state(outputs, summary)
+    return summary
+
+
+def _state(outputs: Sequence[_Output], summary: Summary) -> None:
+    """Say in each record set what was left out, and in the summary what was written."""
     for output in outputs:
+        output.state(summary)
+    for output in outputs:
+        summary.written[str(record_path(output.writer.name, '.rec'))] = output.writer.meta
         for text in output.repeated:
             summary.skip(DUPLICATE, text)
-    return summary
+
+
+def _about(source: Source, job: Job, landmark_teacher: Dict[str, str]) -> Dict[str, object]:
+    """What a record set says of its source; the counts and what was left out are known at the end."""
+    options = asdict(job)
+    del options['teachers']
+    return {
+        'name': source.name,
+        'kind': source.kind,
+        'licence': source.licence,
+        'landmark_teacher': landmark_teacher,
+        'options': options,
+    }
 
 
 class _Output:
     """One of the record sets that a run writes."""
 
-    def __init__(
-        self,
-        name: str,
-        source: Source,
-        job: Job,
-        landmark_teacher: Dict[str, str],
-        teachers: Dict[str, Any],
-        unique: bool,
-        stack: ExitStack,
-    ):
-        # The writer takes what the dictionary holds when its block ends.
-        self.info = {
-            'name': source.name,
-            'kind': source.kind,
-            'licence': source.licence,
-            'landmark_teacher': landmark_teacher,
-            'options': _options(job),
-            'counts': {},
-            'skipped': {},
-        }
-        self.writer = stack.enter_context(RecordWriter(name, [self.info], teachers))
-        self.seen = Duplicates() if unique else None
+    def __init__(self, writer: RecordWriter, seen: Optional[Duplicates]) -> None:
+        self.writer, self.seen = writer, seen
         self.repeated: List[str] = []
 
     def add(self, record: Record) -> None:
@@ -203,32 +198,30 @@ class _Output:
             self.repeated.append(f'{record_name(record)} = {first}')
 
     def state(self, summary: Summary) -> None:
-        self.info['counts'] = {'photos': summary.photos, **summary.counts}
-        self.info['skipped'] = dict(summary.skipped)
+        """Say what was left out; the writer takes it when its block ends."""
+        (about,) = self.writer.meta.sources
+        about['counts'] = {'photos': summary.photos, **summary.counts}
+        about['skipped'] = dict(summary.skipped)
         if self.repeated:
-            self.info['skipped'][DUPLICATE] = self.repeated
+            about['skipped'][DUPLICATE] = self.repeated
 
 
-def _no_negative(image: SourceImage, outcome: Outcome, complete: bool) -> str:
+def _no_negative(image: SourceImage, photo: Labelled, complete: bool) -> str:
     """Why a photo without a face to learn is no negative, or nothing."""
     if complete:
         return ''
     if image.boxes is None:
         return 'no face seen'
-    return 'a face seen where the source has none' if outcome.surprises else ''
+    return 'a face seen where the source has none' if photo.surprises else ''
 
 
-def _record(outcome: Outcome, source: str, people: str) -> Record:
-    person = None if outcome.person is None else f'{people}/{outcome.person}'
-    size = outcome.width, outcome.height
-    return Record(outcome.jpeg, outcome.objects, *size, source, outcome.key, person, outcome.picture)
+def _record(photo: Labelled, source: str, people: str) -> Record:
+    person = None if photo.person is None else f'{people}/{photo.person}'
+    size = photo.width, photo.height
+    return Record(photo.jpeg, photo.objects, *size, source, photo.key, person, photo.picture)
 
 
-def _options(job: Job) -> Dict[str, Any]:
-    return {key: value for key, value in asdict(job).items() if key != 'teachers'}
-
-
-def _outcomes(
+def _labelled(
     source: Source,
     numbers: Sequence[int],
     job: Job,
@@ -237,44 +230,46 @@ def _outcomes(
     cache: Cache,
     workers: int,
     summary: Summary,
-) -> Iterator[Tuple[SourceImage, Outcome]]:
-    """(annotation, outcome) of each photo in order; what is new goes to the cache first."""
+) -> Iterator[Tuple[SourceImage, Labelled]]:
+    """Each photo's annotation and label, in order; what is new goes to the cache first."""
     under_way: List[List[SourceImage]] = []
 
-    def tasks() -> Iterator[Tuple[List[Photo], Job]]:
+    def tasks() -> Iterator[Tuple[List[WorkItem], Job]]:
         for start in range(0, len(numbers), PHOTOS_A_TASK):
-            images, photos = [], []
-            for number in numbers[start : start + PHOTOS_A_TASK]:
-                image = source[number]
-                images.append(image)
-                try:
-                    data = image.path.read_bytes()
-                except OSError:
-                    continue
-                digest = hashlib.sha256(data).digest()
-                # Workers have no use for the path, and it must not be able to change a label.
-                photos.append(Photo(replace(image, path=None), data, digest, cache.get(digest)))
+            images = [source[number] for number in numbers[start : start + PHOTOS_A_TASK]]
             under_way.append(images)
-            yield photos, job
+            yield [item for item in (_work_item(image, cache) for image in images) if item], job
 
-    for looked in in_order(executor, look_at, tasks(), max(TASKS_AHEAD * workers, 1)):
-        if looked.teachers != teachers:
+    for done in in_order(executor, label_photos, tasks(), max(TASKS_AHEAD * workers, 1)):
+        if done.teachers != teachers:
             raise PrepareError(
-                f'workers have different teachers, {teachers} and {looked.teachers}: install the same package and weights everywhere'
+                f'workers have different teachers, {teachers} and {done.teachers}: '
+                'install the same package and weights everywhere'
             )
-        summary.teacher_seconds += looked.teacher_seconds
-        if looked.process != os.getpid():
-            summary.seconds += looked.seconds
-        cache.add([entry for outcome in looked.outcomes for entry in outcome.entries])
-        outcomes = {outcome.key: outcome for outcome in looked.outcomes}
+        summary.teacher_seconds += done.teacher_seconds
+        if done.process != os.getpid():
+            summary.seconds += done.seconds
+        cache.add([entry for photo in done.labelled for entry in photo.entries])
+        labelled = {photo.key: photo for photo in done.labelled}
         for image in under_way.pop(0):
-            yield image, outcomes.get(image.key) or Outcome(image.key, skipped='missing')
+            yield image, labelled.get(image.key) or Labelled(image.key, skipped='missing')
+
+
+def _work_item(image: SourceImage, cache: Cache) -> Optional[WorkItem]:
+    """What a worker needs of a photo; None where there is no file."""
+    try:
+        data = image.path.read_bytes()
+    except OSError:
+        return None
+    digest = hashlib.sha256(data).digest()
+    # Workers have no use for the path, and it must not be able to change a label.
+    return WorkItem(replace(image, path=None), data, digest, cache.get(digest))
 
 
 def _stop_if_bad(summary: Summary, max_bad: float) -> None:
     if summary.bad > max_bad * summary.photos:
         names = [name for reason in BAD for name in summary.skipped.get(reason, ())]
         raise PrepareError(
-            '%d of the first %d photos are missing, broken, tiny or huge (%s, ...): over --max-bad %g'
-            % (summary.bad, summary.photos, ', '.join(names[:3]), max_bad)
+            f'{summary.bad} of the first {summary.photos} photos are missing, broken, tiny or huge '
+            f'({", ".join(names[:3])}, ...): over --max-bad {max_bad:g}'
         )

@@ -13,7 +13,7 @@ from uniface_mx.image import ImageError, encode_jpeg
 
 
 def picture_hash(image: np.ndarray) -> int:
-    """64-bit difference hash of a (H, W, 3) RGB image: is each of 8x8 areas darker than its right neighbour?
+    """64-bit difference hash of a (H, W, 3) RGB image: which of 8x8 areas are darker than their right neighbours.
 
     The same picture at another size or JPEG quality differs in few bits.
     """

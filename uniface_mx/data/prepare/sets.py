@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import ExitStack
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, Sequence
 
-from uniface_mx.data.prepare.duplicates import DUPLICATE, Duplicates, record_name
-from uniface_mx.data.prepare.errors import PrepareError
-from uniface_mx.data.prepare.guard import GUARDED, Guard
-from uniface_mx.data.records import Record, RecordMeta, RecordReader, RecordWriter, require_teachers
+from uniface_mx.data.prepare import PrepareError
+from uniface_mx.data.prepare.duplicates import DUPLICATE, GUARDED, Duplicates, Guard, record_name
+from uniface_mx.data.records import RecordMeta, RecordReader, RecordWriter, require_teachers
 
 
 def merge(
@@ -51,21 +50,15 @@ def merge(
     seen = None if duplicates else Duplicates()
     with RecordWriter(out, list(sources.values()), teachers) as writer:
         for record in progress(record for reader in readers for record in reader):
-            reason, other = _reason(record, guard, seen)
+            reason, other = GUARDED, guard and guard.find(record)
+            if other is None:
+                reason, other = DUPLICATE, seen and seen.find(record)
             if other is None:
                 writer.add(record)
             else:
-                sources[record.source]['skipped'].setdefault(reason, []).append(
-                    f'{record_name(record)} = {other}'
-                )
+                skipped = sources[record.source]['skipped'].setdefault(reason, [])
+                skipped.append(f'{record_name(record)} = {other}')
     return writer.meta
-
-
-def _reason(record: Record, guard: Optional[Guard], seen: Optional[Duplicates]):
-    other = guard.find(record) if guard else None
-    if other is not None:
-        return GUARDED, other
-    return DUPLICATE, seen.find(record) if seen else None
 
 
 def _join_sources(readers: Sequence[RecordReader]) -> Dict[str, Dict[str, Any]]:
@@ -76,8 +69,8 @@ def _join_sources(readers: Sequence[RecordReader]) -> Dict[str, Dict[str, Any]]:
             for key in known:
                 if key not in ('counts', 'skipped') and known[key] != source.get(key):
                     raise PrepareError(
-                        "{}: its source '{}' differs from that of another set ({}): "
-                        'they were not prepared alike'.format(reader.name, source['name'], key)
+                        f"{reader.name}: its source '{source['name']}' differs from that of another set "
+                        f'({key}): they were not prepared alike'
                     )
             for text, number in source.get('counts', {}).items():
                 known['counts'][text] = known['counts'].get(text, 0) + number
@@ -87,9 +80,9 @@ def _join_sources(readers: Sequence[RecordReader]) -> Dict[str, Dict[str, Any]]:
 
 
 def split(
-    name: str, parts: Dict[str, float], salt: str = '', progress: Callable[[Iterable], Iterable] = iter
+    name: str, shares: Dict[str, float], salt: str = '', progress: Callable[[Iterable], Iterable] = iter
 ) -> Dict[str, RecordMeta]:
-    """Deal a record set's photos out to parts `NAME-PART`, a person's photos all to one.
+    """Deal a record set's photos out to sets `NAME-PART`, a person's photos all to one.
 
     Where a photo goes follows from its person, or from its source and key, and from the salt: more photos or
     another order move none.
@@ -97,36 +90,39 @@ def split(
     Parameters
     ----------
     name : str
-    parts : dict
-        Part to its share; shares add up to 1.
+    shares : dict
+        PART to its share; shares add up to 1.
     salt : str
         Another one gives another split.
     progress : callable
         Wraps the sequence of records.
+
+    Raises
+    ------
+    PrepareError
+        Fewer than two parts, or shares that do not add up to 1.
     """
-    if len(parts) < 2 or not abs(sum(parts.values()) - 1) <= 1e-6 or min(parts.values()) <= 0:
-        raise PrepareError(
-            f'parts {" ".join("{}={:g}".format(*part) for part in parts.items())}: two or more are needed, whose shares add up to 1'
-        )
+    if len(shares) < 2 or not abs(sum(shares.values()) - 1) <= 1e-6 or min(shares.values()) <= 0:
+        asked = ' '.join(f'{part}={share:g}' for part, share in shares.items())
+        raise PrepareError(f'parts {asked}: two or more are needed, whose shares add up to 1')
     reader = RecordReader(name)
     with ExitStack() as stack:
-        writers = {
-            part: stack.enter_context(
-                RecordWriter(f'{reader.name}-{part}', reader.meta.sources, reader.meta.teachers)
-            )
-            for part in parts
-        }
+        writers = {}
+        for part in shares:
+            writer = RecordWriter(f'{reader.name}-{part}', reader.meta.sources, reader.meta.teachers)
+            writers[part] = stack.enter_context(writer)
         for record in progress(reader):
-            writers[_part(record.person or record_name(record), parts, salt)].add(record)
+            writers[_dealt(record.person or record_name(record), shares, salt)].add(record)
     return {part: writer.meta for part, writer in writers.items()}
 
 
-def _part(owner: str, parts: Dict[str, float], salt: str) -> str:
-    digest = hashlib.sha256((f'{salt}\n{owner}').encode()).digest()
+def _dealt(owner: str, shares: Dict[str, float], salt: str) -> str:
+    """The part to which the photos of a person, or a photo, go."""
+    digest = hashlib.sha256(f'{salt}\n{owner}'.encode()).digest()
     place = int.from_bytes(digest[:8], 'big') / 2**64
-    names: List[str] = list(parts)
-    for part in names[:-1]:
-        place -= parts[part]
+    *first, last = shares
+    for part in first:
+        place -= shares[part]
         if place < 0:
             return part
-    return names[-1]
+    return last

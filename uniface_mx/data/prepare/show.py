@@ -7,8 +7,10 @@ from typing import Sequence
 import cv2
 import numpy as np
 
-from uniface_mx.data.prepare.errors import PrepareError
-from uniface_mx.data.records import BOX, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, Record, RecordReader
+from uniface_mx.data.prepare import PrepareError
+from uniface_mx.data.prepare.duplicates import record_name
+from uniface_mx.data.records import Record, RecordReader
+from uniface_mx.data.rows import BOX, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, in_pixels
 from uniface_mx.image import GREEN, mark_face
 
 # RGB: a face without an embedding, an ignored face.
@@ -24,19 +26,15 @@ def drawing(record: Record, side: int) -> np.ndarray:
     image = record.decode()
     scale = side / max(image.shape[:2])
     width, height = (max(1, round(n * scale)) for n in (record.width, record.height))
-    image = cv2.resize(
-        image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    )
-    for row in record.objects:
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    image = cv2.resize(image, (width, height), interpolation=method)
+    for row in in_pixels(record.objects, width, height):
         color = RED if row[IGNORE] else GREEN if row[HAS_EMBEDDING] else BLUE
-        points = row[LANDMARKS].reshape(5, 2) * (width, height) if row[HAS_LANDMARKS] else None
-        mark_face(image, row[BOX] * (width, height, width, height), points, color)
+        mark_face(image, row[BOX], row[LANDMARKS].reshape(5, 2) if row[HAS_LANDMARKS] else None, color)
     canvas = np.zeros((side + CAPTION, side, 3), np.uint8)
     canvas[:height, :width] = image
-    text = record.person or f'{record.source}/{record.key}'
-    cv2.putText(
-        canvas, text[-side // 6 :], (2, side + CAPTION - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255)
-    )
+    text, at = (record.person or record_name(record))[-side // 6 :], (2, side + CAPTION - 5)
+    cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255))
     return canvas
 
 
@@ -52,6 +50,11 @@ def sheet(name: str, numbers: Sequence[int], side: int = 180, columns: int = 8) 
     side : int
         Pixels of a square.
     columns : int
+
+    Raises
+    ------
+    PrepareError
+        There is no such record.
     """
     reader = RecordReader(name)
     wrong = [n for n in numbers if not 0 <= n < len(reader)]
@@ -60,6 +63,5 @@ def sheet(name: str, numbers: Sequence[int], side: int = 180, columns: int = 8) 
     tiles = [drawing(reader[n], side) for n in numbers]
     columns = min(columns, len(tiles))
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
-    return np.concatenate(
-        [np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)]
-    )
+    rows = [np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)]
+    return np.concatenate(rows)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Callable, Iterable, List, Optional, Sequence, Union
 
 import numpy as np
 
-from uniface_mx.data.records import BOX, IGNORE, RecordReader
+from uniface_mx.data.records import RecordReader
+from uniface_mx.data.rows import BOX, IGNORE, in_pixels
 from uniface_mx.geometry import INPUT_SIZE, iou
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
@@ -50,83 +51,74 @@ def measure(names: Sequence[str], progress: Callable[[Iterable], Iterable] = ite
     readers = [RecordReader(name) for name in names]
     counts, boxes, aspects = [], [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)]
     for record in progress(record for reader in readers for record in reader):
-        taught = record.objects[record.objects[:, IGNORE] == 0, BOX]
+        taught = record.objects[record.objects[:, IGNORE] == 0]
         counts.append(len(taught))
-        pixels = taught * np.array([record.width, record.height] * 2, np.float32)
+        pixels = in_pixels(taught, record.width, record.height)[:, BOX]
         boxes.append(pixels * np.float32(INPUT_SIZE / max(record.width, record.height)))
-        whole = ((taught > 0.002) & (taught < 0.998)).all(axis=1)
+        whole = ((taught[:, BOX] > 0.002) & (taught[:, BOX] < 0.998)).all(axis=1)
         aspects.append((pixels[whole, 2] - pixels[whole, 0]) / (pixels[whole, 3] - pixels[whole, 1]))
     metas = [reader.meta for reader in readers]
-    return Stats(
-        len(counts),
-        sum(m.ignored for m in metas),
-        sum(m.landmarks for m in metas),
-        sum(m.embeddings for m in metas),
-        len({person for m in metas for person in m.persons}),
-        np.array(counts, int),
-        np.concatenate(boxes),
-        np.concatenate(aspects),
-    )
+    totals = [sum(getattr(meta, name) for meta in metas) for name in ('ignored', 'landmarks', 'embeddings')]
+    persons = {person for meta in metas for person in meta.persons}
+    rows = np.array(counts, int), np.concatenate(boxes), np.concatenate(aspects)
+    return Stats(len(counts), *totals, len(persons), *rows)
 
 
 def best_overlaps(boxes: np.ndarray, anchors: np.ndarray) -> np.ndarray:
-    """The best overlap that each of some evenly spread boxes has with an anchor.
+    """The best overlap that each of some evenly spread boxes (G, 4) has with an anchor (M, 4).
 
-    Parameters
-    ----------
-    boxes : (G, 4)
-        xyxy in input pixels.
-    anchors : (M, 4)
-        xyxy in input pixels.
+    All are xyxy in input pixels.
     """
     chosen = boxes[:: max(1, -(-len(boxes) // FACES_MATCHED))]
-    if not len(chosen):
-        return np.zeros(0)
-    return np.concatenate(
-        [iou(part, anchors).max(axis=1) for part in np.array_split(chosen, -(-len(chosen) // 50))]
-    )
+    found = [iou(chosen[i : i + 50], anchors).max(axis=1) for i in range(0, len(chosen), 50)]
+    return np.concatenate([np.zeros(0), *found])
 
 
 def describe(stats: Stats, overlaps: Optional[np.ndarray] = None) -> List[str]:
     """The numbers as lines of text."""
     lines = [
-        'photos %d, faces to learn %d, ignored %d, landmarks %d, embeddings %d, persons named %d'
-        % (stats.photos, len(stats.boxes), stats.ignored, stats.landmarks, stats.embeddings, stats.persons)
+        f'photos {stats.photos}, faces to learn {len(stats.boxes)}, ignored {stats.ignored}, '
+        f'landmarks {stats.landmarks}, embeddings {stats.embeddings}, persons named {stats.persons}',
+        f'{"percentile":24} {" ".join(f"{p:7}" for p in PERCENTILES)}',
     ]
-    rows = [
-        ('faces per photo', stats.faces_per_photo),
-        ('face height at %d px' % INPUT_SIZE, stats.heights),
-        ('width / height', stats.aspects),
-    ]
-    if overlaps is not None:
-        rows.append(('best anchor overlap', overlaps))
-    lines.append('%-24s %s' % ('percentile', ' '.join('%7d' % p for p in PERCENTILES)))
-    for title, values in rows:
+    overlaps = np.zeros(0) if overlaps is None else overlaps
+    rows = {
+        'faces per photo': stats.faces_per_photo,
+        f'face height at {INPUT_SIZE} px': stats.heights,
+        'width / height': stats.aspects,
+        'best anchor overlap': overlaps,
+    }
+    for title, values in rows.items():
         if len(values):
             lines.append(f'{title:24} {" ".join(f"{v:7.2f}" for v in np.percentile(values, PERCENTILES))}')
-    if overlaps is not None and len(overlaps):
-        lines.append(
-            f'faces whose best anchor overlaps by 0.5 or more: {100 * (overlaps >= 0.5).mean():.1f} %'
-        )
+    if len(overlaps):
+        share = 100 * (overlaps >= 0.5).mean()
+        lines.append(f'faces whose best anchor overlaps by 0.5 or more: {share:.1f} %')
     return lines
 
 
-def picture(stats: Stats, path: Union[str, Path], overlaps: np.ndarray, ratios: Sequence[float]) -> None:
+def picture(
+    stats: Stats, path: Union[str, os.PathLike], overlaps: np.ndarray, ratios: Sequence[float]
+) -> None:
     """Draw the distributions into a file: faces, their best overlaps with anchors, and the anchors' ratios."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 8), constrained_layout=True)
     FigureCanvasAgg(figure)
-    panels = figure.subplots(2, 2)
-    panels[0, 0].hist(np.minimum(stats.faces_per_photo, 20), bins=np.arange(22) - 0.5, log=True)
-    panels[0, 0].set_title('faces per photo (20: 20 or more)')
-    panels[0, 1].hist(stats.heights, bins=60, range=(0, INPUT_SIZE))
-    panels[0, 1].set_title('face height, pixels of the %dx%d input' % (INPUT_SIZE, INPUT_SIZE))
-    panels[1, 0].hist(stats.aspects, bins=60, range=(0.4, 1.4))
+    panels = figure.subplots(2, 2).ravel()
+    panels[0].hist(np.minimum(stats.faces_per_photo, 20), bins=np.arange(22) - 0.5, log=True)
+    panels[1].hist(stats.heights, bins=60, range=(0, INPUT_SIZE))
+    panels[2].hist(stats.aspects, bins=60, range=(0.4, 1.4))
     for ratio in ratios:
-        panels[1, 0].axvline(ratio, color='black', linestyle=':')
-    panels[1, 0].set_title('width / height (dotted: the anchors)')
-    panels[1, 1].hist(overlaps, bins=50, range=(0, 1))
-    panels[1, 1].set_title('best overlap with an anchor')
+        panels[2].axvline(ratio, color='black', linestyle=':')
+    panels[3].hist(overlaps, bins=50, range=(0, 1))
+    titles = (
+        'faces per photo (20: 20 or more)',
+        f'face height, pixels of the {INPUT_SIZE}x{INPUT_SIZE} input',
+        'width / height (dotted: the anchors)',
+        'best overlap with an anchor',
+    )
+    for panel, title in zip(panels, titles):
+        panel.set_title(title)
     figure.savefig(str(path))

@@ -25,6 +25,7 @@ All kinds have `name` (after the kind or the path), `licence`, `complete`, `teac
 from __future__ import annotations
 
 import inspect
+from typing import Any, Dict, Type
 from urllib.parse import unquote
 
 from uniface_mx.data.sources.aflw import AFLWSource
@@ -39,20 +40,18 @@ from uniface_mx.data.sources.widerface import WiderFaceSource
 
 __all__ = ['SOURCES', 'Source', 'SourceError', 'SourceImage', 'open_source']
 
-SOURCES = {
-    source.kind: source
-    for source in (
-        FolderSource,
-        LFWSource,
-        VOCSource,
-        PointsSource,
-        Wider64Source,
-        WiderFaceSource,
-        CelebASource,
-        AFLWSource,
-        FDDBSource,
-    )
-}
+_KINDS = (
+    FolderSource,
+    LFWSource,
+    VOCSource,
+    PointsSource,
+    Wider64Source,
+    WiderFaceSource,
+    CelebASource,
+    AFLWSource,
+    FDDBSource,
+)
+SOURCES = {source.kind: source for source in _KINDS}
 FLAGS = {'0': False, 'false': False, 'no': False, '1': True, 'true': True, 'yes': True}
 
 
@@ -73,28 +72,22 @@ def open_source(spec: str) -> Source:
     if not path:
         raise SourceError(f'source {spec!r}: no path')
     types = _option_types(SOURCES[kind])
-    options = {}
+    options: Dict[str, Any] = {}
     for item in filter(None, query.split('&')):
         option, _, value = item.partition('=')
         if option not in types:
-            raise SourceError(
-                f'source {spec!r}: unknown option {option!r}; {kind} has {", ".join(sorted(types))}'
-            )
-        value = unquote(value)
+            known = ', '.join(sorted(types))
+            raise SourceError(f'source {spec!r}: unknown option {option!r}; {kind} has {known}')
+        options[option] = unquote(value)
         if 'bool' in types[option]:
-            if value.lower() not in FLAGS:
+            flag = FLAGS.get(options[option].lower())
+            if flag is None:
                 raise SourceError(f'source {spec!r}: {option} must be 0 or 1')
-            value = FLAGS[value.lower()]
-        options[option] = value
+            options[option] = flag
     return SOURCES[kind](path, **options)
 
 
-def _option_types(source):
+def _option_types(source: Type[Source]) -> Dict[str, str]:
     """The names of a kind's options with their annotations, its bases' included."""
-    parameters = [
-        parameter
-        for cls in source.__mro__[:-1]
-        if cls is source or cls is Source
-        for parameter in inspect.signature(cls.__init__).parameters.values()
-    ]
-    return {p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY}
+    signatures = [inspect.signature(cls.__init__).parameters.values() for cls in (source, Source)]
+    return {p.name: p.annotation for parameters in signatures for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from pathlib import Path
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
-from uniface_mx.data.sources.base import AnnotatedSource, SourceError, annotated, relative_key
+from uniface_mx.data.sources.base import AnnotatedSource, PathLike, SourceError, annotated
+from uniface_mx.data.sources.lists import relative_key
 from uniface_mx.geometry import xywh_to_xyxy
 
 # AFLW names points as the viewer sees them: LeftEyeLeftCorner is the leftmost eye point of an upright face.
@@ -40,11 +42,11 @@ class AFLWSource(AnnotatedSource):
     licence = 'AFLW, non-commercial research'
     teacher_box = True
 
-    def __init__(self, path, *, root: str = '', name: str = 'aflw', **common):
+    def __init__(self, path: PathLike, *, root: str = '', name: str = 'aflw', **common: Any) -> None:
         path = Path(path)
         root = Path(root) if root else path.parent / 'flickr'
         faces, points = _read(path)
-        marks = defaultdict(dict)
+        marks: Dict[int, Dict[str, Tuple[float, float]]] = defaultdict(dict)
         for face, feature, x, y in points:
             marks[face][feature] = (x, y)
         rows, without = defaultdict(list), []
@@ -62,7 +64,8 @@ class AFLWSource(AnnotatedSource):
             rows[key].append((box, five if np.isfinite(five).all() else np.full_like(five, np.nan)))
         images = {}
         for key, found in rows.items():
-            images[key] = annotated(key, root / key, [box for box, _ in found], [five for _, five in found])
+            boxes, points = zip(*found) if found else ((), ())
+            images[key] = annotated(key, root / key, boxes, points)
         super().__init__(root, images, name=name, **common)
         chosen = set(self.keys)
         for key, reason in without:
@@ -70,7 +73,7 @@ class AFLWSource(AnnotatedSource):
                 self.note(key, reason)
 
 
-def _read(path):
+def _read(path: Path) -> Tuple[List[tuple], List[tuple]]:
     if not path.is_file():
         raise SourceError(f"{path}: no such file (AFLW's aflw.sqlite)")
     try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from PIL import Image
@@ -14,6 +14,8 @@ from uniface_mx.errors import UnifaceError
 from uniface_mx.image import ORIENTATION
 
 TIFF_SIZE = (0x0100, 0x0101)
+PathLike = Union[str, os.PathLike]
+ArrayLike = Union[np.ndarray, Sequence]
 
 
 class SourceError(UnifaceError):
@@ -97,20 +99,19 @@ class Source:
 
     def __init__(
         self,
-        root,
-        keys,
+        root: PathLike,
+        keys: Iterable[str],
         *,
         name: str = '',
         licence: Optional[str] = None,
         complete: Optional[bool] = None,
         teacher_box: Optional[bool] = None,
         part: str = '',
-    ):
+    ) -> None:
         self.root = Path(root)
         self.name = name or self.root.resolve().name
-        for attribute, value in (('licence', licence), ('complete', complete), ('teacher_box', teacher_box)):
-            if value is not None:
-                setattr(self, attribute, value)
+        own = {'licence': licence, 'complete': complete, 'teacher_box': teacher_box}
+        vars(self).update({name: value for name, value in own.items() if value is not None})
         self.keys = sorted(keys)[_slice(part)]
         if not self.keys:
             raise SourceError(f'{root}: no image found for a source of kind {self.kind!r}')
@@ -145,11 +146,12 @@ class Source:
 class AnnotatedSource(Source):
     """A source that reads all annotations when it is opened, so that a malformed file is found at once."""
 
-    def __init__(self, root, images: Mapping[str, SourceImage], **common):
+    def __init__(self, root: PathLike, images: Mapping[str, SourceImage], **common: Any) -> None:
         super().__init__(root, images, **common)
         self._images = images
 
     def annotation(self, key: str) -> SourceImage:
+        """What the source says about the image `key`, unchecked."""
         return self._images[key]
 
 
@@ -170,42 +172,31 @@ def check(image: SourceImage) -> Tuple[SourceImage, List[str]]:
     reasons = []
     if boxes is not None:
         keep = (boxes[:, 2:].clip(max=size or np.inf) > boxes[:, :2].clip(min=0)).all(1)
-        reasons += [
-            'face %d: its box %s has no area in the image' % (i, _numbers(boxes[i]))
-            for i in np.flatnonzero(~keep)
-        ]
+        for i in np.flatnonzero(~keep):
+            reasons.append(f'face {i}: its box {_numbers(boxes[i])} has no area in the image')
     if landmarks is not None:
         landmarks = landmarks.copy()
         for i in np.flatnonzero(keep & np.isfinite(landmarks).all((1, 2))):
             reason = _doubt(landmarks[i], None if boxes is None else boxes[i], size)
             if reason:
-                reasons.append('face %d: its points %s %s' % (i, _numbers(landmarks[i]), reason))
+                reasons.append(f'face {i}: its points {_numbers(landmarks[i])} {reason}')
                 landmarks[i] = np.nan
                 keep[i] = boxes is not None
     if not reasons:
         return image, reasons
+    rows = {'boxes': boxes, 'landmarks': landmarks, 'masked': image.masked, 'ignore': image.ignore}
     if boxes is None and not keep.any():
-        return replace(image, landmarks=None, persons=None, masked=None, ignore=None), reasons
-
-    def kept(rows):
-        return None if rows is None else rows[keep]
-
-    persons = image.persons and tuple(person for person, stays in zip(image.persons, keep) if stays)
-    return replace(
-        image,
-        boxes=kept(boxes),
-        landmarks=kept(landmarks),
-        persons=persons,
-        masked=kept(image.masked),
-        ignore=kept(image.ignore),
-    ), reasons
+        return replace(image, persons=None, **dict.fromkeys(rows)), reasons
+    kept = {name: None if values is None else values[keep] for name, values in rows.items()}
+    persons = image.persons and tuple(np.array(image.persons, object)[keep])
+    return replace(image, persons=persons, **kept), reasons
 
 
-def _doubt(points, box, size) -> str:
+def _doubt(points: np.ndarray, box: Optional[np.ndarray], size: Optional[Tuple[int, int]]) -> str:
     if np.ptp(points, axis=0).max() < 1e-3:
         return 'are one point'
     if size and ((points < 0) | (points > size)).any():
-        return 'reach outside the image of %dx%d' % size
+        return f'reach outside the image of {size[0]}x{size[1]}'
     if box is not None:
         half = (box[2:] - box[:2]) / 2
         if ((points < box[:2] - half) | (points > box[2:] + half)).any():
@@ -213,21 +204,21 @@ def _doubt(points, box, size) -> str:
     return ''
 
 
-def _numbers(values) -> str:
+def _numbers(values: np.ndarray) -> str:
     return f'({", ".join(f"{value:g}" for value in np.ravel(values))})'
 
 
 def _slice(text: str) -> slice:
     try:
-        parts = [int(part) if part else None for part in text.split(':')] if text else [None, None]
+        limits = [int(limit) if limit else None for limit in text.split(':')] if text else [None, None]
     except ValueError:
-        parts = []
-    if len(parts) not in (2, 3) or parts[2:] == [0]:
+        limits = []
+    if len(limits) not in (2, 3) or limits[2:] == [0]:
         raise SourceError(f'part={text} is no slice such as :32, 32: or ::10')
-    return slice(*parts)
+    return slice(*limits)
 
 
-def stored_size(path) -> Optional[Tuple[int, int, int]]:
+def stored_size(path: PathLike) -> Optional[Tuple[int, int, int]]:
     """(width, height, EXIF orientation) of an image as it is stored, from its header; None if it has none."""
     try:
         with Image.open(path) as image:
@@ -238,7 +229,7 @@ def stored_size(path) -> Optional[Tuple[int, int, int]]:
         return None
 
 
-def image_size(path) -> Optional[Tuple[int, int]]:
+def image_size(path: PathLike) -> Optional[Tuple[int, int]]:
     """(width, height) of an image file after its EXIF rotation, from its header; None if it has none."""
     stored = stored_size(path)
     if stored is None:
@@ -247,79 +238,23 @@ def image_size(path) -> Optional[Tuple[int, int]]:
     return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
 
 
-def annotated(key: str, path, boxes=None, landmarks=None, masked=None, ignore=None, **names) -> SourceImage:
+def annotated(
+    key: str,
+    path: PathLike,
+    boxes: Optional[ArrayLike] = None,
+    landmarks: Optional[ArrayLike] = None,
+    **more: Any,
+) -> SourceImage:
     """A `SourceImage` from lists: of boxes, of five points in any nesting, of flags."""
-    return SourceImage(
-        key,
-        Path(path),
-        boxes=None if boxes is None else np.array(boxes, np.float32).reshape(-1, 4),
-        landmarks=None if landmarks is None else np.array(landmarks, np.float32).reshape(-1, 5, 2),
-        masked=None if masked is None else np.array(masked, bool),
-        ignore=None if ignore is None else np.array(ignore, bool),
-        **names,
-    )
+    boxes = None if boxes is None else np.array(boxes, np.float32).reshape(-1, 4)
+    landmarks = None if landmarks is None else np.array(landmarks, np.float32).reshape(-1, 5, 2)
+    flags = {name: np.array(more[name], bool) for name in ('masked', 'ignore') if name in more}
+    return SourceImage(key, Path(path), boxes, landmarks, **{**more, **flags})
 
 
-def relative_key(text: str, where: str) -> str:
-    """A path from a list as a key; refuses one that leaves the root."""
-    parts = [part for part in text.strip().replace('\\', '/').split('/') if part not in ('', '.')]
-    if not parts or '..' in parts:
-        raise SourceError(f'{where}: {text!r} is no path below the root')
-    return '/'.join(parts)
-
-
-def require_folder(path, what: str) -> Path:
+def require_folder(path: PathLike, what: str) -> Path:
     """`path` as a Path, if it is a folder."""
     path = Path(path)
     if not path.is_dir():
         raise SourceError(f'{path}: no such folder ({what})')
     return path
-
-
-def read_lines(path) -> List[Tuple[str, str]]:
-    """The lines of a text file that are not blank, each with `FILE:LINE`, for messages."""
-    try:
-        text = Path(path).read_text(encoding='utf-8-sig')
-    except OSError as error:
-        raise SourceError(f'{path}: {error.strerror or error}') from None
-    except UnicodeDecodeError:
-        raise SourceError(f'{path}: no text file in UTF-8') from None
-    return [
-        ('%s:%d' % (path, number), line.strip())
-        for number, line in enumerate(text.split('\n'), 1)
-        if line.strip()
-    ]
-
-
-def parse_numbers(fields: Sequence[str], count: int, where: str, what: str) -> List[float]:
-    """Exactly `count` finite numbers."""
-    try:
-        values = [float(field) for field in fields]
-    except ValueError:
-        values = []
-    if len(values) != count or not all(map(math.isfinite, values)):
-        raise SourceError('%s: expected %s (%d numbers), found %r' % (where, what, count, ' '.join(fields)))
-    return values
-
-
-def counted_blocks(lines, columns: int, what: str) -> Iterator[Tuple[str, str, List[List[float]]]]:
-    """(`FILE:LINE`, image, rows) of each block of a path, a number of faces, and a row of numbers for each.
-
-    WIDER FACE writes a row of zeros after a number of 0: it is passed over.
-    """
-    at = 0
-    while at < len(lines):
-        where, image = lines[at]
-        if at + 1 == len(lines) or not lines[at + 1][1].isdigit():
-            raise SourceError(f'{where}: {image!r}: expected an image and then the number of its faces')
-        count = int(lines[at + 1][1])
-        rows = [
-            parse_numbers(line.split(), columns, place, what)
-            for place, line in lines[at + 2 : at + 2 + count]
-        ]
-        if len(rows) < count:
-            raise SourceError('%s: %s: the file ends before its %d faces' % (where, image, count))
-        at += 2 + count
-        if not count and at < len(lines) and not set(lines[at][1].split()) - {'0'}:
-            at += 1
-        yield where, image, rows

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Dict, List, Sequence
 
-from uniface_mx.data.sources.base import (
-    AnnotatedSource,
-    SourceError,
-    annotated,
-    parse_numbers,
-    read_lines,
-    relative_key,
-    require_folder,
-)
+from uniface_mx.data.sources.base import AnnotatedSource, PathLike, SourceError, annotated, require_folder
+from uniface_mx.data.sources.lists import parse_numbers, read_lines, relative_key
 from uniface_mx.geometry import xywh_to_xyxy
 
 SPLITS = {'train': 0, 'val': 1, 'test': 2}
@@ -47,45 +41,44 @@ class CelebASource(AnnotatedSource):
 
     def __init__(
         self,
-        path,
+        path: PathLike,
         *,
         aligned: bool = False,
         images: str = '',
         split: str = '',
         name: str = 'celeba',
-        **common,
-    ):
+        **common: Any,
+    ) -> None:
         root = require_folder(path, 'CelebA with its lists')
         if split and split not in SPLITS:
             raise SourceError(f'{path}: split={split}: there are {", ".join(SPLITS)}')
         points = _table(root, ALIGNED_POINTS if aligned else POINTS, 10, header=True)
         boxes = None if aligned else _table(root, BOXES, 4, header=True)
         people = _table(root, IDENTITIES, 1)
-        wanted = points
+        wanted = list(points)
         if split:
-            part = _table(root, PARTITION, 1)
-            wanted = [key for key in points if part.get(key) == [SPLITS[split]]]
+            splits = _table(root, PARTITION, 1)
+            wanted = [key for key in points if splits.get(key) == [SPLITS[split]]]
         folder = images or _find(root, 'img_align_celeba' if aligned else 'img_celeba', ('', 'Img'))
         found = {}
         for key in wanted:
-            box = None
-            if boxes is not None:
-                if key not in boxes:
-                    raise SourceError(f'{root}: {key} is missing in {BOXES}')
-                box = [xywh_to_xyxy(boxes[key])]
-            person = '%d' % people[key][0] if key in people else None
+            if boxes is not None and key not in boxes:
+                raise SourceError(f'{root}: {key} is missing in {BOXES}')
+            box = None if boxes is None else xywh_to_xyxy(boxes[key])
+            person = f'{people[key][0]:.0f}' if key in people else None
             found[key] = annotated(key, root / folder / key, box, points[key], persons=(person,))
         super().__init__(root / folder, found, name=name, **common)
 
 
-def _find(root, name, folders):
+def _find(root: Path, name: str, folders: Sequence[str]) -> Path:
     for folder in folders:
         if (root / folder / name).exists():
             return Path(folder) / name
     raise SourceError(f'{root}: no {name} in it or its {", ".join(filter(None, folders))}')
 
 
-def _table(root, name, columns, header=False):
+def _table(root: Path, name: str, columns: int, header: bool = False) -> Dict[str, List[float]]:
+    """The numbers of each image in one of the lists."""
     path = root / _find(root, name, ('', 'Anno', 'Eval'))
     lines = read_lines(path)
     if header:

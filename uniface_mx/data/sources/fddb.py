@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any, Iterator
 
-from uniface_mx.data.sources.base import (
-    AnnotatedSource,
-    SourceError,
-    annotated,
-    counted_blocks,
-    read_lines,
-    relative_key,
-    require_folder,
-)
+from uniface_mx.data.sources.base import AnnotatedSource, PathLike, SourceError, require_folder
+from uniface_mx.data.sources.lists import Block, collect, counted_blocks, read_lines
 from uniface_mx.geometry import ellipse_to_box
 
 SUFFIX = '-ellipseList.txt'
@@ -43,28 +37,34 @@ class FDDBSource(AnnotatedSource):
     complete = True
     teacher_box = True
 
-    def __init__(self, path, *, root: str = '', fold: str = '', name: str = 'fddb', **common):
-        folds = require_folder(path, 'with ' + SUFFIX)
+    def __init__(
+        self, path: PathLike, *, root: str = '', fold: str = '', name: str = 'fddb', **common: Any
+    ) -> None:
+        folds = require_folder(path, f'with {SUFFIX}')
         if (folds / 'FDDB-folds').is_dir():
             folds = folds / 'FDDB-folds'
-        if root:
-            root = Path(root)
-        else:
-            root = folds / 'images' if (folds / 'images').is_dir() else folds.parent / 'originalPics'
-        images = {}
-        for listed in sorted(folds.glob('*' + SUFFIX)):
-            match = NAMES.fullmatch(listed.name)
-            if not match or fold and match.group(1) != fold.lstrip('0'):
-                continue
-            blocks = list(counted_blocks(read_lines(listed), 6, 'radii, angle, centre and 1 of an ellipse'))
-            names = listed.with_name(listed.name.replace(SUFFIX, '.txt'))
-            if names.exists() and [line for _, line in read_lines(names)] != [block[1] for block in blocks]:
-                raise SourceError(f'{names}: not the images of {listed.name}')
-            for where, image, rows in blocks:
-                key = relative_key(image + '.jpg', where)
-                if key in images:
-                    raise SourceError(f'{where}: {key} is listed twice')
-                images[key] = annotated(key, root / key, [ellipse_to_box(row[:5]) for row in rows])
+        own = folds / 'images'
+        folder = Path(root) if root else own if own.is_dir() else folds.parent / 'originalPics'
+        images = collect(
+            folder,
+            (
+                (where, f'{image}.jpg', {'boxes': [ellipse_to_box(row[:5]) for row in rows]})
+                for where, image, rows in _blocks(folds, fold.lstrip('0'))
+            ),
+        )
         if not images:
-            raise SourceError(f'{folds}: no {(f"fold {fold} in " if fold else "")}{"..." + SUFFIX}')
-        super().__init__(root, images, name=name, **common)
+            raise SourceError(f'{folds}: no {f"fold {fold} in " if fold else ""}...{SUFFIX}')
+        super().__init__(folder, images, name=name, **common)
+
+
+def _blocks(folds: Path, fold: str) -> Iterator[Block]:
+    """The ellipses of each image, of all folds or of one."""
+    for listed in sorted(folds.glob('*' + SUFFIX)):
+        match = NAMES.fullmatch(listed.name)
+        if not match or fold and match.group(1) != fold:
+            continue
+        blocks = list(counted_blocks(read_lines(listed), 6, 'radii, angle, centre and 1 of an ellipse'))
+        names = listed.with_name(listed.name.replace(SUFFIX, '.txt'))
+        if names.exists() and [line for _, line in read_lines(names)] != [block[1] for block in blocks]:
+            raise SourceError(f'{names}: not the images of {listed.name}')
+        yield from blocks

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import List
+from typing import Any, List
 
-from uniface_mx.data.sources.base import Source, SourceError, SourceImage, annotated, require_folder
+from uniface_mx.data.sources.base import PathLike, Source, SourceError, SourceImage, annotated, require_folder
 from uniface_mx.image import PHOTO_ENDINGS
 
 
@@ -29,7 +29,9 @@ class FolderSource(Source):
 
     kind = 'folder'
 
-    def __init__(self, path, *, person: str = '', pattern: str = '', faces: bool = True, **common):
+    def __init__(
+        self, path: PathLike, *, person: str = '', pattern: str = '', faces: bool = True, **common: Any
+    ) -> None:
         if person not in ('', 'folder') or person and pattern:
             raise SourceError(
                 f'{path}: person={person}: say person=folder, or give a pattern with (?P<person>...)'
@@ -42,6 +44,7 @@ class FolderSource(Source):
         super().__init__(path, filter(self._pattern.search, list_images(path)), **common)
 
     def annotation(self, key: str) -> SourceImage:
+        """The image `key`, and who it shows by its path."""
         person = self._pattern.search(key).groupdict().get('person')
         return annotated(key, self.root / key, boxes=None if self._faces else (), person=person)
 
@@ -52,20 +55,17 @@ class LFWSource(FolderSource):
     kind = 'lfw'
     licence = 'research, evaluation only'
 
-    def __init__(self, path, **common):
+    def __init__(self, path: PathLike, **common: Any) -> None:
         super().__init__(path, pattern=r'(?:^|/)(?P<person>[^/]+)/(?P=person)_[0-9]{4}\.[a-z]+$', **common)
 
 
-def list_images(path) -> List[str]:
+def list_images(path: PathLike) -> List[str]:
     """Keys of all image files below a folder."""
     root = require_folder(path, 'a folder of images')
     keys = []
     for parent, folders, files in os.walk(str(root), followlinks=True):
         folders[:] = [name for name in folders if not name.startswith('.')]
         below = Path(parent).relative_to(root)
-        keys += [
-            (below / name).as_posix()
-            for name in files
-            if not name.startswith('.') and os.path.splitext(name)[1].lower() in PHOTO_ENDINGS
-        ]
+        photos = [name for name in files if os.path.splitext(name)[1].lower() in PHOTO_ENDINGS]
+        keys += [(below / name).as_posix() for name in photos if not name.startswith('.')]
     return keys

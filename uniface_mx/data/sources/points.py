@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from uniface_mx.data.sources.base import (
-    AnnotatedSource,
-    SourceError,
-    annotated,
-    parse_numbers,
-    read_lines,
-    relative_key,
-)
+from uniface_mx.data.sources.base import AnnotatedSource, PathLike, SourceError, annotated
+from uniface_mx.data.sources.lists import parse_numbers, read_lines, relative_key
 
 
 class PointsSource(AnnotatedSource):
@@ -33,7 +28,9 @@ class PointsSource(AnnotatedSource):
 
     kind = 'points'
 
-    def __init__(self, path, *, order: str = 'xy', root: str = '', name: str = '', **common):
+    def __init__(
+        self, path: PathLike, *, order: str = 'xy', root: str = '', name: str = '', **common: Any
+    ) -> None:
         if order not in ('xy', 'mtfl'):
             raise SourceError(f'{path}: order={order}: there are xy and mtfl')
         root = Path(root or Path(path).parent)
@@ -42,12 +39,9 @@ class PointsSource(AnnotatedSource):
             if line.startswith('#'):
                 continue
             fields = line.split()
-            if order == 'mtfl':
-                image, numbers = fields[0], fields[1:11]
-            else:
-                image, numbers = ' '.join(fields[:-10]), fields[-10:]
-            values = parse_numbers(numbers, 10, where, 'five points after the path, in order ' + order)
+            image, numbers = (fields[:-10], fields[-10:]) if order == 'xy' else (fields[:1], fields[1:11])
+            values = parse_numbers(numbers, 10, where, f'five points after the path, in order {order}')
             points = np.reshape(values, (5, 2)) if order == 'xy' else np.reshape(values, (2, 5)).T
-            faces[relative_key(image, where)].append(points)
+            faces[relative_key(' '.join(image), where)].append(points)
         images = {key: annotated(key, root / key, landmarks=points) for key, points in faces.items()}
         super().__init__(root, images, name=name or Path(path).stem, **common)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Dict, List
 
 import numpy as np
 
 from uniface_mx.data.sources.base import (
     AnnotatedSource,
+    PathLike,
     SourceError,
     SourceImage,
     annotated,
-    parse_numbers,
-    relative_key,
     require_folder,
     stored_size,
 )
 from uniface_mx.data.sources.folder import list_images
+from uniface_mx.data.sources.lists import parse_numbers, relative_key
 
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 # What an EXIF orientation does to a box of an image that is stored with this width and height.
@@ -53,56 +54,47 @@ class VOCSource(AnnotatedSource):
 
     def __init__(
         self,
-        path,
+        path: PathLike,
         *,
         annotations: str = 'Annotations',
         images: str = 'JPEGImages',
         face: str = 'face',
         masked: str = '',
-        **common,
-    ):
+        **common: Any,
+    ) -> None:
         root = require_folder(path, 'a VOC data set')
-        masked_classes = {name: False for name in _names(face)}
-        masked_classes.update((name, True) for name in _names(masked))
-        found = {}
+        classes = {name: False for name in _names(face)}
+        classes.update((name, True) for name in _names(masked))
+        found: Dict[str, str] = {}
         for name in list_images(root / images):
             stem = Path(name).with_suffix('').as_posix()
             if stem in found:
                 raise SourceError(f'{root / images}: two images have the stem {stem}')
             found[stem] = name
         listed, self._sizes, seen = {}, {}, set()
-        for xml in sorted(require_folder(root / annotations, 'annotations=... names it').rglob('*.xml')):
+        folder = require_folder(root / annotations, 'annotations=... names it')
+        for xml in sorted(folder.rglob('*.xml')):
             try:
                 tree = ET.parse(str(xml)).getroot()
             except (ET.ParseError, OSError) as error:
                 raise SourceError(f'{xml}: {error}') from None
-            stem = xml.relative_to(root / annotations).with_suffix('').as_posix()
+            stem = xml.relative_to(folder).with_suffix('').as_posix()
             filename = found.get(stem) or _text(tree, 'filename') or stem + '.jpg'
             key = relative_key(f'{images}/{filename}', str(xml))
             if key in listed:
                 raise SourceError(f'{xml}: a second annotation of {key}')
-            rows = []
-            for number, element in enumerate(tree.iter('object'), 1):
-                label = _text(element, 'name')
-                seen.add(label)
-                if label in masked_classes:
-                    box = parse_numbers(
-                        [_text(element, 'bndbox/' + corner) for corner in CORNERS],
-                        4,
-                        '%s: object %d' % (xml, number),
-                        'a bndbox of ' + ', '.join(CORNERS),
-                    )
-                    rows.append((box, masked_classes[label], _text(element, 'difficult') == '1'))
-            boxes, masks, difficult = zip(*rows) if rows else ((), (), ())
-            listed[key] = annotated(key, root / key, boxes=boxes, masked=masks, ignore=difficult)
+            listed[key] = annotated(key, root / key, **_faces(tree, classes, str(xml)))
             self._sizes[key] = _text(tree, 'size/width'), _text(tree, 'size/height')
-        if listed and not seen & set(masked_classes):
+            seen.update(_text(element, 'name') for element in tree.iter('object'))
+        if listed and not seen & set(classes):
             raise SourceError(
-                f'{root / annotations}: none of the classes {", ".join(masked_classes)} occurs; there are: {", ".join(sorted(seen)) or "no objects"}; set face= and masked='
+                f'{folder}: none of the classes {", ".join(classes)} occurs; there are: '
+                f'{", ".join(sorted(seen)) or "no objects"}; set face= and masked='
             )
         super().__init__(root, listed, **common)
 
     def annotation(self, key: str) -> SourceImage:
+        """What the source says about the image `key`, its boxes turned with it."""
         image = self._images[key]
         stored = stored_size(image.path)
         if stored is None or stored[2] not in TURNS or stored[0] == stored[1]:
@@ -113,9 +105,23 @@ class VOCSource(AnnotatedSource):
         return replace(image, boxes=TURNS[orientation](image.boxes, width, height))
 
 
-def _names(text: str):
+def _faces(tree: ET.Element, classes: Dict[str, bool], where: str) -> Dict[str, List[Any]]:
+    """Boxes and flags of the objects of some classes, for each of which it is said whether it is masked."""
+    boxes, masked, ignore = [], [], []
+    for number, element in enumerate(tree.iter('object'), 1):
+        label = _text(element, 'name')
+        if label in classes:
+            corners = [_text(element, f'bndbox/{corner}') for corner in CORNERS]
+            what = f'a bndbox of {", ".join(CORNERS)}'
+            boxes.append(parse_numbers(corners, 4, f'{where}: object {number}', what))
+            masked.append(classes[label])
+            ignore.append(_text(element, 'difficult') == '1')
+    return {'boxes': boxes, 'masked': masked, 'ignore': ignore}
+
+
+def _names(text: str) -> List[str]:
     return [name.strip() for name in text.split(',') if name.strip()]
 
 
-def _text(element, path):
+def _text(element: ET.Element, path: str) -> str:
     return (element.findtext(path) or '').strip()

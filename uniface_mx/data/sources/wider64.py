@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 
-from uniface_mx.data.sources.base import AnnotatedSource, SourceError, annotated, relative_key, require_folder
+from uniface_mx.data.sources.base import AnnotatedSource, PathLike, SourceError, require_folder
+from uniface_mx.data.sources.lists import collect
 
 
 class Wider64Source(AnnotatedSource):
@@ -21,7 +23,7 @@ class Wider64Source(AnnotatedSource):
     licence = 'CC BY-NC-ND 4.0 (WIDER FACE)'
     complete = True
 
-    def __init__(self, path, **common):
+    def __init__(self, path: PathLike, **common: Any) -> None:
         root = require_folder(path, 'with images/ and boxes_xyxy.json')
         listed = root / 'boxes_xyxy.json'
         try:
@@ -30,7 +32,7 @@ class Wider64Source(AnnotatedSource):
             raise SourceError(f'{listed}: {error}') from None
         if not isinstance(content, dict):
             raise SourceError(f'{listed}: expected an object {{image: boxes}}')
-        images = {}
+        entries = []
         for name, rows in content.items():
             where = f'{listed}: {name}'
             try:
@@ -39,6 +41,5 @@ class Wider64Source(AnnotatedSource):
                 boxes = np.array(np.nan)
             if boxes.size and (boxes.ndim != 2 or boxes.shape[1] != 4) or not np.isfinite(boxes).all():
                 raise SourceError(f'{where}: expected a list of boxes [left, top, right, bottom]')
-            key = relative_key('images/' + name, where)
-            images[key] = annotated(key, root / key, boxes=boxes)
-        super().__init__(root, images, **common)
+            entries.append((where, f'images/{name}', {'boxes': boxes}))
+        super().__init__(root, collect(root, entries), **common)

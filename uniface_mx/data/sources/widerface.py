@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any, Dict, Iterator, List, Tuple
 
 import numpy as np
 
-from uniface_mx.data.sources.base import (
-    AnnotatedSource,
-    SourceError,
-    annotated,
-    counted_blocks,
-    parse_numbers,
-    read_lines,
-    relative_key,
-)
+from uniface_mx.data.sources.base import AnnotatedSource, PathLike, SourceError
+from uniface_mx.data.sources.lists import Block, collect, counted_blocks, parse_numbers, read_lines
 from uniface_mx.geometry import xywh_to_xyxy
 
 OFFICIAL_ROW = 'x y w h blur expression illumination invalid occlusion pose'
@@ -45,45 +39,45 @@ class WiderFaceSource(AnnotatedSource):
     licence = 'CC BY-NC-ND 4.0 (WIDER FACE)'
     complete = True
 
-    def __init__(self, path, *, root: str = '', name: str = 'widerface', **common):
+    def __init__(self, path: PathLike, *, root: str = '', name: str = 'widerface', **common: Any) -> None:
         lines = read_lines(path)
         five_points = bool(lines) and lines[0][1].startswith('#')
-        root = Path(root) if root else _default_root(Path(path), five_points)
-        images = {}
+        folder = Path(root) if root else _default_root(Path(path), five_points)
         blocks = _label_blocks(lines) if five_points else counted_blocks(lines, 10, OFFICIAL_ROW)
-        for where, image, rows in blocks:
-            key = relative_key(image, where)
-            if key in images:
-                raise SourceError(f'{where}: {key} is listed twice')
-            if five_points:
-                points = [np.reshape(row[4:19], (5, 3))[:, :2] for row in rows]
-                faces = dict(landmarks=[np.where((p == UNKNOWN).any(), np.nan, p) for p in points])
-            else:
-                faces = dict(ignore=[row[INVALID] != 0 for row in rows])
-            images[key] = annotated(key, root / key, [xywh_to_xyxy(row[:4]) for row in rows], **faces)
-        super().__init__(root, images, name=name, **common)
+        faces = _label_faces if five_points else _official_faces
+        images = collect(folder, ((where, image, faces(rows)) for where, image, rows in blocks))
+        super().__init__(folder, images, name=name, **common)
 
 
-def _label_blocks(lines):
-    block = None
-    for where, line in lines:
+def _official_faces(rows: List[List[float]]) -> Dict[str, Any]:
+    boxes = [xywh_to_xyxy(row[:4]) for row in rows]
+    return {'boxes': boxes, 'ignore': [row[INVALID] != 0 for row in rows]}
+
+
+def _label_faces(rows: List[List[float]]) -> Dict[str, Any]:
+    points = [np.reshape(row[4:19], (5, 3))[:, :2] for row in rows]
+    landmarks = [np.where((five == UNKNOWN).any(), np.nan, five) for five in points]
+    return {'boxes': [xywh_to_xyxy(row[:4]) for row in rows], 'landmarks': landmarks}
+
+
+def _label_blocks(lines: List[Tuple[str, str]]) -> Iterator[Block]:
+    image, rows = lines[0], []
+    for where, line in lines[1:]:
         if line.startswith('#'):
-            if block:
-                yield block
-            block = (where, line[1:], [])
+            yield image[0], image[1][1:], rows
+            image, rows = (where, line), []
             continue
         fields = line.split()
         if len(fields) == 4:
-            fields = fields + [str(UNKNOWN)] * 16
-        block[2].append(parse_numbers(fields, 20, where, 'x y w h, five times x y flag, quality'))
-    if block:
-        yield block
+            fields += [str(UNKNOWN)] * 16
+        rows.append(parse_numbers(fields, 20, where, 'x y w h, five times x y flag, quality'))
+    yield image[0], image[1][1:], rows
 
 
-def _default_root(path, five_points):
+def _default_root(path: Path, five_points: bool) -> Path:
     if five_points:
         return path.parent / 'images'
     split = re.search('train|val|test', path.name)
     if not split:
         raise SourceError(f'{path}: its name says no split: give the folder of images by root=')
-    return path.parent.parent / ('WIDER_' + split.group()) / 'images'
+    return path.parent.parent / f'WIDER_{split.group()}' / 'images'

@@ -10,15 +10,7 @@ from typing import Tuple
 import cv2
 import numpy as np
 
-from uniface_mx.data.records import (
-    BOX,
-    EMBEDDING,
-    HAS_EMBEDDING,
-    HAS_LANDMARKS,
-    IGNORE,
-    LANDMARKS,
-    OBJECT_WIDTH,
-)
+from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS
 from uniface_mx.geometry import MIRRORED_LANDMARKS, area, transform_points
 
 
@@ -83,9 +75,9 @@ def transform_objects(objects: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         New rows, in the pixels that the matrix leads to.
     """
     moved = objects.copy()
-    boxes = objects[:, BOX].astype(np.float64)
-    centres = transform_points((boxes[:, :2] + boxes[:, 2:]) / 2, matrix)
-    halves = np.sqrt(((boxes[:, 2:] - boxes[:, :2]) / 2) ** 2 @ (matrix[:, :2] ** 2).T)
+    low, high = np.split(objects[:, BOX].astype(np.float64), 2, axis=1)
+    centres = transform_points((low + high) / 2, matrix)
+    halves = np.sqrt(((high - low) / 2) ** 2 @ (matrix[:, :2] ** 2).T)
     moved[:, BOX] = np.hstack([centres - halves, centres + halves])
     points = transform_points(objects[:, LANDMARKS].reshape(-1, 5, 2).astype(np.float64), matrix)
     if _determinant(matrix) < 0:
@@ -238,8 +230,3 @@ def expand_window(width: float, height: float, rng: np.random.Generator, max_rat
     ratio = rng.uniform(1, max_ratio)
     x, y = -rng.uniform(0, width * (ratio - 1)), -rng.uniform(0, height * (ratio - 1))
     return np.array([x, y, x + width * ratio, y + height * ratio])
-
-
-def no_objects() -> np.ndarray:
-    """Label rows of a photo without faces, (0, 146)."""
-    return np.zeros((0, OBJECT_WIDTH), np.float32)

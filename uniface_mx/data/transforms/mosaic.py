@@ -5,7 +5,7 @@ Many faces on one canvas are what makes training quick: the trunk costs the same
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Sequence, Tuple
 
 import numpy as np
 
@@ -62,7 +62,10 @@ def partition(shares: Sequence[float], size: int, rng: np.random.Generator) -> n
     return cells
 
 
-def _mirrored(cell, low, high, axis):
+def _mirrored(
+    cell: np.ndarray, low: np.ndarray, high: np.ndarray, axis: int
+) -> Tuple[np.ndarray, np.ndarray]:
+    """The two halves of a cell with the cut at the other side."""
     total = cell[axis] + cell[axis + 2]
     low[[axis, axis + 2]] = total - low[[axis + 2, axis]]
     high[[axis, axis + 2]] = total - high[[axis + 2, axis]]
@@ -107,12 +110,9 @@ def face_matrix(
     low = cell[:2] - scale * (box[:2] - margin * face)
     high = cell[2:] - scale * (box[2:] + margin * face)
     cover_low, cover_high = cell[2:] - scale * np.array([width, height]), np.asarray(cell[:2], np.float64)
-    shift = []
-    for axis in range(2):
-        bounds = max(low[axis], cover_low[axis]), min(high[axis], cover_high[axis])
-        shift.append(
-            rng.uniform(*(bounds if bounds[0] <= bounds[1] else (low[axis], max(low[axis], high[axis]))))
-        )
+    first, last = np.maximum(low, cover_low), np.minimum(high, cover_high)
+    covers = first <= last
+    shift = rng.uniform(np.where(covers, first, low), np.where(covers, last, np.maximum(low, high)))
     return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
 
 
@@ -122,9 +122,6 @@ def cover_matrix(
     """Place a photo so that it covers a cell, enlarged by up to `zoom` beyond that, somewhere, (2, 3)."""
     span = np.asarray(cell[2:], np.float64) - cell[:2]
     scale = max(span / (width, height)) * rng.uniform(1, zoom)
-    shift = (
-        cell[2:]
-        - scale * np.array([width, height])
-        + rng.random(2) * (scale * np.array([width, height]) - span)
-    )
+    size = scale * np.array([width, height])
+    shift = cell[2:] - size + rng.random(2) * (size - span)
     return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])

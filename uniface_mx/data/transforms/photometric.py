@@ -53,11 +53,8 @@ def blur(image: np.ndarray, sigma: float) -> np.ndarray:
 def low_resolution(image: np.ndarray, factor: float, smooth: bool = True) -> np.ndarray:
     """Reduce an (H, W, 3) uint8 image by `factor`, averaging, and enlarge it again, smoothly or in blocks."""
     height, width = image.shape[:2]
-    small = cv2.resize(
-        image,
-        (max(1, int(round(width / factor))), max(1, int(round(height / factor)))),
-        interpolation=cv2.INTER_AREA,
-    )
+    size = max(1, round(width / factor)), max(1, round(height / factor))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST)
 
 
