@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from drawn import write_records
 
 from uniface_mx.config.reader import load_config
+from uniface_mx.train.build import build_trainer
 
 TINY = {
     'name': 'uniface_a_lite',
@@ -62,3 +63,17 @@ def configuration(records, tmp_path):
 
     configure.path = path
     return configure
+
+
+@pytest.fixture
+def build(configuration, tmp_path):
+    """A function that gives the trainer of a small configuration, whose run is a folder of `tmp_path`."""
+    built = []
+
+    def make(*settings, run='run', resume=False):
+        built.append(build_trainer(configuration(*settings), tmp_path / run, resume))
+        return built[-1]
+
+    yield make
+    for trainer in built:
+        trainer.log.close()

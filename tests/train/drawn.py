@@ -58,7 +58,7 @@ def write_records(path, faces, embeddings=True, seed=0, size=300, teachers=TEACH
             rows[:, HAS_EMBEDDING] = embeddings
             if embeddings:
                 rows[:, EMBEDDING] = np.repeat(colours / 255.0 - 0.5, 43, axis=1)[:, :128] * 0.2 + 0.05
-            writer.add(Record(encode_jpeg(image, 90), rows, size, size, 'drawn', 'photo%d' % index))
+            writer.add(Record(encode_jpeg(image, 90), rows, size, size, 'drawn', f'photo{index}'))
     return str(path)
 
 

@@ -14,25 +14,16 @@ TIMED = {'canvases_per_second', 'faces_per_second', 'waiting'}
 
 def start(configuration, run, *settings, resume=False, launch=()):
     """A training that has begun; `launch` goes before its command."""
-    command = [
-        *launch,
-        sys.executable,
-        str(ROOT / 'tools' / 'train.py'),
-        '--config',
-        str(configuration.path),
-        '--out',
-        str(run),
-    ]
-    command += ['--resume'] * resume
-    for setting in settings:
-        command += ['--set', setting]
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'),
-    )
+    command = [*launch, sys.executable, str(ROOT / 'tools' / 'train.py')]
+    command += arguments(configuration, run, *settings, *['--resume'] * resume)
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def arguments(configuration, run, *settings):
+    """Arguments of `tools/train.py`; what has no ``=`` is an option."""
+    given = [word if '=' not in word else f'--set={word}' for word in settings]
+    return ['--config', str(configuration.path), '--out', str(run), *given]
 
 
 def finish(process, code=0):
@@ -42,10 +33,10 @@ def finish(process, code=0):
     return told
 
 
-def rows(run):
+def rows(run, timed=False):
     """The rows of `metrics.jsonl`, without the clock."""
     found = [json.loads(line) for line in (run / 'metrics.jsonl').read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key not in TIMED} for row in found]
+    return [{key: value for key, value in row.items() if timed or key not in TIMED} for row in found]
 
 
 def wait_for_rows(process, run, count):

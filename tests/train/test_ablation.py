@@ -10,6 +10,7 @@ import pytest
 from tools import ablation
 from uniface_mx.config.augmentation import RecordShare
 from uniface_mx.config.reader import load_config
+from uniface_mx.config.schema import DataConfig
 from uniface_mx.errors import UnifaceError
 from uniface_mx.train.build import open_canvases
 
@@ -73,7 +74,9 @@ def test_the_first_hundred_batches_show_the_same_records(arguments, records):
 
     def batches(config, seed=0):
         wanted = resolved(arguments, config, seed)
-        canvases = open_canvases(shares, str(records), wanted.augmentation, wanted.training.seed, 64)
+        canvases = open_canvases(
+            shares, DataConfig(str(records)), wanted.augmentation, wanted.training.seed, 64
+        )
         numbers = range(100 * wanted.training.batch_size)
         return [[photo.where for photo in canvases.photos(number)[1]] for number in numbers]
 

@@ -7,7 +7,6 @@ from mxnet import gluon
 
 from uniface_mx.config.reader import ConfigError
 from uniface_mx.train.average import Average
-from uniface_mx.train.build import build_trainer
 from uniface_mx.train.checkpoint import AVERAGE, WEIGHTS
 from uniface_mx.train.result import load_run
 
@@ -54,32 +53,35 @@ def test_decays_that_make_no_sense(configuration, decay):
         configuration(f'training.average={decay}')
 
 
-def sit(configuration, run, iterations, *settings):
-    trainer = build_trainer(
-        configuration(f'training.iterations={iterations}', *SETTINGS, *settings), run, True
-    )
-    trainer.run()
-    trainer.log.close()
-    return trainer
+@pytest.fixture
+def sit(build):
+    """A function that goes on with the run of a name up to an iteration, and gives its trainer."""
+
+    def make(name, iterations, *settings):
+        trainer = build(f'training.iterations={iterations}', *SETTINGS, *settings, run=name, resume=True)
+        trainer.run()
+        return trainer
+
+    return make
 
 
-def test_two_sittings_are_one(configuration, tmp_path):
-    whole = sit(configuration, tmp_path / 'whole', 4)
-    sit(configuration, tmp_path / 'halves', 2)
-    halves = sit(configuration, tmp_path / 'halves', 4)
+def test_two_sittings_are_one(sit):
+    whole = sit('whole', 4)
+    sit('halves', 2)
+    halves = sit('halves', 4)
     for arrays in (lambda trainer: trainer.weights(), lambda trainer: trainer.average.arrays()):
         expected, found = arrays(whole), arrays(halves)
         assert all(np.array_equal(expected[key].asnumpy(), found[key].asnumpy()) for key in expected)
 
 
-def test_it_is_validated_and_exported(configuration, tmp_path):
+def test_it_is_validated_and_exported(sit, tmp_path):
     validation = (
         'data.validation=[{path: faces}]',
         'validation.images=2',
         'validation.every=1',
         'validation.best=loss',
     )
-    trainer = sit(configuration, tmp_path / 'run', 3, *validation)
+    trainer = sit('run', 3, *validation)
     folder = tmp_path / 'run' / 'checkpoints' / '00000003'
     stored, average = mx.nd.load(str(folder / WEIGHTS)), mx.nd.load(str(folder / AVERAGE))
     name = 'arg:recognition_embedding_weight'
@@ -97,8 +99,8 @@ def test_it_is_validated_and_exported(configuration, tmp_path):
     assert trainer.best['value'] <= of_average != of_weights
 
 
-def test_a_run_without_goes_on_with_one(configuration, tmp_path):
-    trainer = sit(configuration, tmp_path / 'run', 1, 'training.average=0')
+def test_a_run_without_goes_on_with_one(sit, tmp_path):
+    trainer = sit('run', 1, 'training.average=0')
     assert trainer.average is None and not list((tmp_path / 'run').rglob(AVERAGE))
-    sit(configuration, tmp_path / 'run', 2)
+    sit('run', 2)
     assert list((tmp_path / 'run').rglob(AVERAGE))

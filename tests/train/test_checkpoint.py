@@ -65,11 +65,9 @@ def test_a_damaged_one_is_told_and_passed_over(tmp_path, damage):
         os.truncate(folder / module.WEIGHTS, 100)
     elif damage == 'no state':
         (folder / module.STATE).unlink()
-    elif damage == 'bad state':
-        (folder / module.STATE).write_text('{"format": 1')
     else:
-        state = json.loads((folder / module.STATE).read_text())
-        (folder / module.STATE).write_text(json.dumps(dict(state, format=99)))
+        state = json.dumps(dict(json.loads((folder / module.STATE).read_text()), format=99))
+        (folder / module.STATE).write_text(state if damage == 'other format' else '{"format": 1')
     told = []
     assert checkpoints.load(report=told.append).iteration == 1
     assert len(told) == 1 and '00000002' in told[0]
@@ -162,14 +160,13 @@ def test_a_kill_at_any_write_leaves_the_last_one(tmp_path, monkeypatch):
         checkpoints = Checkpoints(run)
         for iteration in (1, 2):
             checkpoints.save(make(iteration))
-        count = [0]
+        left = iter(range(moment))
 
-        def dying(function, name):
+        def dying(function, name, left=left):
             def call(*arguments, **options):
-                if count[0] == moment:
+                if next(left, None) is None:
                     seen.add(name)
                     raise Killed
-                count[0] += 1
                 return function(*arguments, **options)
 
             return call

@@ -21,9 +21,9 @@ def small_net():
     return net
 
 
-def one_weight(value, devices=(mx.cpu(),)):
+def one_weight(value, devices=1):
     parameter = mx.gluon.Parameter('w_weight', shape=(len(value),))
-    parameter.initialize(ctx=list(devices))
+    parameter.initialize(ctx=[mx.cpu(number) for number in range(devices)])
     parameter.set_data(mx.nd.array(value))
     return parameter
 
@@ -138,7 +138,7 @@ def test_states_go_through_arrays(rule):
 
 
 def test_devices_move_alike():
-    parameter = one_weight([1.0, 2.0], [mx.cpu(0), mx.cpu(1)])
+    parameter = one_weight([1.0, 2.0], devices=2)
     optimizer = Optimizer([Learned(parameter, 1.0, 0.01)], SGD())
     give_gradient(parameter, [1.0, -1.0])
     optimizer.update(0.1)

@@ -10,7 +10,6 @@ from drawn import write_records
 from processes import finish, rows, start, wait_for_rows
 
 from uniface_mx.data.records import load_meta
-from uniface_mx.train.build import build_trainer
 
 SETTINGS = (
     'training.iterations=28',
@@ -56,13 +55,8 @@ def test_five_kills_change_not_a_bit(configuration, tmp_path):
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_leaves(configuration, tmp_path, number):
     run = tmp_path / 'run'
-    process = start(
-        configuration,
-        run,
-        'training.iterations=100000',
-        'training.batch_size=2',
-        'training.checkpoint_every=100000',
-    )
+    long = ('training.iterations=100000', 'training.checkpoint_every=100000')
+    process = start(configuration, run, 'training.batch_size=2', *long)
     assert wait_for_rows(process, run, 2)
     process.send_signal(number)
     told = finish(process, 3)
@@ -75,12 +69,11 @@ def test_a_signal_saves_and_leaves(configuration, tmp_path, number):
 
 
 @pytest.mark.parametrize('rule', ['sgd', 'adamw'])
-def test_two_sittings_are_one(configuration, tmp_path, rule):
+def test_two_sittings_are_one(build, rule):
     def sit(name, iterations):
-        given = ('optimizer.name=' + rule, 'training.iterations=%d' % iterations, 'training.batch_size=1')
-        trainer = build_trainer(configuration(*given), tmp_path / name, resume=True)
+        given = (f'optimizer.name={rule}', f'training.iterations={iterations}', 'training.batch_size=1')
+        trainer = build(*given, run=name, resume=True)
         trainer.run()
-        trainer.log.close()
         return {key: array.asnumpy() for key, array in trainer.weights().items()}
 
     whole = sit('whole', 4)
@@ -89,15 +82,13 @@ def test_two_sittings_are_one(configuration, tmp_path, rule):
     assert all(np.array_equal(whole[key], halves[key]) for key in whole)
 
 
-def test_what_else_a_run_goes_on_with(configuration, tmp_path):
-    trainer = build_trainer(configuration('training.iterations=1', 'training.batch_size=1'), tmp_path / 'run')
+def test_what_else_a_run_goes_on_with(build, tmp_path):
+    trainer = build('training.iterations=1', 'training.batch_size=1')
     trainer.not_finite, trainer.step.scale.value, trainer.step.scale.good = 3, 512.0, 7
     trainer.run()
-    trainer.log.close()
     write_records(tmp_path / 'faces', [1, 2], seed=9)
     given = ('training.iterations=2', f'data.root={tmp_path}', 'data.train=[{path: faces}]')
-    other = build_trainer(configuration(*given), tmp_path / 'run', resume=True)
-    other.log.close()
+    other = build(*given, resume=True)
     assert (other.not_finite, other.step.scale.value, other.step.scale.good) == (3, 512.0, 7)
     mean = trainer.facts['mean_embedding']
     assert other.facts['mean_embedding'] == mean != load_meta(tmp_path / 'faces').mean_embedding

@@ -1,18 +1,23 @@
-"""The figures that choose the best checkpoint, by hand."""
+"""The figures that choose the best checkpoint, by hand, and what a validation passes over."""
+
+import re
 
 import mxnet as mx
 import numpy as np
 import pytest
+from drawn import TEACHERS, damaged, write_records
 
+from uniface_mx.config.schema import LossesConfig, ValidationConfig
 from uniface_mx.data.loader import Batch
+from uniface_mx.data.records import RecordError
 from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS, OBJECT_WIDTH
 from uniface_mx.geometry import iou
 from uniface_mx.nn.anchors import anchor_grid, centre_to_corner
 from uniface_mx.nn.coder import Decoder, encode_boxes, encode_landmarks
-from uniface_mx.train.losses import Terms
-from uniface_mx.train.step import Criteria, Graphs, Rules
+from uniface_mx.train.criteria import Criteria, Graphs
+from uniface_mx.train.errors import TrainError
 from uniface_mx.train.targets import MEAN_LANDMARKS
-from uniface_mx.train.validation import Validation
+from uniface_mx.train.validation import Validation, spread
 
 
 def points_in(box):
@@ -68,7 +73,6 @@ def validated():
     vector = 0.5 + 0.6 * np.eye(128)[0] + 0.8 * np.eye(128)[1]
     decoder = Decoder(anchor_grid(), 300)
     decoder.initialize()
-    criteria = Criteria(Rules(Terms(1, 1, 1, 1, 0)), anchors, [mx.cpu()])
 
     def validate(predicted):
         seen = []
@@ -79,8 +83,12 @@ def validated():
 
         graphs = Graphs(lambda data: [*map(mx.nd.array, outputs), mx.nd.zeros((2, 1, 2, 2))], recognition)
         mean = np.full(128, 0.5, np.float32)
-        validation = Validation(Photos(), batch_size=2)
-        return validation(graphs, decoder, criteria, mean, mx.cpu(), predicted=predicted), seen[0]
+        settings = LossesConfig(roi_source='predicted' if predicted else 'ground_truth')
+        criteria = Criteria(settings, anchors, [mx.cpu()])
+        validation = Validation(
+            Photos(), ValidationConfig(batch_size=2), graphs, decoder, criteria, mean, mx.cpu()
+        )
+        return validation(), seen[0]
 
     return validate
 
@@ -106,4 +114,47 @@ def test_faces_are_embedded_where_the_network_or_the_label_has_them(validated, p
 
 @pytest.mark.parametrize('images, indices', [(None, range(10)), (3, (0, 4, 9)), (99, range(10))])
 def test_photos_are_spread(images, indices):
-    assert Validation(range(10), images=images).indices.tolist() == list(indices)
+    assert spread(10, images).tolist() == list(indices)
+
+
+def test_a_validation_does_not_depend_on_its_batches(build):
+    """Twelve photos in batches of 4, 5 and 32: what fills up the last one counts for nothing."""
+    first, *others = (
+        build('data.validation=[{path: faces}]', f'validation.batch_size={size}', run=str(size)).validate()
+        for size in (4, 5, 32)
+    )
+    assert first['loss'] > 0 and first['photos'] == 12
+    for other in others:
+        assert other == pytest.approx(first, rel=1e-4)
+
+
+def test_a_damaged_record_counts_for_nothing_in_a_validation(build, records, tmp_path, capsys):
+    """The first of twelve photos is damaged: the figures are those of the other eleven."""
+    damaged(records, tmp_path, 0)
+    write_records(tmp_path / 'first', [1])
+
+    def figures(size, path):
+        return build(f'data.validation=[{{path: {path}}}]', f'validation.batch_size={size}').validate()
+
+    whole, first = figures(1, records / 'faces'), figures(1, tmp_path / 'first')
+    one, five = figures(1, tmp_path / 'faces'), figures(5, tmp_path / 'faces')
+    assert (whole['photos'], whole['bad_records']) == (12, 0)
+    assert (one['photos'], one['bad_records']) == (11, 1) and one['faces'] == whole['faces'] - first['faces']
+    assert five == pytest.approx(one, rel=1e-4)
+    assert re.search(r'validation leaves out: .*faces\.rec, record 0', capsys.readouterr().err)
+
+
+def test_a_validation_of_damaged_records_alone(build, tmp_path):
+    (tmp_path / 'whole').mkdir()
+    write_records(tmp_path / 'whole' / 'faces', [1])
+    damaged(tmp_path / 'whole', tmp_path, 0)
+    trainer = build(f'data.validation=[{{path: {tmp_path / "faces"}}}]')
+    with pytest.raises(TrainError, match='all of its records are damaged'):
+        trainer.validate()
+
+
+def test_a_validation_by_another_teacher_is_refused(build, tmp_path):
+    other = {'embeddings': dict(TEACHERS['embeddings'], version='2')}
+    write_records(tmp_path / 'other', [1], teachers=other)
+    with pytest.raises(RecordError, match='other.*cannot be mixed'):
+        build(f'data.validation=[{{path: {tmp_path / "other"}}}]')

@@ -1,4 +1,4 @@
-"""A moving average of the weights: what a run validates and exports, while its steps go on from the weights."""
+"""A moving average of the weights: what a run validates and exports; its steps go on from the weights."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Average:
             array += share * (parameter.list_data()[0] - array)
 
     def arrays(self) -> Dict[str, mx.nd.NDArray]:
-        """The average under MXNet's stock names, as :func:`uniface_mx.models.files.named_arrays` has weights."""
+        """The average under MXNet's stock names, as `named_arrays` has weights."""
         return {stock_name(name): array for name, array in self._arrays.items()}
 
     def restore(self, arrays: Mapping[str, mx.nd.NDArray]) -> None:

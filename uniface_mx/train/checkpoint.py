@@ -1,5 +1,4 @@
-"""Checkpoints that a kill or a full disk at any moment cannot spoil, and that nothing has to be unpickled
-from.
+"""Checkpoints that a kill or a full disk at any moment cannot spoil, and that hold no pickle.
 
 A checkpoint is a folder, ``checkpoints/00012000``: ``weights.params`` (stock ``arg:``/``aux:`` names, as
 MXNet's own loaders read it), ``optimizer.params`` (``momentum:NAME``, ...), ``average.params`` where weights
@@ -13,7 +12,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Union
 
 import mxnet as mx
 
@@ -25,6 +24,7 @@ from uniface_mx.train.errors import TrainError
 FORMAT = 1
 WEIGHTS, SLOTS, AVERAGE, STATE = 'weights.params', 'optimizer.params', 'average.params', 'state.json'
 KEPT = 2
+PathLike = Union[str, 'os.PathLike[str]']
 
 
 class Checkpoint(NamedTuple):
@@ -50,7 +50,7 @@ class Checkpoints:
     keep_every : int, optional
     """
 
-    def __init__(self, run, keep_every: Optional[int] = None):
+    def __init__(self, run: PathLike, keep_every: Optional[int] = None) -> None:
         self.run, self.folder, self.keep_every = Path(run), Path(run) / 'checkpoints', keep_every
 
     def numbers(self) -> List[int]:
@@ -86,18 +86,18 @@ class Checkpoints:
         try:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)
-            files = {WEIGHTS: checkpoint.weights, SLOTS: checkpoint.slots, AVERAGE: checkpoint.average}
-            hashes = {
-                name: self._write(aside / name, arrays)
-                for name, arrays in files.items()
-                if arrays or name != AVERAGE
-            }
-            content = {
-                'format': FORMAT,
-                'iteration': checkpoint.iteration,
-                'files': hashes,
-                'state': checkpoint.state,
-            }
+            files = {WEIGHTS: checkpoint.weights, SLOTS: checkpoint.slots}
+            if checkpoint.average:
+                files[AVERAGE] = checkpoint.average
+            hashes = {}
+            for name, arrays in files.items():
+                save_arrays(aside / name, arrays)
+                with open(aside / name, 'rb') as file:
+                    os.fsync(file.fileno())
+                hashes[name] = file_hash(aside / name)
+            content = dict(
+                format=FORMAT, iteration=checkpoint.iteration, files=hashes, state=checkpoint.state
+            )
             with open(aside / STATE, 'w', encoding='utf-8') as file:
                 json.dump(content, file, indent=1, allow_nan=False)
                 file.flush()
@@ -111,20 +111,15 @@ class Checkpoints:
         except (OSError, mx.MXNetError, UnifaceError, ValueError) as error:
             shutil.rmtree(aside, ignore_errors=True)
             reason = str(error).strip().split('\n')[0]
-            raise TrainError(
-                '{}: cannot write a checkpoint ({}); {}'.format(
-                    self.folder,
-                    reason,
-                    (
-                        'the earlier ones are intact, make room and go on with --resume'
-                        if self.numbers()
-                        else 'there is none yet'
-                    ),
-                )
-            ) from None
+            earlier = (
+                'the earlier ones are intact, make room and go on with --resume'
+                if self.numbers()
+                else 'there is none yet'
+            )
+            raise TrainError(f'{self.folder}: cannot write a checkpoint ({reason}); {earlier}') from None
         self._prune(checkpoint.iteration, best)
 
-    def load(self, iteration: Optional[int] = None, report=print) -> Checkpoint:
+    def load(self, iteration: Optional[int] = None, report: Callable[[str], Any] = print) -> Checkpoint:
         """Read a checkpoint, by default the last that is undamaged.
 
         Raises
@@ -139,12 +134,6 @@ class Checkpoints:
             except TrainError as error:
                 report(f'{error}; trying an earlier one' if number != numbers[-1] else str(error))
         raise TrainError(f'{self.folder}: no checkpoint to go on from')
-
-    def _write(self, path: Path, arrays: Dict[str, mx.nd.NDArray]) -> str:
-        save_arrays(path, arrays)
-        with open(path, 'rb') as file:
-            os.fsync(file.fileno())
-        return file_hash(path)
 
     def _read(self, iteration: int) -> Checkpoint:
         path = self.path(iteration)
@@ -174,8 +163,7 @@ class Checkpoints:
         os.replace(aside, target)
 
     def _prune(self, last: int, best: Optional[int]) -> None:
-        numbers = [number for number in self.numbers() if number <= last]
-        for number in numbers[:-KEPT]:
+        for number in [number for number in self.numbers() if number <= last][:-KEPT]:
             if number != best and not (self.keep_every and number % self.keep_every == 0):
                 shutil.rmtree(self.path(number), ignore_errors=True)
         for leftover in self.folder.glob('.*.part'):

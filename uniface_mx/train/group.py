@@ -49,7 +49,7 @@ class Group:
         server.
     """
 
-    def __init__(self, devices: Sequence[mx.Context], kvstore: str = 'local'):
+    def __init__(self, devices: Sequence[mx.Context], kvstore: str = 'local') -> None:
         self.devices = list(devices)
         self.distributed = kvstore.startswith('dist')
         if self.distributed and 'DMLC_ROLE' not in os.environ:
@@ -73,9 +73,7 @@ class Group:
         self._store.pull(key, arrays)
 
     def total(self, key: str, values: Sequence[float]) -> np.ndarray:
-        """The sum over the workers of a few numbers, (n,) float64 (of float32 precision when there are
-        several).
-        """
+        """The sum (n,) float64 of a few numbers over the workers; of several, to float32's precision."""
         values = np.asarray(values, np.float64)
         if not self.distributed:
             return values

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from uniface_mx.files import written_aside
 from uniface_mx.train.errors import TrainError
 from uniface_mx.train.losses import Terms
-from uniface_mx.train.step import Outcome
+from uniface_mx.train.step import StepResult
 
 METRICS = 'metrics.jsonl'
 
@@ -39,11 +39,12 @@ def read_rows(path: Path, kind: str = 'train') -> List[Dict[str, Any]]:
 
 
 class Meter:
-    """Means since the last row, and totals since the first iteration. `state` is plain JSON. The clock is not
-    in it: after `restore` the next row's speeds are those since then.
+    """Means since the last row, and totals since the first iteration.
+
+    `state` is plain JSON. The clock is not in it: after `restore` the next row's speeds are those since then.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.totals = {'canvases': 0, 'faces': 0, 'skipped': 0, 'bad_records': 0, 'overflow': 0}
         self._reset()
 
@@ -52,33 +53,20 @@ class Meter:
         self._since = dict(self.totals)
         self._start, self._waited = time.perf_counter(), 0.0
 
-    def add(
-        self, outcome: Outcome, canvases: int, faces: float, bad: int, overflow: int, waited: float
-    ) -> None:
-        """Take note of a step and of the seconds that it waited for its batch."""
-        for name, amount in (
-            ('canvases', canvases),
-            ('faces', int(faces)),
-            ('bad_records', bad),
-            ('overflow', overflow),
-        ):
-            self.totals[name] += amount
+    def add(self, result: StepResult, waited: float, **amounts: float) -> None:
+        """Take note of a step, of the seconds that it waited for its batch, and of amounts for the totals."""
+        for name, amount in dict(amounts, skipped=not result.updated).items():
+            self.totals[name] += int(amount)
         self._waited += waited
-        if not outcome.updated:
-            self.totals['skipped'] += 1
+        if not result.updated:
             return
         self._steps += 1
-        for name, value in (
-            ('loss', outcome.loss),
-            ('gradient_norm', outcome.norm),
-            *outcome.terms._asdict().items(),
-        ):
+        values = {'loss': result.loss, 'gradient_norm': result.norm, **result.terms._asdict()}
+        for name, value in values.items():
             self._sums[name] += value
 
     def row(self) -> Dict[str, Any]:
-        """Means of the learned steps since the last row (null where there was none), totals and speed; begins
-        anew.
-        """
+        """Means of the learned steps since the last row (None without any), totals and speed; begins anew."""
         seconds = time.perf_counter() - self._start
         row: Dict[str, Any] = {
             name: value / self._steps if self._steps else None for name, value in self._sums.items()
@@ -117,8 +105,10 @@ class Log:
         Whether to write files and show progress: only one worker does.
     """
 
-    def __init__(self, run, iteration: int, iterations: int, tensorboard: bool = True, active: bool = True):
-        self.path = Path(run) / METRICS
+    def __init__(
+        self, run: Path, iteration: int, iterations: int, tensorboard: bool = True, active: bool = True
+    ) -> None:
+        self.path = run / METRICS
         self._file = self._board = None
         self._terminal = active and sys.stderr.isatty()
         if active:
@@ -127,7 +117,7 @@ class Log:
         if active and tensorboard:
             from tensorboardX import SummaryWriter
 
-            self._board = SummaryWriter(str(self.path.parent / 'tensorboard'), purge_step=iteration or None)
+            self._board = SummaryWriter(str(run / 'tensorboard'), purge_step=iteration or None)
         self._bar = tqdm(
             total=iterations, initial=iteration, unit='it', dynamic_ncols=True, disable=not self._terminal
         )
@@ -152,12 +142,9 @@ class Log:
             name: value for name, value in values.items() if value is not None and math.isfinite(value)
         }
         # What is not finite has no place in JSON.
-        row = dict.fromkeys(values, None)
-        row.update(numbers)
+        row = {'kind': kind, 'iteration': iteration, **dict.fromkeys(values), **numbers}
         try:
-            self._file.write(
-                json.dumps({'kind': kind, 'iteration': iteration, **row}, allow_nan=False) + '\n'
-            )
+            self._file.write(json.dumps(row, allow_nan=False) + '\n')
             self._file.flush()
         except OSError as error:
             raise TrainError(

@@ -1,16 +1,18 @@
-"""The losses of section III.E, as sums; whoever knows the counts of the whole step divides (:func:`total`).
+"""The losses of section III.E, as sums; who knows the counts of the whole step divides (:func:`weighted`).
 
-Sums and counts of parts (devices, workers, accumulated micro-batches) add up to those of the whole, because
-hard negatives are chosen image by image. Everything is computed in float32, whatever the network's outputs
-are in.
+Sums and counts of micro-batches (of devices, workers, accumulation) add up to those of the whole, because
+hard negatives are chosen image by image. Everything is computed in float32, whatever the outputs are in.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple, Tuple
 
 import numpy as np
 from mxnet.gluon import HybridBlock
+
+from uniface_mx.nn import Tensor
 
 
 class Terms(NamedTuple):
@@ -21,6 +23,10 @@ class Terms(NamedTuple):
     landmarks: Any
     mimic: Any
     contrast: Any
+
+    def numbers(self) -> np.ndarray:
+        """The sums (5,) on the CPU, 0 for those not computed."""
+        return np.array([0.0 if value is None else value.asscalar() for value in self])
 
 
 def count_terms(classes: np.ndarray, mask: np.ndarray, faceless: int = 4) -> Terms:
@@ -46,31 +52,36 @@ def count_terms(classes: np.ndarray, mask: np.ndarray, faceless: int = 4) -> Ter
     return Terms(anchors + faceless * float((matched == 0).sum()), anchors, anchors, faces, faces)
 
 
-def total(sums: Terms, counts: Terms, weights: Terms) -> Any:
-    """Equation (2): the weighted sum of the terms, each divided by its count of the whole step.
+def weighted(sums: Terms, counts: Terms, weights: Terms) -> Terms:
+    """The terms of Equation (2): each sum divided by its count of the whole step, times its lambda.
 
     Parameters
     ----------
     sums : Terms
-        Of this part of the step. A term that is None or has weight 0 is left out.
+        Of any part of the step; None stays None.
     counts : Terms
-        Of the whole step: of all devices, workers and accumulated parts. A count below 1 divides by 1.
+        Of the whole step: of all devices, workers and micro-batches. A count below 1 divides by 1.
     weights : Terms
-        The lambdas of Eq. (2); ``mimic`` has weight 1 in the paper, ``contrast`` 0.
+        The lambdas; ``mimic`` has weight 1 in the paper, ``contrast`` 0.
+    """
+    return Terms(
+        *(
+            value if value is None else value * (weight / max(count, 1.0))
+            for value, count, weight in zip(sums, counts, weights)
+        )
+    )
+
+
+def total(sums: Terms, counts: Terms, weights: Terms) -> Any:
+    """Equation (2): the sum of the terms that are computed and have a weight (see :func:`weighted`).
 
     Returns
     -------
     Same type as the sums, shape (1,), or 0.0 where nothing is left
-        Its gradient, summed over the parts of the step, is the step's gradient.
+        Its gradient, summed over the micro-batches of the step, is the step's gradient.
     """
-    return sum(
-        (
-            value * (weight / max(count, 1.0))
-            for value, count, weight in zip(sums, counts, weights)
-            if value is not None and weight != 0
-        ),
-        0.0,
-    )
+    terms = zip(weighted(sums, counts, weights), weights)
+    return sum((term for term, weight in terms if term is not None and weight != 0), 0.0)
 
 
 class DetectionLoss(HybridBlock):
@@ -87,27 +98,32 @@ class DetectionLoss(HybridBlock):
     faceless : int
         Matched anchors that an image without any counts as, so that it teaches its hardest
         ``negative_ratio * faceless`` background anchors, with the weight of an ordinary image.
-
-    Inputs
-    ------
-    logits : (N, M, 2), background and face; boxes : (N, M, 4); landmarks : (N, M, 10)
-        The network's raw outputs.
-    classes, box_targets, landmark_targets, landmark_mask
-        The fields of :class:`uniface_mx.train.targets.Targets`.
-
-    Outputs
-    -------
-    classification, box, landmarks : (1,) float32 each
     """
 
-    def __init__(self, negative_ratio: float = 3, faceless: int = 4, **kwargs):
-        super().__init__(**kwargs)
-        self.negative_ratio = negative_ratio
-        self.faceless = faceless
+    def __init__(self, negative_ratio: float = 3, faceless: int = 4) -> None:
+        super().__init__()
+        self.negative_ratio, self.faceless = negative_ratio, faceless
 
     def hybrid_forward(
-        self, F, logits, boxes, landmarks, classes, box_targets, landmark_targets, landmark_mask
-    ):
+        self,
+        F: ModuleType,
+        logits: Tensor,
+        boxes: Tensor,
+        landmarks: Tensor,
+        classes: Tensor,
+        box_targets: Tensor,
+        landmark_targets: Tensor,
+        landmark_mask: Tensor,
+    ) -> Tuple[Tensor, Tensor, Tensor]:
+        """Sums (1,) float32 of the classification, box and landmark loss.
+
+        Parameters
+        ----------
+        logits : (N, M, 2), background and face; boxes : (N, M, 4); landmarks : (N, M, 10)
+            The network's raw outputs.
+        classes, box_targets, landmark_targets, landmark_mask
+            The fields of :class:`uniface_mx.train.targets.Targets`.
+        """
         positive, negative = classes == 1, classes == 0
         margin = F.cast(logits, dtype='float32')
         margin = F.slice_axis(margin, axis=2, begin=1, end=2) - F.slice_axis(margin, axis=2, begin=0, end=1)
@@ -127,27 +143,24 @@ class DetectionLoss(HybridBlock):
         )
 
 
-def _smooth_l1(F, values, targets, mask):
+def _smooth_l1(F: ModuleType, values: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     deviation = F.smooth_l1(F.cast(values, dtype='float32') - targets, scalar=1.0)
     return F.sum(F.sum(deviation, axis=2) * mask)
 
 
 class MimicLoss(HybridBlock):
-    """Sum over the faces of the squared distance to the teacher's embedding (section III.E.2, Eq. (3)).
+    """Sum over the faces of the squared distance to the teacher's embedding (section III.E.2, Eq. (3))."""
 
-    Inputs
-    ------
-    embeddings, teacher : (R, D)
-        The network's and the teacher's raw embeddings.
-    mask : (R,)
-        1 for faces, 0 for padding.
+    def hybrid_forward(self, F: ModuleType, embeddings: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+        """The sum (1,) float32.
 
-    Outputs
-    -------
-    (1,) float32
-    """
-
-    def hybrid_forward(self, F, embeddings, teacher, mask):
+        Parameters
+        ----------
+        embeddings, teacher : (R, D)
+            The network's and the teacher's raw embeddings.
+        mask : (R,)
+            1 for faces, 0 for padding.
+        """
         return F.sum(F.sum(F.square(F.cast(embeddings, dtype='float32') - teacher), axis=1) * mask)
 
 
@@ -164,27 +177,26 @@ class ContrastLoss(HybridBlock):
         Divides the cosines; 0.03 or more, for float32's sake.
     nearest : float
         Others whose cosine to the own teacher embedding is above it are left out.
-
-    Inputs
-    ------
-    embeddings, teacher : (R, D); mask : (R,)
-        As in :class:`MimicLoss`.
-    bank : (B, D)
-        Raw teacher embeddings of the training set; the faces' own may be among them.
-    mean : (D,)
-        Mean teacher embedding of the training set.
-
-    Outputs
-    -------
-    (1,) float32
     """
 
-    def __init__(self, temperature: float = 0.1, nearest: float = 0.5, **kwargs):
-        super().__init__(**kwargs)
-        self.temperature = temperature
-        self.nearest = nearest
+    def __init__(self, temperature: float = 0.1, nearest: float = 0.5) -> None:
+        super().__init__()
+        self.temperature, self.nearest = temperature, nearest
 
-    def hybrid_forward(self, F, embeddings, teacher, mask, bank, mean):
+    def hybrid_forward(
+        self, F: ModuleType, embeddings: Tensor, teacher: Tensor, mask: Tensor, bank: Tensor, mean: Tensor
+    ) -> Tensor:
+        """The sum (1,) float32.
+
+        Parameters
+        ----------
+        embeddings, teacher : (R, D); mask : (R,)
+            As in :class:`MimicLoss`.
+        bank : (B, D)
+            Raw teacher embeddings of the training set; the faces' own may be among them.
+        mean : (D,)
+            Mean teacher embedding of the training set.
+        """
         own = _centred_unit(F, F.cast(embeddings, dtype='float32'), mean)
         teacher = F.BlockGrad(_centred_unit(F, teacher, mean))
         bank = F.BlockGrad(_centred_unit(F, bank, mean))
@@ -197,6 +209,6 @@ class ContrastLoss(HybridBlock):
         return F.sum(F.log1p(odds) * mask)
 
 
-def _centred_unit(F, vectors, mean):
+def _centred_unit(F: ModuleType, vectors: Tensor, mean: Tensor) -> Tensor:
     # The epsilon bounds the gradient where a fresh network's embedding is the mean itself.
     return F.L2Normalization(F.broadcast_sub(vectors, F.reshape(mean, shape=(1, -1))), eps=1e-6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fnmatch import fnmatch
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Dict, List, NamedTuple, Sequence, Tuple, Union
 
 import mxnet as mx
 from mxnet.gluon.parameter import Constant, Parameter
@@ -57,21 +57,19 @@ def choose(
     chosen = []
     rates = {TRUNK: trunk_rate, EMBEDDING: EMBEDDING_RATE}
     for name, parameter in parameters.items():
-        if isinstance(parameter, Constant) or parameter.grad_req == 'null':
-            continue
         if any(fnmatch(name, pattern) for pattern in frozen):
             parameter.grad_req = 'null'
+        if isinstance(parameter, Constant) or parameter.grad_req == 'null':
             continue
-        chosen.append(
-            Learned(
-                parameter,
-                next((rate for pattern, rate in rates.items() if fnmatch(name, pattern)), 1.0),
-                weight_decay if name.endswith('_weight') else 0.0,
-            )
-        )
+        rate = next((rate for pattern, rate in rates.items() if fnmatch(name, pattern)), 1.0)
+        chosen.append(Learned(parameter, rate, weight_decay if name.endswith('_weight') else 0.0))
     if not chosen:
         raise TrainError('optimizer.frozen: nothing is left to learn')
     return chosen
+
+
+# A weight, its gradient and its states, on one device.
+Arrays = Tuple[mx.nd.NDArray, ...]
 
 
 class SGD:
@@ -79,21 +77,13 @@ class SGD:
 
     slots = ('momentum',)
 
-    def __init__(self, momentum: float = 0.9):
+    def __init__(self, momentum: float = 0.9) -> None:
         self._momentum = momentum
 
-    def update(self, weight, gradient, slots, rate: float, decay: float, scale: float, step: int) -> None:
+    def update(self, arrays: Arrays, rate: float, decay: float, scale: float, step: int) -> None:
         """One weight's step; the gradient counts `scale` times."""
-        mx.nd.sgd_mom_update(
-            weight,
-            gradient,
-            *slots,
-            out=weight,
-            lr=rate,
-            wd=decay,
-            momentum=self._momentum,
-            rescale_grad=scale,
-        )
+        given = {'lr': rate, 'wd': decay, 'momentum': self._momentum, 'rescale_grad': scale}
+        mx.nd.sgd_mom_update(*arrays, out=arrays[0], **given)
 
 
 class AdamW:
@@ -101,32 +91,24 @@ class AdamW:
 
     slots = ('mean', 'variance')
 
-    def __init__(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8):
+    def __init__(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
         self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
         # The operator wants an array, and making one for each weight took a tenth of a small model's step.
-        self._scale, self._scales = None, {}
+        self._scale: float = 0.0
+        self._scales: Dict[mx.Context, mx.nd.NDArray] = {}
 
-    def update(self, weight, gradient, slots, rate: float, decay: float, scale: float, step: int) -> None:
+    def update(self, arrays: Arrays, rate: float, decay: float, scale: float, step: int) -> None:
         """One weight's step, the `step`-th from 1."""
+        device = arrays[0].ctx
         if scale != self._scale:
             self._scale, self._scales = scale, {}
-        if weight.ctx not in self._scales:
-            self._scales[weight.ctx] = mx.nd.full((1,), scale, ctx=weight.ctx)
+        if device not in self._scales:
+            self._scales[device] = mx.nd.full((1,), scale, ctx=device)
         correction = math.sqrt(1 - self._beta2**step) / (1 - self._beta1**step)
         # The operator's lr is without the decay, its eta multiplies both.
-        mx.nd.contrib.adamw_update(
-            weight,
-            gradient,
-            *slots,
-            self._scales[weight.ctx],
-            out=weight,
-            lr=correction,
-            eta=rate,
-            wd=decay,
-            beta1=self._beta1,
-            beta2=self._beta2,
-            epsilon=self._epsilon,
-        )
+        given = {'lr': correction, 'eta': rate, 'wd': decay, 'epsilon': self._epsilon}
+        given.update(beta1=self._beta1, beta2=self._beta2)
+        mx.nd.contrib.adamw_update(*arrays, self._scales[device], out=arrays[0], **given)
 
 
 class Optimizer:
@@ -139,7 +121,7 @@ class Optimizer:
     rule : SGD or AdamW
     """
 
-    def __init__(self, learned: Sequence[Learned], rule):
+    def __init__(self, learned: Sequence[Learned], rule: Union[SGD, AdamW]) -> None:
         self.learned, self.rule = list(learned), rule
         self.steps = 0
         self._slots = {
@@ -152,11 +134,9 @@ class Optimizer:
     def update(self, rate: float, scale: float = 1.0) -> None:
         """Apply the gradients, each `scale` times."""
         self.steps += 1
-        for parameter, factor, decay in self.learned:
-            for weight, gradient, slots in zip(
-                parameter.list_data(), parameter.list_grad(), self._slots[parameter.name]
-            ):
-                self.rule.update(weight, gradient, slots, rate * factor, decay, scale, self.steps)
+        for one, factor, decay in self.learned:
+            for weight, gradient, slots in zip(one.list_data(), one.list_grad(), self._slots[one.name]):
+                self.rule.update((weight, gradient, *slots), rate * factor, decay, scale, self.steps)
 
     def arrays(self) -> Dict[str, mx.nd.NDArray]:
         """The states under ``SLOT:PARAMETER``; devices have equal ones."""
@@ -174,16 +154,15 @@ class Optimizer:
         TrainError
             The states are another rule's.
         """
-        if arrays and not any(name.split(':')[0] in self.rule.slots for name in arrays):
+        known = {name.split(':')[0] for name in arrays}
+        if known and not known & set(self.rule.slots):
             raise TrainError(
-                'the checkpoint has the states of another optimizer ({}): begin a new run with --init'.format(
-                    ', '.join(sorted({name.split(':')[0] for name in arrays}))
-                )
+                f'the checkpoint has the states of another optimizer ({", ".join(sorted(known))}): '
+                'begin a new run with --init'
             )
         self.steps = steps
         for name, devices in self._slots.items():
             for slots in devices:
                 for slot, array in zip(self.rule.slots, slots):
-                    stored = arrays.get(f'{slot}:{name}')
-                    if stored is not None:
-                        stored.copyto(array)
+                    if f'{slot}:{name}' in arrays:
+                        arrays[f'{slot}:{name}'].copyto(array)

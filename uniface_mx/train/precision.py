@@ -1,4 +1,4 @@
-"""Lower precision for a graph, not for the process."""
+"""Lower precision for a graph, not for the process, and the loss scale that float16 needs."""
 
 from __future__ import annotations
 
@@ -39,3 +39,26 @@ def lowered(block: HybridBlock, inputs: Sequence[str], dtype: str) -> HybridBloc
             variables,
             params=block.collect_params(),
         )
+
+
+class LossScale:
+    """The factor that keeps float16 gradients from vanishing; disabled, it is 1.
+
+    It is halved when they overflow, and doubled after `window` good steps.
+    """
+
+    def __init__(self, enabled: bool, window: int = 2000) -> None:
+        self.enabled, self.window = enabled, window
+        self.value, self.good = (2.0**15 if enabled else 1.0), 0
+
+    def update(self, finite: bool) -> bool:
+        """Note whether gradients were finite; whether that halved the scale, which may help. At 1 it stays."""
+        if not self.enabled:
+            return False
+        self.good = self.good + 1 if finite else 0
+        if self.good == self.window:
+            self.value, self.good = self.value * 2, 0
+        if finite or self.value == 1:
+            return False
+        self.value /= 2
+        return True

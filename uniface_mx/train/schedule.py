@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, Optional, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Dict, Optional, Sequence, Tuple
 
 
+@dataclass
 class Schedule:
     """A constant rate after a linear warm-up; the base of the others.
 
     Parameters
     ----------
-    rate : float
+    learning_rate : float
         Of the first iteration after the warm-up.
     warmup : int
         Iterations; iteration i of them has (i + 1) / warmup of the rate.
@@ -19,72 +21,80 @@ class Schedule:
         What decay does not go below.
     """
 
-    def __init__(self, rate: float, warmup: int = 0, minimum: float = 0.0):
-        self.base, self.warmup, self.minimum = rate, warmup, min(minimum, rate)
+    learning_rate: float
+    warmup: int = 0
+    minimum: float = 0.0
+
+    # What depends on the losses, and is needed to go on.
+    remembered: ClassVar[Tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        self.minimum = min(self.minimum, self.learning_rate)
 
     def rate(self, iteration: int) -> float:
         """Learning rate of an iteration, the first being 0."""
         if iteration < self.warmup:
-            return self.base * (iteration + 1) / self.warmup
-        return max(self.decayed(iteration), self.minimum)
+            return self.learning_rate * (iteration + 1) / self.warmup
+        return max(self._decayed(iteration), self.minimum)
 
-    def decayed(self, iteration: int) -> float:
+    def _decayed(self, iteration: int) -> float:
         """The rate without warm-up and minimum."""
-        return self.base
+        return self.learning_rate
+
+    def _between(self, share: float) -> float:
+        return self.minimum + (self.learning_rate - self.minimum) * share
 
     def update(self, loss: float) -> None:
         """Take note of an iteration's loss."""
 
     def state(self) -> Dict[str, Any]:
-        """What `restore` needs to go on: nothing, unless the rate depends on the losses."""
-        return {}
+        """What `restore` needs to go on."""
+        return {name: getattr(self, name) for name in self.remembered}
 
     def restore(self, state: Dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Go on from a state; another schedule's says nothing."""
+        for name in self.remembered:
+            setattr(self, name, state.get(name, getattr(self, name)))
 
 
+@dataclass
 class Milestones(Schedule):
     """Multiply the rate by `factor` from each of the `milestones` on."""
 
-    def __init__(
-        self, rate: float, warmup: int, minimum: float, milestones: Sequence[int], factor: float = 0.1
-    ):
-        super().__init__(rate, warmup, minimum)
-        self.milestones, self.factor = sorted(milestones), factor
+    milestones: Sequence[int] = ()
+    factor: float = 0.1
 
-    def decayed(self, iteration: int) -> float:
-        return self.base * self.factor ** sum(iteration >= milestone for milestone in self.milestones)
+    def _decayed(self, iteration: int) -> float:
+        return self.learning_rate * self.factor ** sum(iteration >= one for one in self.milestones)
 
 
+@dataclass
 class Cosine(Schedule):
-    """Fall from the rate, at the end of the warm-up, to the minimum, at iteration `iterations`, along half a
-    cosine.
-    """
+    """Fall along half a cosine to the minimum, from the end of the warm-up to iteration `iterations`."""
 
-    def __init__(self, rate: float, warmup: int, minimum: float, iterations: int):
-        super().__init__(rate, warmup, minimum)
-        self.iterations = iterations
+    iterations: int = 1
 
-    def decayed(self, iteration: int) -> float:
+    def _decayed(self, iteration: int) -> float:
         part = (iteration - self.warmup) / max(1, self.iterations - self.warmup)
-        return self.minimum + (self.base - self.minimum) * (1 + math.cos(math.pi * min(part, 1.0))) / 2
+        return self._between((1 + math.cos(math.pi * min(part, 1.0))) / 2)
 
 
+@dataclass
 class Cooldown(Schedule):
-    """Hold the rate, and let it fall in a straight line to the minimum over the last `part` of `iterations`.
+    """Hold the rate; over the last part `cooldown` of `iterations` it falls in a line to the minimum.
 
     A run that has not cooled yet can be given more iterations at no loss, which a cosine does not allow.
     """
 
-    def __init__(self, rate: float, warmup: int, minimum: float, iterations: int, part: float = 0.2):
-        super().__init__(rate, warmup, minimum)
-        self.iterations, self.length = iterations, max(1.0, part * iterations)
+    iterations: int = 1
+    cooldown: float = 0.2
 
-    def decayed(self, iteration: int) -> float:
-        left = (self.iterations - iteration) / self.length
-        return self.minimum + (self.base - self.minimum) * min(1.0, max(0.0, left))
+    def _decayed(self, iteration: int) -> float:
+        left = (self.iterations - iteration) / max(1.0, self.cooldown * self.iterations)
+        return self._between(min(1.0, max(0.0, left)))
 
 
+@dataclass
 class Plateau(Schedule):
     """Multiply the rate by `factor` "when the loss goes steady" (section IV.A).
 
@@ -101,53 +111,45 @@ class Plateau(Schedule):
     factor : float
     """
 
-    def __init__(
-        self,
-        rate: float,
-        warmup: int,
-        minimum: float,
-        window: int = 1000,
-        patience: int = 5,
-        improvement: float = 0.01,
-        factor: float = 0.1,
-    ):
-        super().__init__(rate, warmup, minimum)
-        self.window, self.patience, self.improvement, self.factor = window, patience, improvement, factor
-        self._seen, self._sum, self._count = 0, 0.0, 0
-        self._best: Optional[float] = None
-        self._stale, self._drops = 0, 0
+    window: int = 1000
+    patience: int = 5
+    improvement: float = 0.01
+    factor: float = 0.1
+    seen: int = field(default=0, init=False)
+    sum: float = field(default=0.0, init=False)
+    count: int = field(default=0, init=False)
+    best: Optional[float] = field(default=None, init=False)
+    stale: int = field(default=0, init=False)
+    drops: int = field(default=0, init=False)
 
-    def decayed(self, iteration: int) -> float:
-        return self.base * self.factor**self._drops
+    remembered = ('seen', 'sum', 'count', 'best', 'stale', 'drops')
+
+    def _decayed(self, iteration: int) -> float:
+        return self.learning_rate * self.factor**self.drops
 
     def update(self, loss: float) -> None:
-        self._seen += 1
-        if self._seen <= self.warmup:
+        """Take note of an iteration's loss; at the end of a window, decide."""
+        self.seen += 1
+        if self.seen <= self.warmup:
             return
-        self._sum += loss
-        self._count += 1
-        if self._count < self.window:
+        self.sum += loss
+        self.count += 1
+        if self.count < self.window:
             return
-        mean, self._sum, self._count = self._sum / self._count, 0.0, 0
-        if self._best is None or mean < self._best * (1 - self.improvement):
-            self._best, self._stale = mean, 0
+        mean, self.sum, self.count = self.sum / self.count, 0.0, 0
+        if self.best is None or mean < self.best * (1 - self.improvement):
+            self.best, self.stale = mean, 0
             return
-        self._stale += 1
-        if self._stale >= self.patience:
-            self._stale = 0
-            self._drops += 1
+        self.stale += 1
+        if self.stale >= self.patience:
+            self.stale = 0
+            self.drops += 1
 
-    def state(self) -> Dict[str, Any]:
-        return {
-            'seen': self._seen,
-            'sum': self._sum,
-            'count': self._count,
-            'best': self._best,
-            'stale': self._stale,
-            'drops': self._drops,
-        }
 
-    def restore(self, state: Dict[str, Any]) -> None:
-        if state:
-            self._seen, self._sum, self._count = state['seen'], state['sum'], state['count']
-            self._best, self._stale, self._drops = state['best'], state['stale'], state['drops']
+SCHEDULES = {
+    'constant': Schedule,
+    'milestones': Milestones,
+    'cosine': Cosine,
+    'cooldown': Cooldown,
+    'plateau': Plateau,
+}

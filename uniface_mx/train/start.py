@@ -26,15 +26,16 @@ DECONVOLUTION = re.compile(r'topdown_up\d+_deconv_')
 
 
 class StartWeights(mx.init.MSRAPrelu):
-    """He's deviation for what a ReLU follows, small weights for the outputs (`OUTPUTS`), and a top-down
-    pathway that carries the finest level's faces to F_r: coarser levels join it small, and its
+    """He's deviation for what a ReLU follows, and small weights for the outputs (`OUTPUTS`).
+
+    The top-down pathway carries the finest level's faces to F_r: coarser levels join it small, and its
     deconvolutions interpolate between cells.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(factor_type='in', slope=0)
 
-    def _init_weight(self, name, arr):
+    def _init_weight(self, name: str, arr: mx.nd.NDArray) -> None:
         deviation = next((value for start, value in OUTPUTS.items() if name.startswith(start)), None)
         if deviation is not None:
             mx.nd.random.normal(0, deviation, out=arr)
