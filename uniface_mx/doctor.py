@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 from importlib import metadata
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from uniface_mx import runtime
 
@@ -18,37 +18,29 @@ KNOWN_CUDA = ('112', '117')
 COMPILED_FOR = ((5, 0), (6, 0), (7, 0), (8, 0), (8, 6))
 
 
-class Gpu(NamedTuple):
-    """A GPU, as its driver describes it."""
-
-    name: str
-    capability: Capability
-
-
 def runs_on(capability: Capability, compiled: Sequence[Capability] = COMPILED_FOR) -> bool:
     """Whether a GPU can run machine code compiled for any of the capabilities: same major, no newer minor."""
     return any(capability[0] == major and capability[1] >= minor for major, minor in compiled)
 
 
-def find_gpus() -> List[Gpu]:
-    """The machine's NVIDIA GPUs as its driver lists them.
+def find_gpus() -> List[Tuple[str, Capability]]:
+    """Names and compute capabilities of the machine's NVIDIA GPUs, as its driver lists them.
 
     Raises
     ------
     LookupError
         There is no driver, or it does not tell; the message says which.
     """
-    query = ['nvidia-smi', '--query-gpu=name,compute_cap', '--format=csv,noheader']
+    query = 'nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader'.split()
+    pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT}
     try:
-        answer = subprocess.run(
-            query, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False, errors='replace'
-        )
+        answer = subprocess.run(query, **pipes, timeout=60, check=False, errors='replace')
     except (OSError, subprocess.SubprocessError):
         raise LookupError('none, for there is no working nvidia-smi') from None
     if answer.returncode:
         raise LookupError(f'unknown, nvidia-smi says: {answer.stdout.strip()}')
     rows = (line.rsplit(',', 1) for line in answer.stdout.strip().splitlines())
-    return [Gpu(name.strip(), tuple(map(int, capability.split('.')))) for name, capability in rows]
+    return [(name.strip(), tuple(map(int, capability.split('.')))) for name, capability in rows]
 
 
 def import_problem() -> Optional[str]:
@@ -74,8 +66,8 @@ def devices(distribution: str) -> List[str]:
         gpus = find_gpus()
     except LookupError as error:
         say('GPU', str(error))
-    for gpu in gpus:
-        say('GPU', f'{gpu.name}, compute capability {_dotted(gpu.capability)}')
+    for name, capability in gpus:
+        say('GPU', f'{name}, compute capability {_dotted(capability)}')
     cuda = runtime.cuda_version(distribution)
     if cuda is None:
         say('runs on', 'CPU only; NVIDIA GPUs need mxnet-cu112 in its place')
@@ -85,14 +77,12 @@ def devices(distribution: str) -> List[str]:
         return []
     compiled = f'machine code for compute capabilities {", ".join(map(_dotted, COMPILED_FOR))}'
     say('runs on', f'CPU, and GPUs from Maxwell to Ada: {compiled}; no Hopper (9.0) or newer')
-    advice = (
-        f'use an older GPU, or type `pip uninstall -y {distribution} && pip install mxnet==1.9.1` for a CPU.'
-    )
+    lacks = f'{distribution} holds no machine code for'
+    advice = f'use an older GPU, or {runtime.cpu_instead(distribution)} for a CPU.'
     return [
-        f'{distribution} holds no machine code for {gpu.name} '
-        f'(compute capability {_dotted(gpu.capability)}): {advice}'
-        for gpu in gpus
-        if not runs_on(gpu.capability)
+        f'{lacks} {name} (compute capability {_dotted(capability)}): {advice}'
+        for name, capability in gpus
+        if not runs_on(capability)
     ]
 
 

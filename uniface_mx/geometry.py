@@ -70,26 +70,21 @@ def match_boxes(boxes: np.ndarray, scores: np.ndarray, faces: np.ndarray, ignore
         0.5 or lies in it by half, does not count.
     """
     boxes, faces = np.reshape(boxes, (-1, 4)), np.reshape(faces, (-1, 4))
-    ignored = np.asarray(ignored, bool)
+    scores, ignored = np.asarray(scores, np.float64), np.asarray(ignored, bool)
     overlap = iou(boxes, faces)
     own_area = np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1e-9)
     inside = intersection(boxes, faces) / own_area[:, None]
     excused = ((overlap >= SAME_FACE) | (inside >= 0.5))[:, ignored].any(axis=1)
     overlap = overlap[:, ~ignored]
-    found = np.full(overlap.shape[1], -np.inf)
-    by = np.full(overlap.shape[1], -1)
-    kept, hits, numbers = [], [], []
-    for detection in np.argsort(-np.asarray(scores, np.float64), kind='stable'):
-        free = np.where(np.isneginf(found), overlap[detection], -1.0)
-        best = int(np.argmax(free)) if len(free) else -1
-        hit = best >= 0 and free[best] >= SAME_FACE
-        if hit:
-            found[best], by[best] = scores[detection], detection
-        if hit or not excused[detection]:
-            kept.append(scores[detection])
-            hits.append(hit)
-            numbers.append(detection)
-    return Matched(np.array(kept, np.float64), np.array(hits, bool), np.array(numbers, int), found, by)
+    found, by = np.full(overlap.shape[1], -np.inf), np.full(overlap.shape[1], -1)
+    hits, order = np.zeros(len(boxes), bool), np.argsort(-scores, kind='stable')
+    for detection in order if overlap.size else ():
+        free = np.where(by < 0, overlap[detection], -1.0)
+        best = np.argmax(free)
+        if free[best] >= SAME_FACE:
+            found[best], by[best], hits[detection] = scores[detection], detection, True
+    numbers = order[(hits | ~excused)[order]]
+    return Matched(scores[numbers], hits[numbers], numbers, found, by)
 
 
 def average_precision(scores: np.ndarray, hits: np.ndarray, faces: int) -> float:
@@ -113,9 +108,7 @@ def average_precision(scores: np.ndarray, hits: np.ndarray, faces: int) -> float
 
 def clip_boxes(boxes: np.ndarray, width: float, height: float) -> np.ndarray:
     """Boxes (..., 4) cut at the borders of an image of ``width`` x ``height`` pixels."""
-    return np.clip(boxes, 0, np.array([width, height, width, height], dtype=np.float64)).astype(
-        np.result_type(boxes, np.float32)
-    )
+    return np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
 
 
 def xywh_to_xyxy(boxes: np.ndarray) -> np.ndarray:

@@ -24,14 +24,11 @@ MAX_PIXELS = 100_000_000
 # Formats of photos (JPEG includes MPO). Pillow knows many more, and hands some of them (EPS) to other
 # programs.
 FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP') + (('HEIF',) if HeifImagePlugin else ())
-# EXIF's tag.
-ORIENTATION = 0x0112
-
+ORIENTATION = 0x0112  # EXIF's tag
 # How the names of such files end, in lower case.
 PHOTO_ENDINGS = frozenset(
     '.bmp .gif .heic .heif .jfif .jpeg .jpg .mpo .pbm .pgm .png .ppm .tif .tiff .webp'.split()
 )
-HEIC_ENDINGS = ('.heic', '.heif')
 
 GREEN, YELLOW = (0, 200, 0), (255, 220, 0)
 
@@ -115,7 +112,7 @@ def _reason(error: Exception, name: str) -> str:
         return 'the image is too large; reduce it'
     if not isinstance(error, Image.UnidentifiedImageError):
         return f'cannot be read as an image ({" ".join(str(error).split()) or type(error).__name__})'
-    if not HeifImagePlugin and name.lower().endswith(HEIC_ENDINGS):
+    if not HeifImagePlugin and name.lower().endswith(('.heic', '.heif')):
         return 'HEIC is read where pillow-heif is installed: pip install pillow-heif'
     return f'not an image, or of a kind that is not read ({", ".join(FORMATS)} are)'
 

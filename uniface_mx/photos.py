@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, TypeVar, Union
 
@@ -122,13 +123,8 @@ class Video:
         self.rate = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
 
     def __iter__(self) -> Iterator[Tuple[int, float, np.ndarray]]:
-        number = 0
-        try:
-            while True:
-                there, frame = self._capture.read()
-                if not there:
-                    return
-                yield number, number / self.rate, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-                number += 1
-        finally:
-            self._capture.release()
+        for number in itertools.count():
+            there, frame = self._capture.read()
+            if not there:
+                return
+            yield number, number / self.rate, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)

@@ -57,16 +57,14 @@ def cores(root: Path = Path('/')) -> int:
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Environment variables as they are to be within the `with` block, and as they were behind it."""
-    before = {name: os.environ.get(name) for name in variables}
+    before = {name: os.environ[name] for name in variables if name in os.environ}
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in variables:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def mxnet_distributions() -> List[str]:
@@ -80,15 +78,18 @@ def cuda_version(distribution: str) -> Optional[str]:
     return MXNET_DISTRIBUTION.match(distribution).group('cuda')
 
 
+def cpu_instead(distribution: str) -> str:
+    """What to type to have MXNet for a CPU in place of the installed one."""
+    return f'type `pip uninstall -y {distribution} && pip install mxnet==1.9.1`'
+
+
 def python_problem() -> Optional[str]:
     """What is wrong with this Python, and what to do, or None."""
-    if sys.version_info[:2] < PYTHON_BELOW:
-        return None
     major, minor = sys.version_info[:2]
-    return (
-        f'MXNet 1.9.1 does not run on Python {major}.{minor}, which lacks distutils: '
-        'make the environment with Python 3.8 to 3.11, e.g. type `python3.11 -m venv .venv`.'
-    )
+    if (major, minor) < PYTHON_BELOW:
+        return None
+    lacks = f'MXNet 1.9.1 does not run on Python {major}.{minor}, which lacks distutils'
+    return f'{lacks}: make the environment with Python 3.8 to 3.11, e.g. type `python3.11 -m venv .venv`.'
 
 
 def mxnet_problem() -> Optional[str]:
@@ -118,15 +119,6 @@ def numpy_problem() -> Optional[str]:
     return f'numpy {version} is too new for MXNet 1.9.1, which needs a version below 1.24: {advice}'
 
 
-def wheel_library(soname: str) -> Optional[Path]:
-    """Path of a shared library in an installed ``nvidia-*`` wheel, or None."""
-    spec = importlib.util.find_spec('nvidia')
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        for path in sorted(Path(folder).glob(f'*/lib/{soname}')):
-            return path
-    return None
-
-
 def load_library(soname: str) -> Tuple[Optional[str], str]:
     """Load a library from the ``nvidia-*`` wheels, else from the system.
 
@@ -134,8 +126,10 @@ def load_library(soname: str) -> Tuple[Optional[str], str]:
     -------
     (where, error): the path, or the name where the system's loader found it; or None and the loader's words.
     """
-    path = wheel_library(soname)
-    where = str(path) if path else soname
+    spec = importlib.util.find_spec('nvidia')
+    folders = (spec and spec.submodule_search_locations) or ()
+    paths = (path for folder in folders for path in sorted(Path(folder).glob(f'*/lib/{soname}')))
+    where = str(next(paths, soname))
     try:
         ctypes.CDLL(where, mode=ctypes.RTLD_GLOBAL)
     except OSError as error:
@@ -160,15 +154,12 @@ def library_problem() -> Optional[str]:
         where, error = load_library(soname)
         if where is None:
             name = mxnet_distributions()[0]
+            reason = f'cannot be loaded ({error})'
+            advice = f'type `pip install --force-reinstall {CUDA_11_LIBRARIES.get(soname)}`.'
             if soname == DRIVER_LIBRARY:
-                reason = "which comes with NVIDIA's driver (450.80 or newer)"
-                advice = (
-                    f'install it, or for a CPU type `pip uninstall -y {name} && pip install mxnet==1.9.1`.'
-                )
-            else:
-                reason = f'which cannot be loaded ({error})'
-                advice = f'type `pip install --force-reinstall {CUDA_11_LIBRARIES[soname]}`.'
-            return f'{name} needs {soname}, {reason}: {advice}'
+                reason = "comes with NVIDIA's driver (450.80 or newer)"
+                advice = f'install it, or for a CPU {cpu_instead(name)}.'
+            return f'{name} needs {soname}, which {reason}: {advice}'
     return None
 
 
