@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from uniface_mx.cli.options import add_model, add_threshold
-from uniface_mx.cli.photos import chosen_threshold
+from uniface_mx.cli.photos import add_model, add_threshold, chosen_threshold
 from uniface_mx.cli.program import DONE, PARTLY, program
 from uniface_mx.data.records import RecordReader
 from uniface_mx.deploy import demo

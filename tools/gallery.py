@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from typing import Callable, Dict
 
-from uniface_mx.cli.options import add_model, add_predictor_options, add_threshold
 from uniface_mx.cli.photos import (
+    add_model,
+    add_predictor_options,
+    add_threshold,
     chosen_threshold,
     face_entry,
     found_faces,
@@ -61,7 +63,7 @@ def enroll(arguments: argparse.Namespace) -> int:
 def identify(arguments: argparse.Namespace) -> int:
     """Tell who is on photos; `PARTLY` where nobody was recognised or a photo was skipped."""
     gallery = Gallery.load(arguments.gallery)
-    photos, out = find_photos(arguments.photos), Path(arguments.out) if arguments.out else None
+    photos, out = find_photos(arguments.photos), arguments.out
     if out:
         refuse_overwriting([(photo.path, photo.picture(out)) for photo in photos], out / LINES)
     predictor = load_predictor(arguments)
@@ -148,7 +150,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_threshold(command)
     text = 'name the N most similar; 1 (the default) names nobody twice in a photo'
     command.add_argument('--people', type=at_least(1), default=1, metavar='N', help=text)
-    command.add_argument('--out', metavar='DIR', help='write photos with names here')
+    command.add_argument('--out', type=Path, metavar='DIR', help='write photos with names here')
     add('list', list_people, 'who is in the gallery, on how many photos', 'it never is')
     command = add('remove', remove, 'forget people, or single photos of them', 'it never is')
     command.add_argument('person', nargs='+', metavar='NAME')

@@ -9,8 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from uniface_mx.cli.options import add_predictor_options, add_threshold
-from uniface_mx.cli.photos import chosen_threshold, face_entry, load_predictor
+from uniface_mx.cli.photos import (
+    add_predictor_options,
+    add_threshold,
+    chosen_threshold,
+    face_entry,
+    load_predictor,
+)
 from uniface_mx.cli.program import DONE, PARTLY, program
 from uniface_mx.deploy.drawing import face_crop
 from uniface_mx.errors import UnifaceError

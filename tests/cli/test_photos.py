@@ -3,8 +3,7 @@ import argparse
 import pytest
 from rectangles import predictor
 
-from uniface_mx.cli.options import add_predictor_options
-from uniface_mx.cli.photos import chosen_threshold, load_predictor
+from uniface_mx.cli.photos import add_predictor_options, chosen_threshold, load_predictor
 from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.errors import UnifaceError
 

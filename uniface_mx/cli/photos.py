@@ -1,4 +1,4 @@
-"""What the programs that look at photos share: the predictor, the faces of many photos, how to tell these."""
+"""What the programs that look at photos share: options, predictor, faces of many photos, how to tell these."""
 
 from __future__ import annotations
 
@@ -11,10 +11,44 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Text
 import numpy as np
 from tqdm import tqdm
 
+from uniface_mx.cli.program import at_least, within
+from uniface_mx.deploy.backends import BACKENDS
 from uniface_mx.deploy.predictor import Face, Predictor
 from uniface_mx.errors import UnifaceError
 from uniface_mx.image import MAX_PIXELS, write_image
 from uniface_mx.photos import Item, PhotoFile, batches, read_photos
+
+MODEL = 'uniface_a_lite'
+
+
+def add_model(parser: argparse.ArgumentParser, text: str) -> None:
+    """``--model`` of an exported model, by default the one that ships."""
+    parser.add_argument('--model', default=MODEL, metavar='PREFIX', help=f'{text} (%(default)s)')
+
+
+def add_predictor_options(parser: argparse.ArgumentParser, max_faces: bool = True) -> None:
+    """Model, backend, device, and which faces count."""
+    add = parser.add_argument
+    add_model(parser, 'an exported model, as DIR/NAME of DIR/NAME.json, or one that ships')
+    add('--backend', default='mxnet', help=f'{", ".join(BACKENDS)} (%(default)s)')
+    add('--device', default='cpu', help='cpu, gpu or gpu(N) (%(default)s)')
+    text = "leave out faces of a lower score (the model's own)"
+    add('--score', type=within(0, 1, float), metavar='S', help=text)
+    add('--min-size', type=at_least(0, float), default=0, metavar='PIXELS', help='leave out smaller faces')
+    text = 'look at larger photos also in overlapping tiles of this side: finds small faces, takes longer'
+    add('--tile', type=int, metavar='PIXELS', help=text)
+    text = 'average embeddings with those of the mirror image: better, takes longer'
+    add('--mirror', action='store_true', help=f'{text} (see docs/deployment.md on thresholds)')
+    add('--batch', type=int, default=8, metavar='N', help='photos that are looked at together (%(default)s)')
+    add('--max-pixels', type=int, default=MAX_PIXELS, metavar='N', help='refuse larger photos (%(default)s)')
+    if max_faces:
+        add('--max-faces', type=int, metavar='N', help='only the N largest faces of a photo')
+
+
+def add_threshold(parser: argparse.ArgumentParser) -> None:
+    """``--threshold``, for `chosen_threshold`."""
+    text = "least similarity of one person (the model's own)"
+    parser.add_argument('--threshold', type=within(-1, 1, float), metavar='T', help=text)
 
 
 def load_predictor(arguments: argparse.Namespace, max_faces: Optional[int] = None) -> Predictor:
@@ -62,16 +96,13 @@ def found_faces(
     return look(predictor, read_photos(bar, skipped, arguments.max_pixels), arguments.batch)
 
 
-def face_entry(face: Face, embedding: bool = False) -> Dict[str, Any]:
+def face_entry(face: Face) -> Dict[str, Any]:
     """A face as JSON has it: box and landmarks in pixels, to a hundredth."""
-    entry = {
+    return {
         'box': [round(float(value), 2) for value in face.box],
         'score': round(face.score, 4),
         'landmarks': [[round(float(value), 2) for value in point] for point in face.landmarks],
     }
-    if embedding:
-        entry['embedding'] = [float(value) for value in face.embedding]
-    return entry
 
 
 def say(entry: Dict[str, Any], text: str, as_json: bool, file: Optional[TextIO] = None) -> None:
@@ -85,16 +116,14 @@ def say(entry: Dict[str, Any], text: str, as_json: bool, file: Optional[TextIO] 
         tqdm.write(text)
 
 
-def report_skipped(
-    skipped: Dict[str, str], as_json: bool = False, file: Optional[TextIO] = None, most: int = 10
-) -> None:
-    """Tell what was left out and why: in JSON all, on stderr at most so many lines."""
+def report_skipped(skipped: Dict[str, str], as_json: bool = False, file: Optional[TextIO] = None) -> None:
+    """Tell what was left out and why: in JSON all, on stderr at most ten."""
     for path, reason in skipped.items():
         say({'photo': path, 'error': reason}, '', as_json, file)
-    for reason in list(skipped.values())[:most]:
+    for reason in list(skipped.values())[:10]:
         print(f'skipped: {reason}', file=sys.stderr)
-    if len(skipped) > most:
-        print(f'skipped: {len(skipped) - most} more', file=sys.stderr)
+    if len(skipped) > 10:
+        print(f'skipped: {len(skipped) - 10} more', file=sys.stderr)
 
 
 def refuse_overwriting(marked: Sequence[Tuple[Path, Path]], lines: Path) -> None:
