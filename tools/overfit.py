@@ -16,18 +16,16 @@ from uniface_mx.cli.program import DONE, INTERRUPTED, PARTLY, at_least, program
 
 def overfit(arguments: argparse.Namespace) -> int:
     """Train and print what was learned; `PARTLY` if something was not."""
-    # MXNet is loaded late: its import takes seconds, and starts a server where DMLC_ROLE says so.
-    from uniface_mx.train.overfit import LIMIT
-    from uniface_mx.train.overfit import overfit as learn
+    from uniface_mx.train import overfit as heart  # late: MXNet's import takes seconds
 
-    found = learn(arguments.records, arguments.out, arguments.count, arguments.set)
+    found = heart.overfit(arguments.records, arguments.out, arguments.count, arguments.set)
     if found is None:
         return INTERRUPTED
     for name, part in found['parts'].items():
         print(f'{name:<16}{found["first"][name]:.4f} -> {found["last"][name]:.4f}  {part:.1%} of its start')
     of_variance = f'{found["mimic_of_variance"]:.1%} of the variance {found["variance"]:.3f}'
     print(f'mimic loss {of_variance}; {found["recall"]:.1%} of the faces found')
-    print('passed' if found['passed'] else f'failed: the limit is {LIMIT:.0%}, and every face')
+    print('passed' if found['passed'] else f'failed: the limit is {heart.LIMIT:.0%}, and every face')
     return DONE if found['passed'] else PARTLY
 
 

@@ -6,7 +6,6 @@ import importlib
 import platform
 import subprocess
 import sys
-from importlib import metadata
 from typing import List, Optional, Sequence, Tuple
 
 from uniface_mx import runtime
@@ -24,23 +23,23 @@ def runs_on(capability: Capability, compiled: Sequence[Capability] = COMPILED_FO
 
 
 def find_gpus() -> List[Tuple[str, Capability]]:
-    """Names and compute capabilities of the machine's NVIDIA GPUs, as its driver lists them.
-
-    Raises
-    ------
-    LookupError
-        There is no driver, or it does not tell; the message says which.
-    """
+    """Print names and compute capabilities of the GPUs that NVIDIA's driver lists, or why it lists none."""
     query = 'nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader'.split()
     pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT}
     try:
         answer = subprocess.run(query, **pipes, timeout=60, check=False, errors='replace')
     except (OSError, subprocess.SubprocessError):
-        raise LookupError('none, for there is no working nvidia-smi') from None
+        say('GPU', 'none, for there is no working nvidia-smi')
+        return []
     if answer.returncode:
-        raise LookupError(f'unknown, nvidia-smi says: {answer.stdout.strip()}')
-    rows = (line.rsplit(',', 1) for line in answer.stdout.strip().splitlines())
-    return [(name.strip(), tuple(map(int, capability.split('.')))) for name, capability in rows]
+        say('GPU', f'unknown, nvidia-smi says: {answer.stdout.strip()}')
+        return []
+    gpus = []
+    for line in answer.stdout.strip().splitlines():
+        name, capability = map(str.strip, line.rsplit(',', 1))
+        say('GPU', f'{name}, compute capability {capability}')
+        gpus.append((name, tuple(map(int, capability.split('.')))))
+    return gpus
 
 
 def import_problem() -> Optional[str]:
@@ -61,13 +60,7 @@ def say(what: str, text: str) -> None:
 
 def devices(distribution: str) -> List[str]:
     """Print the GPUs that are here and what the installed MXNet runs on; a problem for each it cannot use."""
-    gpus = []
-    try:
-        gpus = find_gpus()
-    except LookupError as error:
-        say('GPU', str(error))
-    for name, capability in gpus:
-        say('GPU', f'{name}, compute capability {_dotted(capability)}')
+    gpus = find_gpus()
     cuda = runtime.cuda_version(distribution)
     if cuda is None:
         say('runs on', 'CPU only; NVIDIA GPUs need mxnet-cu112 in its place')
@@ -90,20 +83,12 @@ def _dotted(capability: Capability) -> str:
     return '.'.join(map(str, capability))
 
 
-def installed(name: str) -> str:
-    """A distribution's version, or that there is none."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return 'not installed'
-
-
 def examine() -> int:
     """Print the report; 1 where something keeps MXNet from running here or from using a GPU, else 0."""
     say('python', f'{platform.python_version()} on {platform.machine()}, {sys.executable}')
-    say('numpy', installed('numpy'))
+    say('numpy', runtime.installed('numpy') or 'not installed')
     names = runtime.mxnet_distributions()
-    say('mxnet', ', '.join(f'{name} {installed(name)}' for name in names) or 'not installed')
+    say('mxnet', ', '.join(f'{name} {runtime.installed(name)}' for name in names) or 'not installed')
     for soname in runtime.required_libraries():
         where, error = runtime.load_library(soname)
         say('library', f'{soname}: {where or "MISSING, " + error}')

@@ -148,17 +148,7 @@ def flip_landmarks(landmarks: np.ndarray, width: float) -> np.ndarray:
 
 
 def point_errors(predicted: np.ndarray, annotated: np.ndarray) -> np.ndarray:
-    """Distance of each point over the annotated distance of the eyes.
-
-    Parameters
-    ----------
-    predicted, annotated : (..., 5, 2) array
-        In the same pixels.
-
-    Returns
-    -------
-    (..., 5) float64 array
-    """
+    """Distances (..., 5) of points (..., 5, 2) from annotated ones, over the annotated distance of the eyes."""
     predicted, annotated = np.asarray(predicted, np.float64), np.asarray(annotated, np.float64)
     eyes = np.linalg.norm(annotated[..., 0, :] - annotated[..., 1, :], axis=-1)
     return np.linalg.norm(predicted - annotated, axis=-1) / eyes[..., None]

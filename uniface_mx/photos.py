@@ -86,12 +86,7 @@ def read_photos(
 def batches(items: Iterable[Item], size: int, pixels: Optional[int] = None) -> Iterator[List[Item]]:
     """Lists of at most `size` items, the last one shorter.
 
-    Parameters
-    ----------
-    items : iterable
-    size : int
-    pixels : int, optional
-        For pairs of anything and an image: lists end earlier where their images have more pixels in all.
+    With `pixels`, of pairs of anything and an image: they end earlier where their images have more in all.
     """
     batch, held = [], 0
     for item in items:

@@ -67,6 +67,14 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
+def installed(distribution: str) -> Optional[str]:
+    """A distribution's version, or None."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def mxnet_distributions() -> List[str]:
     """Names of the installed distributions that carry the import package ``mxnet``, sorted."""
     names = {(dist.metadata['Name'] or '').lower().replace('_', '-') for dist in metadata.distributions()}
@@ -110,9 +118,8 @@ def mxnet_problem() -> Optional[str]:
 def numpy_problem() -> Optional[str]:
     """What is wrong with the installed NumPy, and what to do, or None."""
     advice = "type `pip install 'numpy<1.24'`."
-    try:
-        version = metadata.version('numpy')
-    except metadata.PackageNotFoundError:
+    version = installed('numpy')
+    if version is None:
         return f'NumPy is not installed: {advice}'
     if tuple(int(part) for part in re.findall(r'\d+', version)[:2]) < NUMPY_BELOW:
         return None

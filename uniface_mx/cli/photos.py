@@ -73,9 +73,8 @@ def chosen_threshold(arguments: argparse.Namespace, own: Optional[float]) -> flo
     """The similarity from which on two faces are one person: the option's, else the model's own."""
     threshold = own if arguments.threshold is None else arguments.threshold
     if threshold is None:
-        raise UnifaceError(
-            f'{arguments.model}: its manifest holds no verification threshold; give --threshold'
-        )
+        lacks = 'its manifest holds no verification threshold'
+        raise UnifaceError(f'{arguments.model}: {lacks}; give --threshold')
     return float(threshold)
 
 
@@ -127,14 +126,9 @@ def report_skipped(skipped: Dict[str, str], as_json: bool = False, file: Optiona
 
 
 def refuse_overwriting(marked: Sequence[Tuple[Path, Path]], lines: Path) -> None:
-    """Refuse marked pictures that would take the place of what is there.
+    """Refuse marked pictures, given with their photos or videos, that would take the place of what is there.
 
-    Parameters
-    ----------
-    marked : sequence of (Path, Path)
-        Each photo or video, and where its marked picture goes.
-    lines : Path
-        The JSON lines of an earlier run; where there is this file, all but the sources may be overwritten.
+    Where there are `lines`, an earlier run's, its pictures may be overwritten, but no source.
 
     Raises
     ------
@@ -144,9 +138,8 @@ def refuse_overwriting(marked: Sequence[Tuple[Path, Path]], lines: Path) -> None
     taken = {source.resolve() for source, _ in marked}
     for source, picture in marked:
         if picture.resolve() in taken or picture.exists() and not lines.exists():
-            raise UnifaceError(
-                f'{source}: marked, it would overwrite {picture}; choose another folder for --out'
-            )
+            clash = f'{source}: marked, it would overwrite {picture}'
+            raise UnifaceError(f'{clash}; choose another folder for --out')
 
 
 def save_picture(path: Path, image: np.ndarray) -> None:

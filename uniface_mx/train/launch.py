@@ -6,6 +6,7 @@ On several machines, start the same processes by whatever starts processes there
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -21,13 +22,6 @@ SERVE = [sys.executable, '-c', 'import uniface_mx, mxnet']
 GRACE = 10.0
 
 
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
-
-
 def launch(command: Sequence[str], workers: int, servers: int = 1) -> int:
     """Run a command as each of `workers` workers, and wait.
 
@@ -39,10 +33,14 @@ def launch(command: Sequence[str], workers: int, servers: int = 1) -> int:
         0 if all workers left with 0; otherwise the status of the first that did not, after which the others
         are stopped.
     """
+    with socket.socket() as probe:
+        # A port that nobody listens on.
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
     common = dict(
         os.environ,
         DMLC_PS_ROOT_URI='127.0.0.1',
-        DMLC_PS_ROOT_PORT=str(free_port()),
+        DMLC_PS_ROOT_PORT=str(port),
         DMLC_NUM_WORKER=str(workers),
         DMLC_NUM_SERVER=str(servers),
         DMLC_INTERFACE='lo',
@@ -53,8 +51,7 @@ def launch(command: Sequence[str], workers: int, servers: int = 1) -> int:
         common['OMP_NUM_THREADS'] = str(max(1, cores() // workers))
 
     def start(role: str, what: Sequence[str]) -> subprocess.Popen:
-        # A group of its own, so that a Ctrl-C reaches the workers once, from here, and the servers not at
-        # all.
+        # A group of its own: a Ctrl-C reaches the workers once, from here, and the servers not at all.
         return subprocess.Popen(what, env=dict(common, DMLC_ROLE=role), start_new_session=True)
 
     helpers: List[subprocess.Popen] = []
@@ -62,8 +59,7 @@ def launch(command: Sequence[str], workers: int, servers: int = 1) -> int:
 
     def hand_on(number: int, _: Any) -> None:
         for process in running:
-            if process.poll() is None:
-                process.send_signal(number)
+            process.send_signal(number)
 
     before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -73,31 +69,24 @@ def launch(command: Sequence[str], workers: int, servers: int = 1) -> int:
             running.append(start('worker', command))
         return _wait(running)
     finally:
-        _stop(running + helpers)
+        for process in running + helpers:
+            process.terminate()
+        for process in running + helpers:
+            try:
+                process.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def _wait(workers: List[subprocess.Popen]) -> int:
     """Until all have left, or one with an error and others within the time of grace; the first bad status."""
-    failed, since = 0, None
-    while any(process.poll() is None for process in workers):
-        for process in workers:
-            if process.returncode and not failed:
-                failed, since = process.returncode, time.monotonic()
-        if since is not None and time.monotonic() - since > GRACE:
-            break
+    failed, until = 0, math.inf
+    while any([process.poll() is None for process in workers]) and time.monotonic() < until:
+        bad = [process.returncode for process in workers if process.returncode]
+        if bad and not failed:
+            failed, until = bad[0], time.monotonic() + GRACE
         time.sleep(0.1)
     return failed or next((process.returncode for process in workers if process.returncode), 0)
-
-
-def _stop(processes: List[subprocess.Popen]) -> None:
-    for process in processes:
-        if process.poll() is None:
-            process.terminate()
-    for process in processes:
-        try:
-            process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

@@ -171,8 +171,6 @@ class Log:
 
     def close(self) -> None:
         """Close the files."""
-        self._bar.close()
-        if self._file:
-            self._file.close()
-        if self._board:
-            self._board.close()
+        for part in (self._bar, self._file, self._board):
+            if part is not None:
+                part.close()

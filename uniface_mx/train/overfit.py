@@ -1,9 +1,4 @@
-"""Learn a few records by heart, and judge whether it worked; `tools/overfit.py` runs it.
-
-A mistake in targets, losses, gradients or the updates would leave one of the terms high. Every term has to
-fall below 5 % of its start, every face to be found at an overlap of 0.5, and the mimic loss to lie below 5 %
-of the variance of the embeddings.
-"""
+"""Learn a few records by heart, and judge whether it worked, for `tools/overfit.py`, which says by what."""
 
 from __future__ import annotations
 
@@ -27,50 +22,39 @@ TERMS = ('classification', 'box', 'landmarks', 'mimic')
 
 def take(name: str, target: Path, count: int) -> float:
     """Copy the first records whose faces all have embeddings; the variance of these, summed over 128."""
+
+    def whole(faces: np.ndarray) -> bool:
+        return len(faces) > 0 and (faces[:, HAS_EMBEDDING] > 0).all() and not faces[:, IGNORE].any()
+
     reader = RecordReader(name)
-    wanted = islice(
-        (
-            record
-            for record in reader
-            if len(record.objects)
-            and (record.objects[:, HAS_EMBEDDING] > 0).all()
-            and not record.objects[:, IGNORE].any()
-        ),
-        count,
-    )
+    wanted = list(islice((record for record in reader if whole(record.objects)), count))
+    if not wanted:
+        raise UnifaceError(f'{name}: no record whose faces all have embeddings')
     with RecordWriter(target, reader.meta.sources, reader.meta.teachers) as writer:
-        embeddings = []
         for record in wanted:
             writer.add(record)
-            embeddings.append(record.objects[:, EMBEDDING])
-    if not embeddings:
-        raise UnifaceError(f'{name}: no record whose faces all have embeddings')
-    return float(np.concatenate(embeddings).var(axis=0).sum())
+    return float(np.concatenate([record.objects[:, EMBEDDING] for record in wanted]).var(axis=0).sum())
 
 
 def figures(run: Path, variance: float) -> Dict[str, Any]:
     """First and last terms of a run, and what its last validation found."""
     train, validation = read_rows(run / METRICS), read_rows(run / METRICS, 'validation')[-1]
     first, last = train[0], train[-1]
-    found = {
-        'parts': {name: last[name] / first[name] for name in TERMS},
+    parts, of_variance = {name: last[name] / first[name] for name in TERMS}, last['mimic'] / variance
+    return {
+        'parts': parts,
         'recall': validation['recall'],
-        'mimic_of_variance': last['mimic'] / variance,
+        'mimic_of_variance': of_variance,
         'variance': variance,
         'iterations': last['iteration'],
         'first': {name: first[name] for name in TERMS},
         'last': {name: last[name] for name in TERMS},
         'validation': validation,
+        'passed': max(*parts.values(), of_variance) < LIMIT and validation['recall'] == 1.0,
     }
-    found['passed'] = bool(
-        max(found['parts'].values()) < LIMIT and found['recall'] == 1.0 and found['mimic_of_variance'] < LIMIT
-    )
-    return found
 
 
-def overfit(
-    records: str, out: Path, count: int = 32, overrides: Sequence[str] = ()
-) -> Optional[Dict[str, Any]]:
+def overfit(records: str, out: Path, count: int, overrides: Sequence[str]) -> Optional[Dict[str, Any]]:
     """Train by ``experiments/overfit.yaml``, and write what was learned into the run's folder.
 
     Parameters
@@ -79,7 +63,6 @@ def overfit(
         A record set with embeddings, whose first `count` records are learned.
     out : Path
         Folder of the run.
-    count : int
     overrides : sequence of str
         ``KEY=VALUE`` of the configuration.
 
