@@ -275,8 +275,8 @@ class Gallery:
         """Raise `GalleryError`, naming the file `path`, where another model made this gallery."""
         if self.model != model:
             raise GalleryError(
-                f'{path}: made with another model ({self.model[:12]}..., not {model[:12]}...); embeddings of two models '
-                'cannot be compared: take that model, or enroll everybody anew'
+                f'{path}: made with another model ({self.model[:12]}..., not {model[:12]}...); embeddings of two '
+                'models cannot be compared: take that model, or enroll everybody anew'
             )
 
 

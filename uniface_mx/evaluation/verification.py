@@ -157,7 +157,7 @@ def threshold_at(curve: Roc, rate: float) -> float:
 
 
 def sample(curve: Roc, points: int = 61) -> Dict[str, list]:
-    """A few points of the curve for a figure, at false accept rates from 1e-3 to 1 in equal steps of their logarithm."""
+    """Points of the curve for a figure, at false accept rates from 1e-3 to 1 in equal steps of their logarithm."""
     at = np.logspace(-3, 0, points)
     return {'false_accepts': at.tolist(), 'true_accepts': [_true_accepts(curve, rate) for rate in at]}
 
