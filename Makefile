@@ -19,7 +19,7 @@ demo: .venv/ready
 	$(RUN) tools/detect.py $(DEMO)/photos --out $(DEMO)/faces --embeddings
 	$(RUN) tools/demo.py people --faces $(DEMO)/faces/faces.jsonl
 
-# The whole path on a few photos: label, train, export, find the faces by the export alone, compare.
+# The whole path on a few photos: label, train, export, find the faces by the export alone, compare with the labels.
 TRAIN := runs/train_demo
 train-demo: .venv/ready
 	$(RUN) tools/demo.py photos --out $(TRAIN)/photos
@@ -27,8 +27,9 @@ train-demo: .venv/ready
 		--teacher "mtcnn_pypi?thresholds=[0.6,0.7,0.6]" dlib --cache $(TRAIN)/teachers.cache --size 800
 	$(RUN) tools/train.py --config experiments/demo.yaml --out $(TRAIN)/run --resume
 	$(RUN) tools/export.py --run $(TRAIN)/run --out $(TRAIN)/model --split
-	$(RUN) tools/detect.py --model $(TRAIN)/model/uniface_a_lite $(TRAIN)/photos --out $(TRAIN)/faces --embeddings
-	$(RUN) tools/demo.py compare --records $(TRAIN)/records $(TRAIN)/records-negatives --faces $(TRAIN)/faces/faces.jsonl
+	$(RUN) tools/detect.py --model $(TRAIN)/model/uniface_a_lite $(TRAIN)/photos --out $(TRAIN)/faces
+	$(RUN) tools/evaluate.py detection --model $(TRAIN)/model/uniface_a_lite --out $(TRAIN)/results \
+		--records $(TRAIN)/records $(TRAIN)/records-negatives
 
 # Learn 32 real photos by heart: make overfit RECORDS=DIR/net_7876
 overfit: .venv/ready

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from uniface_mx.backbones import convert
-from uniface_mx.backbones.layout import places, stem_units, trunk_shapes
+from uniface_mx.backbones.source import places, stem_units, trunk_shapes
 from uniface_mx.errors import UnifaceError
 
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from uniface_mx.backbones.layout import BLOCKS, places, stem_units, unit_name
+from uniface_mx.backbones.source import BLOCKS, places, stem_units, unit_name
 from uniface_mx.backbones.tfjs import Walk
 from uniface_mx.errors import UnifaceError
 from uniface_mx.nn.inception import AVERAGE_POOL, STEM, Unit

@@ -5,7 +5,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from uniface_mx.backbones.tfjs_files import read_tfjs_model
+from uniface_mx.backbones.tfjs import read_tfjs_model
 from uniface_mx.errors import UnifaceError
 
 

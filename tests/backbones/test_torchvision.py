@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from uniface_mx.backbones import convert, read_source
-from uniface_mx.backbones.readers import detect_kind
-from uniface_mx.backbones.torchvision import read_torchvision, torchvision_names
+from uniface_mx.backbones.readers import detect_kind, read_torchvision, torchvision_names
 from uniface_mx.errors import UnifaceError
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from uniface_mx import get_model
-from uniface_mx.backbones import convert, load_trunk, trunk_options, write_trunk
-from uniface_mx.backbones.classify import classify
+from uniface_mx.backbones import classify, convert, load_trunk, trunk_options, write_trunk
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import file_hash
 from uniface_mx.nn.inception import InceptionTrunk

@@ -7,7 +7,7 @@ from calibrating import face, write
 from loading import load_tool
 
 from uniface_mx.deploy import int8
-from uniface_mx.deploy.backends import BackendError
+from uniface_mx.deploy.backends import BackendError, Int8Backend
 from uniface_mx.deploy.int8 import move_bytes, quantize, without_deconvolutions
 from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.models import get_model
@@ -140,7 +140,8 @@ def test_module_takes_it(exported):
     module.forward(mx.io.DataBatch([mx.nd.array(array) for array in inputs.values()]), is_train=False)
     found = module.get_outputs()[0].asnumpy()
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-4)
-    np.testing.assert_allclose(found, ModelFiles(exported).run(inputs, 'faces', 'int8')[0], atol=1e-5)
+    (expected,) = Int8Backend(ModelFiles(exported)).run('faces', inputs)
+    np.testing.assert_allclose(found, expected.asnumpy(), atol=1e-5)
 
 
 def test_the_predictor_loads_it_like_the_others(exported):

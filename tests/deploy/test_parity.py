@@ -10,8 +10,8 @@ import pytest
 from agreement import ROUNDING, assert_same_faces, difference
 from compiling import compile_example
 
+from uniface_mx.deploy.backends import BACKENDS
 from uniface_mx.deploy.export import export_model
-from uniface_mx.deploy.onnx import run_onnx
 from uniface_mx.models import PRESETS, get_model
 from uniface_mx.models.files import ModelFiles
 from uniface_mx.models.randomize import randomize
@@ -115,15 +115,16 @@ def test_symbol_block(exported):
 
 
 def test_onnx_runtime(exported):
-    exported.check(lambda data: run_onnx(f'{exported.prefix}.onnx', {'data': data}), ONNX)
+    backend = BACKENDS['onnx'](ModelFiles(exported.prefix))
+    exported.check(lambda data: backend.run('whole', {'data': data}), ONNX)
 
 
 @pytest.mark.parametrize('runtime', ['mxnet', 'onnx'])
 def test_halves_against_the_whole(exported, runtime):
+    backend = BACKENDS[runtime](ModelFiles(exported.prefix))
+
     def half(part, **inputs):
-        if runtime == 'mxnet':
-            return ModelFiles(exported.prefix).run(inputs, part)
-        return run_onnx(ModelFiles(exported.prefix).onnx_path(part), inputs)
+        return [backend.to_numpy(output) for output in backend.run(part, inputs)]
 
     def run(data):
         detections, features = half('trunk', data=data)

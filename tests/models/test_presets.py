@@ -5,9 +5,10 @@ import pytest
 from uniface_mx import get_model as public_get_model
 from uniface_mx.errors import UnifaceError
 from uniface_mx.models import PRESETS, get_model
+from uniface_mx.models.cost import count
 from uniface_mx.models.files import named_arrays
-from uniface_mx.models.graphs import count, inference_graphs
 from uniface_mx.models.randomize import randomize
+from uniface_mx.models.uniface import inference_graphs
 
 FULL, LITE = (['uniface_' + letter for letter in 'abcd'], [f'uniface_{letter}_lite' for letter in 'abcd'])
 

@@ -1,14 +1,76 @@
-"""A pretrained Inception-v3 as its file holds it, and its way into the trunk's terms."""
+"""The trunk's units by name and by place; a pretrained Inception-v3 as its file holds it, brought into their terms."""
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
+import mxnet as mx
 import numpy as np
 
-from uniface_mx.backbones.layout import trunk_shapes
 from uniface_mx.errors import UnifaceError
+from uniface_mx.nn.inception import MAX_POOL, STAGES, STEM, InceptionTrunk, Unit
 from uniface_mx.nn.normalize import CHANNEL_MEAN, CHANNEL_STD
+
+PREFIX = 'trunk_'
+BLOCKS = tuple(block for stage in STAGES for block in stage)
+# Of each unit, in the order in which every file's names of them are given.
+TENSORS = ('conv_weight', 'bn_gamma', 'bn_beta', 'bn_running_mean', 'bn_running_var')
+
+
+class Place(NamedTuple):
+    """Where a convolution unit of a mixed block stands.
+
+    `block` and `branch` are numbers and `number` counts the block's units; `step` is the position in the
+    branch, pools included; `letter` is 'a' or 'b' for the two units of a split, else empty; `units` is how
+    many steps of the branch are convolutions, and `split` whether its last one is two of them.
+    """
+
+    name: str
+    block: int
+    branch: int
+    number: int
+    step: int
+    letter: str
+    units: int
+    split: bool
+
+
+def unit_name(block: str, branch: str, step: int, letter: str = '') -> str:
+    """The trunk's name of a unit of a mixed block."""
+    return f'{block}_{branch}_{step}{letter}'
+
+
+def stem_units() -> List[str]:
+    """Names of the stem's units, in order."""
+    return [name for name, step in STEM if step != MAX_POOL]
+
+
+def places() -> List[Place]:
+    """All units of the mixed blocks, in order."""
+    found = []
+    for block_number, (block, branches) in enumerate(BLOCKS):
+        number = 0
+        for branch_number, (branch, *steps) in enumerate(branches):
+            units = sum(not isinstance(step, str) for step in steps)
+            split = not isinstance(steps[-1], (str, Unit))
+            for position, step in enumerate(steps):
+                if isinstance(step, str):
+                    continue
+                for letter in ('',) if isinstance(step, Unit) else 'ab':
+                    name = unit_name(block, branch, position, letter)
+                    place = block_number, branch_number, number, position, letter, units, split
+                    found.append(Place(name, *place))
+                    number += 1
+    return found
+
+
+def trunk_shapes() -> Dict[str, Tuple[int, ...]]:
+    """Shape of every parameter of the full-width trunk, by its name without the trunk's prefix."""
+    symbol = mx.sym.Group(list(InceptionTrunk(prefix=PREFIX)(mx.sym.var('data'))))
+    arguments, _, statistics = symbol.infer_shape(data=(1, 3, 299, 299))
+    names = symbol.list_arguments() + symbol.list_auxiliary_states()
+    shapes = zip(names, arguments + statistics)
+    return {name[len(PREFIX) :]: shape for name, shape in shapes if name != 'data'}
 
 
 class Scaling(NamedTuple):
@@ -72,6 +134,15 @@ class Source(NamedTuple):
         return sorted(name for name in self.tensors if name not in used)
 
 
+def tensor_names(units: Dict[str, str], theirs: Sequence[str]) -> Dict[str, str]:
+    """A file's name of each of the trunk's parameters, from its names of units and, in order, of `TENSORS`."""
+    return {
+        f'{unit}_{ours}': f'{path}.{tensor}'
+        for unit, path in units.items()
+        for ours, tensor in zip(TENSORS, theirs)
+    }
+
+
 def classifier_of(tensors: Dict[str, np.ndarray], weight: str, bias: str) -> Tuple[Dense, ...]:
     """A classifier of one layer, where a file has its tensors."""
     return (Dense(weight, bias, 'softmax'),) if {weight, bias} <= set(tensors) else ()
@@ -113,8 +184,8 @@ def convert(source: Source) -> Dict[str, np.ndarray]:
         more = f', and {len(problems) - 5} more' if len(problems) > 5 else ''
         raise UnifaceError(f'no Inception-v3 of full width: {"; ".join(problems[:5])}{more}')
     arrays = {
-        name: (
-            source.tensors[source.names[name]].astype(np.float64) if name in source.names else np.ones(shape)
+        name: np.asarray(
+            source.tensors[source.names[name]] if name in source.names else np.ones(shape), np.float64
         )
         for name, shape in shapes.items()
     }

@@ -1,4 +1,4 @@
-"""The trunk's weights in a file of their own, and a description beside it."""
+"""The trunk's weights in a file of their own with a description beside it, and the check of them by the source."""
 
 from __future__ import annotations
 
@@ -6,26 +6,30 @@ import json
 from pathlib import Path
 from typing import Dict, List, Sequence, Union
 
+import cv2
 import mxnet as mx
+import numpy as np
 from mxnet.gluon import HybridBlock
 
-from uniface_mx.backbones.layout import PREFIX
-from uniface_mx.backbones.source import SCALINGS, Source, convert
+from uniface_mx.backbones.source import PREFIX, SCALINGS, Source, convert
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import file_hash, written_aside
 from uniface_mx.models.files import PathLike, load_arrays, save_arrays, stock_name
 from uniface_mx.nn.inception import InceptionTrunk
+from uniface_mx.nn.normalize import ChannelNormalize
 
 FORMAT = 1
+# Side of what `classify` looks at, and what layers of classifiers end in.
+SIZE = 299
+ACTIVATIONS = {
+    'linear': lambda values: values,
+    'relu': lambda values: np.maximum(values, 0),
+    'softmax': lambda values: np.exp(values - values.max()) / np.exp(values - values.max()).sum(),
+}
 
 
-def _description_path(path: PathLike) -> Path:
-    return Path(path).with_suffix('.json')
-
-
-def source_hashes(path: PathLike) -> Dict[str, str]:
+def _hashes(path: Path) -> Dict[str, str]:
     """sha256 of a file, or of every file in a folder, by name."""
-    path = Path(path)
     if not path.is_dir():
         return {path.name: file_hash(path)}
     files = sorted(file for file in path.rglob('*') if file.is_file())
@@ -62,7 +66,7 @@ def write_trunk(path: PathLike, source: Source, origin: PathLike) -> None:
     path, origin = Path(path), Path(origin)
     if path.suffix != '.params':
         raise UnifaceError(f'{path}: the file of weights must end in .params')
-    beside = _description_path(path)
+    beside = path.with_suffix('.json')
     for file, taken in ((path, path.resolve() == origin.resolve()), (beside, _is_foreign(beside))):
         if taken:
             raise UnifaceError(f'{file}: is there already, and no trunk; choose another name for --out')
@@ -72,7 +76,7 @@ def write_trunk(path: PathLike, source: Source, origin: PathLike) -> None:
     description = {
         'format': FORMAT,
         'kind': source.kind,
-        'source': {'path': origin.name, 'sha256': source_hashes(origin)},
+        'source': {'path': origin.name, 'sha256': _hashes(origin)},
         'scaling': dict(SCALINGS[source.scaling]._asdict(), name=source.scaling),
         'count_include_pad': source.count_include_pad,
         'tensors': {
@@ -95,7 +99,7 @@ def trunk_options(path: PathLike) -> Dict[str, bool]:
         The file that `write_trunk` wrote or the description beside it is missing or damaged, or they do not
         belong together.
     """
-    path, beside = Path(path), _description_path(path)
+    path, beside = Path(path), Path(path).with_suffix('.json')
     try:
         description = json.loads(beside.read_text())
         version, rule, digest = (description[key] for key in ('format', 'count_include_pad', 'sha256'))
@@ -112,13 +116,6 @@ def trunk_options(path: PathLike) -> Dict[str, bool]:
     if file_hash(path) != digest:
         raise UnifaceError(f'{path}: is damaged, its checksum is not the one in {beside.name}')
     return {'count_include_pad': rule}
-
-
-def _trunks(block: HybridBlock) -> List[InceptionTrunk]:
-    """All trunks in a block: two in Model B, one in the others."""
-    if isinstance(block, InceptionTrunk):
-        return [block]
-    return [trunk for child in block._children.values() for trunk in _trunks(child)]
 
 
 def load_trunk(
@@ -158,7 +155,8 @@ def load_trunk(
     """
     rule = trunk_options(path)['count_include_pad']
     arrays = {name.split(':', 1)[1][len(PREFIX) :]: array for name, array in load_arrays(path).items()}
-    trunks = _trunks(net)
+    trunks: List[InceptionTrunk] = []
+    net.apply(lambda block: trunks.append(block) if isinstance(block, InceptionTrunk) else None)
     if not trunks:
         raise UnifaceError(f'{path}: the model has no Inception trunk')
     pairs = []
@@ -181,3 +179,42 @@ def load_trunk(
     for parameter, array in pairs:
         parameter._load_init(array.astype(parameter.dtype), ctx)
     return [parameter.name for parameter, _ in pairs]
+
+
+def classify(image: np.ndarray, path: PathLike, source: Source) -> np.ndarray:
+    """Probabilities of the source's classes for a photo, from the trunk as it was written.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        (H, W, 3) uint8, RGB; brought to 299x299 whatever its sides.
+    path : path
+        The file that `write_trunk` wrote from `source`.
+    source : Source
+        Brings the classifier.
+
+    Returns
+    -------
+    numpy.ndarray
+        (classes,) float32.
+
+    Raises
+    ------
+    UnifaceError
+        The source has no classifier, or one that cannot be followed.
+    """
+    if not source.classifier:
+        raise UnifaceError('the source has no classifier to check the trunk with')
+    trunk = InceptionTrunk(same_padding=False, prefix='trunk_', **trunk_options(path))
+    load_trunk(trunk, path)
+    data = cv2.resize(image, (SIZE, SIZE)).transpose(2, 0, 1)[None]
+    last = trunk(ChannelNormalize()(mx.nd.array(data)))[-1]
+    values = last.mean(axis=(2, 3)).asnumpy()[0]
+    for layer in source.classifier:
+        weight, bias = source.tensors[layer.weight], source.tensors[layer.bias]
+        if layer.activation not in ACTIVATIONS or weight.shape != (len(bias), len(values)):
+            raise UnifaceError(
+                f'{layer.weight}: shape {weight.shape} or activation {layer.activation} is not known'
+            )
+        values = ACTIVATIONS[layer.activation](weight @ values + bias)
+    return values

@@ -1,19 +1,19 @@
 """What runs an exported model's graphs: MXNet's symbolic executor or ONNX Runtime, on a CPU or a GPU.
 
 A backend has a ``name``, the ``device`` that it really runs on, how to ``export`` what it needs,
-``has(part)`` and ``run(part, inputs)``; parts are the graphs of `uniface_mx.models.graphs.inference_graphs`:
+``has(part)`` and ``run(part, inputs)``; parts are the graphs of `uniface_mx.models.uniface.inference_graphs`:
 ``'whole'``, ``'trunk'`` and ``'faces'``. Shapes should be few: MXNet prepares an executor for each.
 """
 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, Dict, List, Mapping, Optional, Union
 
 import mxnet as mx
 import numpy as np
 
-from uniface_mx.deploy.onnx import onnx_session
 from uniface_mx.errors import UnifaceError, last_line
 from uniface_mx.models.files import FLOAT, INT8, ModelFiles
 from uniface_mx.runtime import environment
@@ -92,10 +92,8 @@ class MxnetBackend:
             except (mx.MXNetError, ValueError, OSError) as error:
                 prefix = self._files.part_prefix(part, self.kind)
                 raise BackendError(f'{prefix}: MXNet cannot load this graph ({last_line(error)})') from None
-            arrays = (
-                {name: array.as_in_context(self._context) for name, array in group.items()}
-                for group in groups
-            )
+            here = self._context
+            arrays = ({name: array.as_in_context(here) for name, array in group.items()} for group in groups)
             self._graphs[part] = (symbol, *arrays)
         return self._graphs[part]
 
@@ -108,11 +106,8 @@ class MxnetBackend:
         key = (part,) + tuple((name, array.shape, id(shared.get(name))) for name, array in inputs.items())
         if key not in self._executors:
             symbol, arguments, statistics = self._graph(part)
-            own = {
-                name: mx.nd.zeros(array.shape, ctx=self._context)
-                for name, array in inputs.items()
-                if name not in shared
-            }
+            shapes = {name: array.shape for name, array in inputs.items() if name not in shared}
+            own = {name: mx.nd.zeros(shape, ctx=self._context) for name, shape in shapes.items()}
             arrays = dict(arguments, **own, **shared)
             with environment(self.environment):
                 executor = symbol.bind(self._context, arrays, grad_req='null', aux_states=statistics)
@@ -152,13 +147,15 @@ class OnnxBackend:
         try:
             import onnxruntime
         except ImportError:
-            raise BackendError(
-                "the backend onnx needs ONNX Runtime: pip install 'onnxruntime<1.21'"
-            ) from None
+            needed = "ONNX Runtime: pip install 'onnxruntime<1.21'"
+            raise BackendError(f'the backend onnx needs {needed}') from None
         self._files, gpu = files, gpu_number(device)
         self._sessions: Dict[str, onnxruntime.InferenceSession] = {}
         self.device = 'cpu' if gpu is None else f'gpu({gpu})'
-        self._provider: Any = 'CPUExecutionProvider' if gpu is None else (CUDA, {'device_id': gpu})
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        provider: Any = 'CPUExecutionProvider' if gpu is None else (CUDA, {'device_id': gpu})
+        self._open = partial(onnxruntime.InferenceSession, sess_options=options, providers=[provider])
         if gpu is not None and CUDA not in onnxruntime.get_available_providers():
             raise BackendError(
                 f'{self.device} cannot be used: this ONNX Runtime has no CUDA provider; install '
@@ -174,11 +171,10 @@ class OnnxBackend:
         if part not in self._sessions:
             path = self._files.onnx_path(part)
             try:
-                session = onnx_session(path, self._provider)
+                session = self._open(str(path))
             except Exception as error:  # ONNX Runtime has an exception of its own for each of its codes
-                raise BackendError(
-                    f'{path}: ONNX Runtime cannot load this graph on {self.device} ({last_line(error)})'
-                ) from None
+                where = f'on {self.device} ({last_line(error)})'
+                raise BackendError(f'{path}: ONNX Runtime cannot load this graph {where}') from None
             # It goes on without a provider that fails.
             if self.device != 'cpu' and session.get_providers()[0] != CUDA:
                 raise BackendError(f'{self.device} cannot be used: ONNX Runtime could not start CUDA on it')

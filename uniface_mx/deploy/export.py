@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple
 
 import mxnet as mx
 import numpy as np
 
 from uniface_mx.data.calibration import Calibration
+from uniface_mx.deploy.backends import MxnetBackend, OnnxBackend
 from uniface_mx.deploy.int8 import quantize_model
-from uniface_mx.deploy.onnx import OPSET, export_onnx, run_onnx
 from uniface_mx.errors import UnifaceError
-from uniface_mx.files import files_aside
-from uniface_mx.models.files import (
-    FACES,
-    TRUNK,
-    WHOLE,
-    ModelFiles,
-    PathLike,
-    graph_arrays,
-    named_arrays,
-    save_arrays,
-)
-from uniface_mx.models.graphs import Graph, inference_graphs
-from uniface_mx.models.uniface import Uniface
+from uniface_mx.files import files_aside, written_aside
+from uniface_mx.models.files import FACES, TRUNK, WHOLE, ModelFiles, PathLike, graph_arrays, named_arrays
+from uniface_mx.models.uniface import Graph, Uniface, inference_graphs
 from uniface_mx.nn.attention import EMBEDDING_DIM, FACE_ROW
 from uniface_mx.provenance import git_revision, versions
 
+if TYPE_CHECKING:
+    from mxnet.onnx.mx2onnx._export_onnx import MXNetGraph
+
 SCORE_THRESHOLD = 0.5
+# Of ONNX's operators, and of its files.
+OPSET, IR_VERSION = 13, 8
 
 
 def export_model(
@@ -81,7 +77,7 @@ def export_model(
     manifest = _manifest(net, name, graphs, mean_embedding)
     with _centred(net, mean_embedding), files_aside(out) as aside:
         files, arrays = ModelFiles(aside / name), named_arrays(net)
-        save_arrays(files.weights_path(), graph_arrays(graphs[WHOLE].symbol, arrays))
+        files.write_weights(graphs[WHOLE].symbol, arrays)
         for part, graph in graphs.items():
             files.write_symbol(graph.symbol, part)
             if onnx:
@@ -122,17 +118,17 @@ def _check(net: Uniface, files: ModelFiles, parts: Iterable[str], onnx: bool) ->
         TRUNK: ({'data': data}, (detections, features)),
         FACES: ({'features': features.asnumpy(), 'faces': faces.asnumpy()}, (net.embedder(features, faces),)),
     }
+    backends = {'symbol': MxnetBackend(files)}
+    if onnx:
+        backends['ONNX Runtime'] = OnnxBackend(files)
     differences = {}
-    for part in parts:
+    for part, (what, backend) in product(parts, backends.items()):
         inputs, expected = cases[part]
-        found = {'symbol': files.run(inputs, part)}
-        if onnx:
-            found['ONNX Runtime'] = run_onnx(files.onnx_path(part), inputs)
-        for what, outputs in found.items():
-            differences[f'{files.part_prefix(part).name}, {what}'] = max(
-                float(np.max(np.abs(a - b) / np.maximum(np.abs(a), 1), initial=0))
-                for a, b in zip((array.asnumpy() for array in expected), outputs)
-            )
+        found = map(backend.to_numpy, backend.run(part, inputs))
+        differences[f'{files.part_prefix(part).name}, {what}'] = max(
+            float(np.max(np.abs(a - b) / np.maximum(np.abs(a), 1), initial=0))
+            for a, b in zip((array.asnumpy() for array in expected), found)
+        )
     return differences
 
 
@@ -185,3 +181,86 @@ def _merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> Dict[str, Any]:
         nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
         merged[key] = dict(base[key], **value) if nested else value
     return merged
+
+
+@contextmanager
+def _mended_converter() -> Iterator[MXNetGraph]:
+    """MXNet's converter without two of its habits, while the context lasts.
+
+    It checks its graph against the newest opset that onnx knows, whatever it wrote; and it takes weights
+    through Python lists, which costs a minute for a model of full size.
+    """
+    import onnx
+    from mxnet.onnx.mx2onnx._export_onnx import MXNetGraph
+
+    def convert_variable(node: Dict[str, Any], **kwargs: Any) -> Tuple[list, tuple]:
+        if kwargs['is_input']:
+            return convert_slowly(node, **kwargs)
+        value = kwargs['weights'][node['name']]
+        kwargs['initializer'].append(onnx.numpy_helper.from_array(value, node['name']))
+        kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+        return [onnx.helper.make_tensor_value_info(node['name'], kind, value.shape)], (value.dtype,)
+
+    converters, context = MXNetGraph.registry_[12], onnx.checker.DEFAULT_CONTEXT
+    convert_slowly, newest = converters['null'], dict(context.opset_imports)
+    converters['null'], context.opset_imports = convert_variable, {'': OPSET}
+    try:
+        yield MXNetGraph()
+    finally:
+        converters['null'], context.opset_imports = convert_slowly, newest
+
+
+def export_onnx(
+    path: PathLike,
+    symbol: mx.sym.Symbol,
+    arrays: Dict[str, mx.nd.NDArray],
+    inputs: Dict[str, Tuple[int, ...]],
+) -> None:
+    """Write a graph as ONNX, opset 13, with a free first axis of every input.
+
+    Initializers are left out of the graph's inputs: ONNX Runtime fuses only what nobody can feed.
+
+    Parameters
+    ----------
+    path : path
+    symbol : mxnet.symbol.Symbol
+    arrays : dict
+        Parameters under their stock ``arg:`` and ``aux:`` names.
+    inputs : dict
+        Shapes of the inputs, in the order of the graph.
+
+    Raises
+    ------
+    UnifaceError
+        onnx is not installed.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise UnifaceError('ONNX export needs the package onnx: pip install onnx==1.16.2') from None
+    parameters = {name.split(':', 1)[1]: array for name, array in arrays.items()}
+    shapes = list(inputs.values())
+    with _mended_converter() as converter:
+        graph = converter.create_onnx_graph_proto(
+            symbol,
+            parameters,
+            shapes,
+            [onnx.TensorProto.FLOAT] * len(shapes),
+            opset_version=OPSET,
+            dynamic=True,
+            dynamic_input_shapes=[(f'{name}_batch',) + shape[1:] for name, shape in inputs.items()],
+        )
+    initializers = {entry.name for entry in graph.initializer}
+    fed = [entry for entry in graph.input if entry.name not in initializers]
+    used = {name for node in graph.node for name in node.input}
+    kept = [entry for entry in graph.initializer if entry.name in used]
+    for field, entries in ((graph.input, fed), (graph.initializer, kept)):
+        del field[:]
+        field.extend(entries)
+    for number, node in enumerate(graph.node):
+        node.name = f'{number}_{node.name}'
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', OPSET)])
+    model.ir_version = IR_VERSION
+    onnx.checker.check_model(model)
+    with written_aside(path) as aside:
+        aside.write_bytes(model.SerializeToString())

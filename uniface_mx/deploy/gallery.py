@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -15,10 +14,8 @@ from scipy.optimize import linear_sum_assignment
 from uniface_mx.deploy.predictor import Face, Predictor
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import written_aside
+from uniface_mx.models.files import PathLike
 from uniface_mx.nn.attention import EMBEDDING_DIM
-
-if TYPE_CHECKING:
-    import faiss
 
 FORMAT = 1
 # What NumPy's reader and the entries raise, whatever is damaged first.
@@ -130,12 +127,17 @@ class Gallery:
         list of list of Match
             By descending similarity; whether it is enough is for the caller to say.
         """
-        if not len(self) or not len(faces):
-            return [[] for _ in faces]
-        return self._nearest(np.stack([face.embedding for face in faces]), people)
+        return self._nearest([face.embedding for face in faces], people)
 
-    def _nearest(self, embeddings: np.ndarray, people: int) -> List[List[Match]]:
-        index, neighbours = self._index(), min(len(self), 8 * people)
+    def _nearest(self, embeddings: Sequence[np.ndarray], people: int) -> List[List[Match]]:
+        if not len(self) or not len(embeddings):
+            return [[] for _ in embeddings]
+        try:
+            import faiss
+        except ImportError:
+            raise GalleryError("searching a gallery needs FAISS: pip install 'faiss-cpu<1.9'") from None
+        index, neighbours = faiss.IndexFlatIP(self.embeddings.shape[1]), min(len(self), 8 * people)
+        index.add(np.ascontiguousarray(self.embeddings))
         while True:
             rows = zip(*index.search(np.asarray(embeddings, np.float32), neighbours))
             found = [self._first_of_each(*row)[:people] for row in rows]
@@ -168,15 +170,6 @@ class Gallery:
             for row, matches in enumerate(found)
         ]
 
-    def _index(self) -> faiss.IndexFlatIP:
-        try:
-            import faiss
-        except ImportError:
-            raise GalleryError("searching a gallery needs FAISS: pip install 'faiss-cpu<1.9'") from None
-        index = faiss.IndexFlatIP(self.embeddings.shape[1])
-        index.add(np.ascontiguousarray(self.embeddings))
-        return index
-
     def _first_of_each(self, similarities: np.ndarray, numbers: np.ndarray) -> List[Match]:
         best: Dict[str, Match] = {}
         for similarity, number in zip(similarities, numbers):
@@ -199,11 +192,11 @@ class Gallery:
         list of str
             A sentence for each.
         """
-        found = []
+        found: List[str] = []
         people: Dict[str, List[int]] = {}
         for number, entry in enumerate(self.entries):
             people.setdefault(entry.person, []).append(number)
-        nearest = self._nearest(self.embeddings, 2) if len(self) else []
+        nearest = self._nearest(self.embeddings, 2)
         for number, (entry, matches) in enumerate(zip(self.entries, nearest)):
             found += [
                 f'{entry.photo}: {entry.person} is like {person} on {photo} ({similarity:.2f})'
@@ -215,18 +208,15 @@ class Gallery:
                 found.append(f'{entry.photo}: unlike all other photos of {entry.person}')
         return found
 
-    def save(self, path: Union[str, os.PathLike]) -> None:
+    def save(self, path: PathLike) -> None:
         """Write an npz file of ``embeddings`` and ``about`` (JSON, no pickles), aside and renamed."""
         about = {'format': FORMAT, 'model': self.model, 'entries': [list(entry) for entry in self.entries]}
         with written_aside(path) as aside, open(str(aside), 'wb') as file:
-            np.savez(
-                file,
-                embeddings=self.embeddings,
-                about=np.frombuffer(json.dumps(about).encode('utf-8'), np.uint8),
-            )
+            coded = np.frombuffer(json.dumps(about).encode('utf-8'), np.uint8)
+            np.savez(file, embeddings=self.embeddings, about=coded)
 
     @classmethod
-    def load(cls, path: Union[str, os.PathLike], model: Optional[str] = None) -> Gallery:
+    def load(cls, path: PathLike, model: Optional[str] = None) -> Gallery:
         """Read a gallery.
 
         Parameters
@@ -244,18 +234,16 @@ class Gallery:
         try:
             with np.load(str(path), allow_pickle=False) as file:
                 embeddings, about = file['embeddings'], json.loads(file['about'].tobytes().decode('utf-8'))
-            if about['format'] != FORMAT:
-                raise GalleryError(
-                    f'{path}: a gallery of format {about["format"]}, this version reads {FORMAT}'
-                )
+            version = about['format']
+            if version != FORMAT:
+                raise GalleryError(f'{path}: a gallery of format {version}, this version reads {FORMAT}')
             gallery = cls(about['model'])
             gallery.entries = [Entry(person, photo) for person, photo in about['entries']]
         except FileNotFoundError:
             raise GalleryError(f'{path}: no such gallery; enroll somebody') from None
         except DAMAGED as error:
-            raise GalleryError(
-                f'{path}: not a gallery, or damaged ({error or type(error).__name__})'
-            ) from None
+            reason = error or type(error).__name__
+            raise GalleryError(f'{path}: not a gallery, or damaged ({reason})') from None
         if (
             embeddings.ndim != 2
             or embeddings.dtype != np.float32
@@ -271,16 +259,16 @@ class Gallery:
             gallery.require(model, path)
         return gallery
 
-    def require(self, model: str, path: Union[str, os.PathLike]) -> None:
+    def require(self, model: str, path: PathLike) -> None:
         """Raise `GalleryError`, naming the file `path`, where another model made this gallery."""
         if self.model != model:
             raise GalleryError(
-                f'{path}: made with another model ({self.model[:12]}..., not {model[:12]}...); embeddings of two '
-                'models cannot be compared: take that model, or enroll everybody anew'
+                f'{path}: made with another model ({self.model[:12]}..., not {model[:12]}...); embeddings of '
+                'two models cannot be compared: take that model, or enroll everybody anew'
             )
 
 
-def open_gallery(path: Union[str, os.PathLike], predictor: Predictor) -> Gallery:
+def open_gallery(path: PathLike, predictor: Predictor) -> Gallery:
     """The gallery in a file, or an empty one where there is none yet, for what a predictor embeds."""
     if Path(path).exists():
         return Gallery.load(path, predictor.identity)

@@ -13,20 +13,11 @@ from mxnet.contrib import quantization
 from mxnet.gluon import nn
 
 from uniface_mx.data.calibration import Calibration
-from uniface_mx.models.files import (
-    FACES,
-    INT8,
-    TRUNK,
-    Arrays,
-    ModelFiles,
-    graph_arrays,
-    named_arrays,
-    save_arrays,
-)
-from uniface_mx.models.graphs import inference_graphs
-from uniface_mx.models.uniface import Uniface
+from uniface_mx.deploy.backends import Int8Backend
+from uniface_mx.models.files import FACES, INT8, TRUNK, Arrays, ModelFiles, graph_arrays, named_arrays
+from uniface_mx.models.uniface import Uniface, inference_graphs
+from uniface_mx.nn.conv import as_convolutions
 from uniface_mx.nn.pathways import TopDown
-from uniface_mx.nn.phases import as_convolutions
 
 FUSION = 'MKLDNN_QUANTIZE'
 # Operators that only move values, and move bytes as well.
@@ -62,10 +53,11 @@ def quantize_model(net: Uniface, files: ModelFiles, calibration: Calibration) ->
     for part, (symbol, arrays, batches) in cases.items():
         symbol, own = quantize(symbol, graph_arrays(symbol, arrays), batches)
         files.write_symbol(symbol, part, INT8)
-        save_arrays(files.weights_path(part, INT8), own)
-    _, found = files.run({'data': canvases}, TRUNK, INT8)
-    (found,) = files.run({'features': found, 'faces': faces}, FACES, INT8)
-    return dict(calibration.about, cosine=float(np.sum(expected * found, axis=1).mean()))
+        files.write_weights(symbol, own, part, INT8)
+    backend = Int8Backend(files)
+    _, found = backend.run(TRUNK, {'data': canvases})
+    (found,) = backend.run(FACES, {'features': found, 'faces': faces})
+    return dict(calibration.about, cosine=float(np.sum(expected * found.asnumpy(), axis=1).mean()))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from uniface_mx.deploy.backends import BACKENDS, Array, BackendError
 from uniface_mx.errors import UnifaceError, lookup
 from uniface_mx.geometry import area, flip_boxes, flip_landmarks, intersection, iou, letterbox, unit_vectors
 from uniface_mx.image import MAX_PIXELS, ImageError, read_image
-from uniface_mx.models.files import FACES, TRUNK, WHOLE, ManifestError, ModelFiles
+from uniface_mx.models.files import FACES, TRUNK, WHOLE, ManifestError, ModelFiles, PathLike
 from uniface_mx.nn.attention import EMBEDDING_DIM
 
 Photo = Union[np.ndarray, str, os.PathLike, bytes]
@@ -131,33 +131,26 @@ class Predictor:
                 raise UnifaceError(f'{name} is {value}; it must be at least {least}')
         try:
             self.name, self._size = manifest['name'], int(manifest['input']['size'])
-            self._threshold = float(
-                manifest['thresholds']['score'] if score_threshold is None else score_threshold
-            )
+            own = manifest['thresholds']['score']
+            self._threshold = float(own if score_threshold is None else score_threshold)
             self._iou = float(manifest['thresholds']['graph_iou'])
             self.limit = int(manifest['max_faces'])
         except (KeyError, TypeError, ValueError) as error:
-            name = manifest.get('name', 'a model')
-            raise ManifestError(
-                f'the manifest of {name} lacks or garbles {error}; export the model anew'
-            ) from None
+            wrong = f'the manifest of {manifest.get("name", "a model")} lacks or garbles {error}'
+            raise ManifestError(f'{wrong}; export the model anew') from None
         self._split = backend.has(TRUNK) and backend.has(FACES)
         anew = 'export it anew: uniface-export --exported PREFIX --out DIR'
         if not self._split and not backend.has(WHOLE):
-            raise BackendError(
-                f'{self.name}: exported without graphs for the backend {backend.name}; {anew} {backend.export}'
-            )
+            lacking = f'exported without graphs for the backend {backend.name}'
+            raise BackendError(f'{self.name}: {lacking}; {anew} {backend.export}')
         if mirror and not self._split:
             raise BackendError(f'{self.name}: mirror needs the model in two halves; {anew} --split')
         self._backend, self.backend, self.manifest = backend, backend.name, manifest
-        self._mirror = mirror
         self._max_faces, self._min_size, self._tile = max_faces, min_size, tile
-        self._batch, self._max_pixels = batch, max_pixels
+        self._mirror, self._batch, self._max_pixels = mirror, batch, max_pixels
 
     @classmethod
-    def load(
-        cls, prefix: Union[str, os.PathLike], backend: str = 'mxnet', device: str = 'cpu', **options: Any
-    ) -> Predictor:
+    def load(cls, prefix: PathLike, backend: str = 'mxnet', device: str = 'cpu', **options: Any) -> Predictor:
         """Load an exported model; every file of it is checked against its manifest.
 
         With the halves of `export_model`'s ``split`` recognition costs what the faces cost; without, the
@@ -306,8 +299,7 @@ class Predictor:
         """A photo's faces from all its views: each once, the largest first."""
         if self._tile and len(faces) > 1:
             faces = merge(faces, self._iou)
-        faces = sorted(faces, key=lambda face: -area(face.box))
-        return faces[: self._max_faces]
+        return sorted(faces, key=lambda face: -area(face.box))[: self._max_faces]
 
 
 def bucket(faces: int) -> int:

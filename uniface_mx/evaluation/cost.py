@@ -9,7 +9,7 @@ from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import options
 from uniface_mx.evaluation.subject import hash_model
 from uniface_mx.models import get_model
-from uniface_mx.models.graphs import model_cost
+from uniface_mx.models.cost import model_cost
 
 HELP = 'parameters and multiply-adds'
 

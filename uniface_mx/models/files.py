@@ -26,8 +26,7 @@ FORMAT = 1
 # compute with.
 WHOLE, TRUNK, FACES = 'whole', 'trunk', 'faces'
 FLOAT, INT8 = 'float', 'int8'
-# How the names of running statistics end.
-STATISTICS = ('running_mean', 'running_var')
+MISSING = 'no such manifest; give the prefix of an exported model, as DIR/NAME'
 
 
 class ManifestError(UnifaceError):
@@ -61,17 +60,14 @@ class ModelFiles:
         """
         shipped = resource('symbols')
         if not Path(model).name:
-            raise ManifestError(
-                f'{str(model)!r}: is no model; give the prefix of an exported one, as DIR/NAME'
-            )
+            wanted = 'give the prefix of an exported one, as DIR/NAME'
+            raise ManifestError(f'{str(model)!r}: is no model; {wanted}')
         for files in map(cls, (model, shipped / model, re.sub(r'\.json$', '', str(model)))):
             if files.manifest_path.is_file():
                 return files
         names = sorted(path.stem for path in shipped.glob('*.json') if not path.stem.endswith('-symbol'))
-        raise ManifestError(
-            f'{cls(model).manifest_path}: no such manifest; give the prefix of an exported model, as DIR/NAME, or the '
-            f'name of one that ships trained ({", ".join(names) or "there is none"})'
-        )
+        ships = f'or the name of one that ships trained ({", ".join(names) or "there is none"})'
+        raise ManifestError(f'{cls(model).manifest_path}: {MISSING}, {ships}')
 
     def part_prefix(self, part: str = WHOLE, kind: str = FLOAT) -> Path:
         """How the names of a part's files begin."""
@@ -102,9 +98,7 @@ class ModelFiles:
         try:
             manifest = json.loads(path.read_text())
         except FileNotFoundError:
-            raise ManifestError(
-                f'{path}: no such manifest; give the prefix of an exported model, as DIR/NAME'
-            ) from None
+            raise ManifestError(f'{path}: {MISSING}') from None
         except (OSError, ValueError) as error:
             raise ManifestError(f'{path}: cannot be read as a manifest ({error})') from None
         known = isinstance(manifest, dict) and manifest.get('format') == FORMAT
@@ -126,9 +120,8 @@ class ModelFiles:
             if path.name != name or not path.is_file():
                 raise ManifestError(f'{own.parent / name}: missing, but {own.name} names it')
             if file_hash(path) != digest:
-                raise ManifestError(
-                    f'{path}: damaged or changed: not the sha256 that {own.name} names; copy or export it anew'
-                )
+                wrong = f'damaged or changed: not the sha256 that {own.name} names'
+                raise ManifestError(f'{path}: {wrong}; copy or export it anew')
         return self.manifest
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
@@ -146,6 +139,12 @@ class ModelFiles:
         with written_aside(self.symbol_path(part, kind)) as aside:
             aside.write_text(text + '\n')
 
+    def write_weights(
+        self, symbol: mx.sym.Symbol, arrays: Arrays, part: str = WHOLE, kind: str = FLOAT
+    ) -> None:
+        """Write those arrays that a part's graph needs."""
+        save_arrays(self.weights_path(part, kind), graph_arrays(symbol, arrays))
+
     def load_graph(self, part: str = WHOLE, kind: str = FLOAT) -> Tuple[mx.sym.Symbol, Arrays, Arrays]:
         """A part's graph with its arguments and statistics; raises MXNet's own errors."""
         symbol = mx.sym.load(str(self.symbol_path(part, kind)))
@@ -155,16 +154,6 @@ class ModelFiles:
             for group in ('arg:', 'aux:')
         )
         return (symbol, *groups)
-
-    def run(
-        self, inputs: Mapping[str, np.ndarray], part: str = WHOLE, kind: str = FLOAT
-    ) -> Tuple[np.ndarray, ...]:
-        """A part's outputs for one set of inputs, by MXNet's symbolic executor alone."""
-        symbol, arguments, statistics = self.load_graph(part, kind)
-        shapes = {name: array.shape for name, array in inputs.items()}
-        executor = symbol.simple_bind(mx.cpu(), grad_req='null', **shapes)
-        executor.copy_params_from(arguments, statistics)
-        return tuple(output.asnumpy() for output in executor.forward(is_train=False, **inputs))
 
 
 def graph_arrays(symbol: mx.sym.Symbol, arrays: Mapping[str, mx.nd.NDArray]) -> Arrays:
@@ -202,7 +191,7 @@ def load_arrays(path: PathLike) -> Arrays:
 
 def stock_name(name: str) -> str:
     """A parameter's name in MXNet's files: ``arg:`` for arguments, ``aux:`` for running statistics."""
-    return ('aux:' if name.endswith(STATISTICS) else 'arg:') + name
+    return ('aux:' if name.endswith(('running_mean', 'running_var')) else 'arg:') + name
 
 
 def named_arrays(net: HybridBlock) -> Arrays:

@@ -1,7 +1,8 @@
-"""The paper's four models at its size, and the same four for CPUs."""
+"""The paper's four models at its size, and the same four for CPUs, by name."""
 
 from __future__ import annotations
 
+import inspect
 from math import inf
 from numbers import Integral
 from typing import Any, Mapping, Sequence, Tuple
@@ -9,8 +10,9 @@ from typing import Any, Mapping, Sequence, Tuple
 from mxnet.gluon import HybridBlock
 
 from uniface_mx.config.ranges import MODEL_RANGES
-from uniface_mx.errors import UnifaceError
+from uniface_mx.errors import UnifaceError, lookup, suggestion
 from uniface_mx.geometry import INPUT_SIZE
+from uniface_mx.models.files import ModelFiles, load_weights
 from uniface_mx.models.uniface import SeparateNetworks, SharedNetwork, Uniface
 from uniface_mx.nn.anchors import ANCHOR_HEIGHTS, ASPECT_RATIOS, MapFrame, anchor_grid, map_frame
 from uniface_mx.nn.attention import ROI_OPS, Recognition
@@ -18,9 +20,12 @@ from uniface_mx.nn.detection import DetectionHeads
 from uniface_mx.nn.inception import InceptionTrunk
 from uniface_mx.nn.normalize import NORMALIZATIONS
 from uniface_mx.nn.pathways import BottomUp, CoarseMap, TopDown
+from uniface_mx.paths import resource
 
 COARSE_LEVEL = 2
 TRUNK_LEVELS = 3
+# Arguments that change what a model gives, and that no weight's shape tells of.
+WEIGHTLESS = ('normalization', 'count_include_pad')
 
 
 def _check(arguments: Mapping[str, Any]) -> None:
@@ -150,3 +155,38 @@ PRESETS = {
     'uniface_c_lite': dict(LITE, fused=False),
     'uniface_d_lite': dict(LITE, landmarks=False, face_hidden=112),
 }
+
+
+def get_model(name: str, pretrained: bool = False, **overrides: Any) -> Uniface:
+    """Build a model by its preset's name.
+
+    Parameters
+    ----------
+    name : str
+        ``uniface_a`` to ``uniface_d`` at the paper's size, ``uniface_a_lite`` to ``uniface_d_lite`` for CPUs.
+    pretrained : bool
+        With the trained weights that ship in ``symbols/``, whose embeddings are centred; otherwise the model
+        is not initialized.
+    **overrides
+        Arguments of `build_uniface` that differ from the preset.
+
+    Raises
+    ------
+    UnifaceError
+        There is no such model or argument, no weights of it ship, or the overrides do not fit them.
+    """
+    preset = lookup('model', name, PRESETS)
+    arguments = inspect.signature(build_uniface).parameters
+    for key in overrides:
+        if key not in arguments:
+            raise UnifaceError(f'a model has no argument {key!r}{suggestion(key, arguments)}')
+    net = build_uniface(**dict(preset, **overrides))
+    if pretrained:
+        files = ModelFiles.find(resource('symbols') / name)
+        trained = files.verify()['model']['overrides']
+        for key in WEIGHTLESS:
+            value = trained.get(key, preset.get(key, arguments[key].default))
+            if overrides.get(key, value) != value:
+                raise UnifaceError(f'{name}: its weights were trained with {key} {value!r}')
+        load_weights(net, files.weights_path())
+    return net

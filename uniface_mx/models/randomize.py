@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import List
-
 import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock
+from mxnet.gluon.nn import BatchNorm
 
 # Offsets of order one would move the largest anchors by 30 pixels, and rounding errors with them.
 HEAD_SCALE = 0.05
@@ -23,7 +22,8 @@ def randomize(net: HybridBlock, seed: int) -> None:
     net.initialize(mx.init.MSRAPrelu(factor_type='in', slope=0), force_reinit=True)
     for head in net.network.heads.heads:
         head.weight.set_data(head.weight.data() * HEAD_SCALE)
-    norms = _batch_norms(net)
+    norms = []
+    net.apply(lambda block: norms.append(block) if isinstance(block, BatchNorm) else None)
     momentum = norms[0]._kwargs['momentum']
     for norm in norms:
         norm.gamma.set_data(mx.nd.array(random.uniform(0.2, 0.4, norm.gamma.shape)))
@@ -38,8 +38,3 @@ def randomize(net: HybridBlock, seed: int) -> None:
         mean, variance = norm.running_mean, norm.running_var
         mean.set_data(mean.data() + mx.nd.array(random.normal(0, 0.1, mean.shape)) * variance.data().sqrt())
         variance.set_data(variance.data() * mx.nd.array(random.uniform(0.9, 1.3, variance.shape)))
-
-
-def _batch_norms(block: HybridBlock) -> List[mx.gluon.nn.BatchNorm]:
-    found = [block] if isinstance(block, mx.gluon.nn.BatchNorm) else []
-    return found + [norm for child in block._children.values() for norm in _batch_norms(child)]

@@ -1,13 +1,15 @@
-"""The unified network: Models A, C and D of the paper, by what is left out, and Model B."""
+"""The unified network, Models A, C and D of the paper by what is left out, and Model B, and their symbolic graphs."""
 
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any, Tuple
+from typing import Any, Dict, NamedTuple, Tuple
 
+import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock
 
+from uniface_mx.models.files import FACES, TRUNK, WHOLE
 from uniface_mx.nn import Tensor
 from uniface_mx.nn.anchors import centre_to_corner
 from uniface_mx.nn.attention import EMBEDDING_DIM, FACE_ROW, Recognition
@@ -189,3 +191,38 @@ class Uniface(HybridBlock):
         # 1 where there is a face, 0 for a score of -1; comparisons do not export to ONNX.
         present = F.ceil(F.relu(scores))
         return detections, F.broadcast_mul(embeddings, present)
+
+
+class Graph(NamedTuple):
+    """A symbolic graph and the shapes of its inputs for one image or face."""
+
+    symbol: mx.sym.Symbol
+    inputs: Dict[str, Tuple[int, ...]]
+
+
+def _group(**outputs: mx.sym.Symbol) -> mx.sym.Symbol:
+    return mx.sym.Group([mx.sym.identity(symbol, name=name) for name, symbol in outputs.items()])
+
+
+def inference_graphs(net: Uniface) -> Dict[str, Graph]:
+    """The graphs of a model: the ``whole``, and its halves ``trunk`` and ``faces``.
+
+    The whole takes ``data`` (N, 3, 300, 300) to ``detections`` (N, K, 15) and ``embeddings`` (N, K, 128). The
+    trunk gives ``detections`` and ``features`` (F_r); the faces' graph takes ``features`` and ``faces`` (R,
+    15), a row an image number, a box and five landmarks in input pixels, to ``embeddings`` (R, 128).
+    """
+    image = {'data': (1, 3, net.size, net.size)}
+    with mx.name.NameManager():
+        detections, embeddings = net(mx.sym.var('data'))
+        whole = _group(detections=detections, embeddings=embeddings)
+    with mx.name.NameManager():
+        detections, features = net.detector(mx.sym.var('data'))
+        trunk = _group(detections=detections, features=features)
+    with mx.name.NameManager():
+        faces = _group(embeddings=net.embedder(mx.sym.var('features'), mx.sym.var('faces')))
+    features_shape = trunk.infer_shape(**image)[1][1]
+    return {
+        WHOLE: Graph(whole, image),
+        TRUNK: Graph(trunk, image),
+        FACES: Graph(faces, {'features': features_shape, 'faces': (1, FACE_ROW)}),
+    }

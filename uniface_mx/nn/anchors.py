@@ -102,9 +102,7 @@ def anchor_grid(
         sizes = (height, np.sqrt(height * next_height))[:scales_per_level]
         shapes = np.concatenate([anchor_shapes(size, ratios) for size in sizes])
         y, x, index = np.meshgrid(centres, centres, np.arange(len(shapes)), indexing='ij')
-        levels.append(
-            np.stack([x.ravel(), y.ravel(), shapes[index.ravel(), 0], shapes[index.ravel(), 1]], axis=1)
-        )
+        levels.append(np.column_stack([x.ravel(), y.ravel(), shapes[index.ravel()]]))
     return np.concatenate(levels).astype(np.float32)
 
 

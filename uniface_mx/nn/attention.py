@@ -77,9 +77,8 @@ class RoiRegions(HybridBlock):
             points = [F.slice_axis(held, axis=1, begin=begin, end=begin + 2) for begin in range(4, 14, 2)]
             left_eye, right_eye, nose, left_mouth, right_mouth = points
             for point in (left_eye, right_eye, nose, (left_mouth + right_mouth) * 0.5):
-                regions.append(
-                    self._pool(F, features, index, F.concat(point - half, point + half, dim=1), LANDMARK_POOL)
-                )
+                window = F.concat(point - half, point + half, dim=1)
+                regions.append(self._pool(F, features, index, window, LANDMARK_POOL))
         return tuple(regions)
 
 
@@ -126,9 +125,8 @@ class Recognition(HybridBlock):
             face = FACE_FEATURES if landmark_hidden else FACE_FEATURES + 4 * LANDMARK_FEATURES
             self.branches.add(_branch('face', face_hidden, face, FACE_POOL, FACE_GRID))
             for name in ('left_eye', 'right_eye', 'nose', 'mouth') if landmark_hidden else ():
-                self.branches.add(
-                    _branch(name, landmark_hidden, LANDMARK_FEATURES, LANDMARK_POOL, LANDMARK_GRID)
-                )
+                sizes = LANDMARK_FEATURES, LANDMARK_POOL, LANDMARK_GRID
+                self.branches.add(_branch(name, landmark_hidden, *sizes))
             self.embedding = nn.Dense(EMBEDDING_DIM, prefix='embedding_')
 
     def hybrid_forward(self, F: ModuleType, features: Tensor, faces: Tensor) -> Tensor:

@@ -60,16 +60,13 @@ def load_run(run: PathLike, which: str = 'best', **overrides: Any) -> TrainedMod
     load_weights(net, checkpoints.result(checkpoint.iteration))
     mean = np.array(state['mean_embedding'], np.float32) if state['mean_embedding'] else None
     # Where the records lay on the machine that trained says nothing to those who get the model.
-    config = {
-        section: {key: value for key, value in values.items() if (section, key) != ('data', 'root')}
-        for section, values in state['config'].items()
-    }
+    data = {key: value for key, value in state['config']['data'].items() if key != 'root'}
     details = {
         'model': {'name': state['model'], 'overrides': given},
         'training': {
             'iteration': checkpoint.iteration,
             'views': state['meter']['totals']['faces'],
-            'config': config,
+            'config': dict(state['config'], data=data),
             'teachers': state['teachers'],
             'records': state['records'],
         },

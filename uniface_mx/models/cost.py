@@ -1,25 +1,16 @@
-"""The symbolic graphs of a model, and what they cost: parameters and multiply-adds, counted from their nodes."""
+"""What a model costs: parameters and multiply-adds, counted from the nodes of its graphs."""
 
 from __future__ import annotations
 
 import json
 from typing import Dict, List, NamedTuple, Tuple
 
-import mxnet as mx
 import numpy as np
 
-from uniface_mx.models.files import FACES, TRUNK, WHOLE
-from uniface_mx.models.uniface import Uniface
-from uniface_mx.nn.attention import FACE_ROW
+from uniface_mx.models.files import FACES, TRUNK
+from uniface_mx.models.uniface import Graph, Uniface, inference_graphs
 
 Shape = Tuple[int, ...]
-
-
-class Graph(NamedTuple):
-    """A symbolic graph and the shapes of its inputs for one image or face."""
-
-    symbol: mx.sym.Symbol
-    inputs: Dict[str, Shape]
 
 
 class Cost(NamedTuple):
@@ -27,34 +18,6 @@ class Cost(NamedTuple):
 
     parameters: int
     multiply_adds: int
-
-
-def _group(**outputs: mx.sym.Symbol) -> mx.sym.Symbol:
-    return mx.sym.Group([mx.sym.identity(symbol, name=name) for name, symbol in outputs.items()])
-
-
-def inference_graphs(net: Uniface) -> Dict[str, Graph]:
-    """The graphs of a model: the ``whole``, and its halves ``trunk`` and ``faces``.
-
-    The whole takes ``data`` (N, 3, 300, 300) to ``detections`` (N, K, 15) and ``embeddings`` (N, K, 128). The
-    trunk gives ``detections`` and ``features`` (F_r); the faces' graph takes ``features`` and ``faces`` (R,
-    15), a row an image number, a box and five landmarks in input pixels, to ``embeddings`` (R, 128).
-    """
-    image = {'data': (1, 3, net.size, net.size)}
-    with mx.name.NameManager():
-        detections, embeddings = net(mx.sym.var('data'))
-        whole = _group(detections=detections, embeddings=embeddings)
-    with mx.name.NameManager():
-        detections, features = net.detector(mx.sym.var('data'))
-        trunk = _group(detections=detections, features=features)
-    with mx.name.NameManager():
-        faces = _group(embeddings=net.embedder(mx.sym.var('features'), mx.sym.var('faces')))
-    features_shape = trunk.infer_shape(**image)[1][1]
-    return {
-        WHOLE: Graph(whole, image),
-        TRUNK: Graph(trunk, image),
-        FACES: Graph(faces, {'features': features_shape, 'faces': (1, FACE_ROW)}),
-    }
 
 
 def model_cost(net: Uniface) -> Tuple[Cost, Cost]:

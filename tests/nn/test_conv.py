@@ -2,8 +2,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from uniface_mx.nn.conv import deconv_unit
-from uniface_mx.nn.phases import as_convolutions
+from uniface_mx.nn.conv import as_convolutions, deconv_unit
 
 
 def unit(channels, inputs, seed=0):
