@@ -13,10 +13,9 @@ from uniface_mx.data.rows import BOX, CLASS, EMBEDDING, HAS_EMBEDDING, HAS_LANDM
 from uniface_mx.deploy.predictor import Face
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import options
-from uniface_mx.evaluation.faces import boxes_of
 from uniface_mx.evaluation.intervals import mean_with_interval, wilson
 from uniface_mx.evaluation.results import shown
-from uniface_mx.evaluation.subject import Subject, look, similarities
+from uniface_mx.evaluation.subject import Subject, boxes_of, look, similarities
 from uniface_mx.geometry import INPUT_SIZE, Matched, average_precision, match_boxes, point_errors
 
 HELP = "a record set's faces found again"

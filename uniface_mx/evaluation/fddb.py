@@ -19,12 +19,11 @@ from scipy.optimize import linear_sum_assignment
 
 from uniface_mx.evaluation import fddb_files as files
 from uniface_mx.evaluation import options
-from uniface_mx.evaluation.faces import boxes_of
 from uniface_mx.evaluation.fddb_files import Curve, FddbError, read_curve
 from uniface_mx.evaluation.figures import draw_fddb
 from uniface_mx.evaluation.regions import ellipse_mask, overlaps, rectangle_mask
 from uniface_mx.evaluation.results import shown
-from uniface_mx.evaluation.subject import Subject, look
+from uniface_mx.evaluation.subject import Subject, boxes_of, look
 from uniface_mx.geometry import ellipse_to_box, iou, xywh_to_xyxy, xyxy_to_xywh
 from uniface_mx.image import read_image
 

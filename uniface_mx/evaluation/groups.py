@@ -21,10 +21,9 @@ import numpy as np
 from uniface_mx.deploy.predictor import Face
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import options
-from uniface_mx.evaluation.faces import boxes_of, choose_face, face_at, pad
 from uniface_mx.evaluation.intervals import mean_with_interval, share_with_interval
 from uniface_mx.evaluation.results import shown
-from uniface_mx.evaluation.subject import Subject, look, similarities
+from uniface_mx.evaluation.subject import Subject, boxes_of, choose_face, face_at, look, pad, similarities
 from uniface_mx.geometry import SAME_FACE, iou, point_errors
 from uniface_mx.photos import read_photos
 

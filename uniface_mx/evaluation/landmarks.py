@@ -11,10 +11,9 @@ from uniface_mx.data.sources import open_source
 from uniface_mx.data.sources.base import SourceImage
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import options
-from uniface_mx.evaluation.faces import face_at, pad
 from uniface_mx.evaluation.intervals import bootstrap_mean, wilson
 from uniface_mx.evaluation.results import shown
-from uniface_mx.evaluation.subject import Subject, look
+from uniface_mx.evaluation.subject import Subject, face_at, look, pad
 from uniface_mx.geometry import point_errors
 from uniface_mx.photos import read_photos
 

@@ -24,11 +24,10 @@ from tqdm import tqdm
 from uniface_mx.deploy.predictor import Face
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import options, verification
-from uniface_mx.evaluation.faces import CHOICES, choose_face
 from uniface_mx.evaluation.figures import draw_verification
 from uniface_mx.evaluation.options import WHOLE
 from uniface_mx.evaluation.results import shown
-from uniface_mx.evaluation.subject import Subject, look, similarities
+from uniface_mx.evaluation.subject import CHOICES, Subject, choose_face, look, similarities
 from uniface_mx.files import file_hash, written_aside
 from uniface_mx.image import read_image
 from uniface_mx.paths import PACKAGE

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Union
 
 from uniface_mx.errors import UnifaceError
 from uniface_mx.provenance import provenance, write_json
@@ -94,6 +94,13 @@ def percent(value: Optional[float], spread: Optional[float] = None) -> Optional[
     if value is None:
         return None
     return f'{100 * value:.2f}' + ('' if spread is None else f' ± {100 * spread:.2f}')
+
+
+def aligned(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> List[str]:
+    """Lines of a printed table, its first column to the left and the others to the right."""
+    cells = [[str(cell) for cell in row] for row in (head, *rows)]
+    first, *widths = (max(map(len, column)) for column in zip(*cells))
+    return ['  '.join([row[0].ljust(first), *map(str.rjust, row[1:], widths)]) for row in cells]
 
 
 def shown(value: Optional[float]) -> str:
