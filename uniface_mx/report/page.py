@@ -12,9 +12,19 @@ from uniface_mx.evaluation.results import percent
 from uniface_mx.files import written_aside
 from uniface_mx.report import paper, tables
 from uniface_mx.report.ablation import ablation
-from uniface_mx.report.convergence import losses
-from uniface_mx.report.curves import trainings
-from uniface_mx.report.tables import Folder, Result, get, interval, markdown, name_of, results, table
+from uniface_mx.report.curves import losses, trainings
+from uniface_mx.report.tables import (
+    Folder,
+    Result,
+    get,
+    interval,
+    markdown,
+    name_of,
+    picture,
+    results,
+    section,
+    table,
+)
 
 # Results of the protocol of LFW, and what is added to the name of whom they are about.
 LFW = {'lfw': '', 'lfw_single': ', one vector a face', 'lfw_mirror': ', mirror average'}
@@ -54,17 +64,15 @@ TABLE_ONE = (
 
 def table_one(folders: Sequence[Folder]) -> List[str]:
     """Table I, and our LFW results."""
-    lines = [
-        '## Table I: LFW',
-        '',
+    lines = section(
+        'Table I: LFW',
         'Ten folds, unrestricted, labeled outside data; percent, ± standard deviation of the folds. Photos '
         'go in as they are. A pair with a photo in which no face was found counts as an error. "Perturbed": '
         'each side cropped or padded by up to 60 pixels (section IV.B.1), the mean over so many seeds. '
         "CelebA's makers state that its people are not in LFW; of our other training sets nobody knows.",
-        '',
-    ]
+    )
     published = [
-        (f'{method} (paper)', how, networks, rate, None, None, None, None, None, f'{images} images')
+        (f'{method} (paper)', how, networks, rate, *[None] * 5, f'{images} images')
         for method, images, how, networks, rate in paper.LFW
     ]
     return lines + table(TABLE_ONE, results(folders, *LFW), published)
@@ -81,7 +89,7 @@ def verification(folders: Sequence[Folder], figures: Path) -> List[str]:
     if not curves:
         return []
     draw_verification(figures / 'lfw_roc.png', curves)
-    return [f'![LFW ROC]({figures.name}/lfw_roc.png)', '']
+    return picture('LFW ROC', figures.name, 'lfw_roc.png')
 
 
 # Results on FDDB, and what they are called; FDDB's figure, and the files that it is drawn from.
@@ -100,22 +108,20 @@ DETECTION = (
 
 def detection(folders: Sequence[Folder], root: Path, figures: Path) -> List[str]:
     """Fig. 4, FDDB-crops, and average precision on record sets."""
-    lines = [
-        '## Detection',
-        '',
+    lines = section(
+        'Detection',
         'True positive rate in percent, discrete score, at so many false positives; the paper has '
         f'{paper.FDDB} on FDDB at 2000.',
-        '',
-    ]
+    )
     lines += table(DETECTION, [one for one in results(folders, *FDDB) if one.read('metrics/discrete?')])
     for result in results(folders, 'fddb'):
         lines += official(result)
-    for title, file, picture, limit in FDDB_FIGURES:
+    for title, file, drawn, limit in FDDB_FIGURES:
         paths = {folder.name: root / folder.name / file for folder in folders}
         curves = {name: read_curve(path) for name, path in paths.items() if path.is_file()}
         if curves:
-            draw_fddb(figures / picture, curves, title, limit)
-            lines += [f'![{title}]({figures.name}/{picture})', '']
+            draw_fddb(figures / drawn, curves, title, limit)
+            lines += picture(title, figures.name, drawn)
     return lines + precision(folders)
 
 
@@ -130,12 +136,12 @@ def official(result: Result) -> List[str]:
         (at, *(f'{rate:.4f}' for rate in (*rates['discrete'], *rates['continuous'])))
         for at, rates in found['rates'].items()
     ]
-    return [
+    text = (
         f'FDDB of {result.folder.name}: what its own program made of the same detections, and what ours makes, at so '
         f'many false positives. Largest difference from {largest["from"]} to {largest["to"]}: '
-        f'{largest["discrete"]:.4f} discrete, {largest["continuous"]:.4f} continuous.',
-        '',
-    ] + markdown(head, rows)
+        f'{largest["discrete"]:.4f} discrete, {largest["continuous"]:.4f} continuous.'
+    )
+    return [text, '', *markdown(head, rows)]
 
 
 def by_height(figure: str) -> Callable[[Sequence[Mapping[str, Any]]], str]:
@@ -160,13 +166,9 @@ PRECISION = (
 def precision(folders: Sequence[Folder]) -> List[str]:
     """Average precision on record sets."""
     rows = results(folders, 'detection_')
-    if not rows:
-        return []
-    return [
-        'On record sets, in percent; by height of the face at the input of 300 pixels. A detection counts with '
-        'the height of the face that it found, a false one with its own.',
-        '',
-    ] + table(PRECISION, rows)
+    text = 'On record sets, in percent; by height of the face at the input of 300 pixels. A detection counts with '
+    text += 'the height of the face that it found, a false one with its own.'
+    return [text, '', *table(PRECISION, rows)] if rows else []
 
 
 LANDMARKS = (
@@ -189,14 +191,13 @@ LANDMARKS = (
 def landmarks(folders: Sequence[Folder]) -> List[str]:
     """Landmark errors."""
     published = [('MTCNN (published)', 'AFLW', None, None, paper.MTCNN_AFLW, None, None)]
-    return [
-        '## Landmarks',
-        '',
+    lines = section(
+        'Landmarks',
         'Mean error in percent of the distance of the eyes, over the faces that were found; a failure is '
         'an error above 10 % or a face not found. aflw_test holds AFLW faces as crops of 80x80, put on a '
         'black canvas; how the photos of the published figure were cut is not told.',
-        '',
-    ] + table(LANDMARKS, results(folders, 'landmarks_'), published)
+    )
+    return lines + table(LANDMARKS, results(folders, 'landmarks_'), published)
 
 
 def cosines(folders: Sequence[Folder]) -> List[str]:
@@ -209,13 +210,11 @@ def cosines(folders: Sequence[Folder]) -> List[str]:
         for found in [one.read(f'metrics/{kind}?')]
         if found
     ]
-    lines = [
-        '## Embeddings',
-        '',
+    lines = section(
+        'Embeddings',
         "Mean cosine of the model's and the teacher's embeddings of faces that were found, both around the "
         'mean embedding, with 95 % intervals.',
-        '',
-    ]
+    )
     return lines + markdown(('model', 'faces', 'cosine', 'recall, %', 'people', 'on'), rows) if rows else []
 
 
@@ -242,13 +241,11 @@ def machine(result: Result) -> str:
 
 def speed(folders: Sequence[Folder], figures: Path) -> List[str]:
     """Table II, and time an image against faces in it."""
-    lines = [
-        '## Table II: speed',
-        '',
+    lines = section(
+        'Table II: speed',
         "Images a second. The paper's systems ran on GPUs, its own at batch 32; it does not say with how "
         'many faces an image. Ours ran on the machine that stands in the row.',
-        '',
-    ]
+    )
     rows = [(system, rate, gpu, task) for system, task, gpu, rate in paper.SPEED]
     lines += markdown(('system (paper)', 'images a second', 'GPU', 'task'), rows)
     rates = speeds(folders)
@@ -270,7 +267,7 @@ def speed(folders: Sequence[Folder], figures: Path) -> List[str]:
         title = 'photos of 300 pixels' if size == '300' else 'photos of their own size'
         axes = 'faces in the image', 'milliseconds an image'
         draw(figures / f'speed_{size}.png', curves[size], *axes, title=title)
-        lines += [f'![Time an image]({figures.name}/speed_{size}.png)', '']
+        lines += picture('Time an image', figures.name, f'speed_{size}.png')
     return lines
 
 
@@ -308,14 +305,12 @@ MEMORY = (
 
 def backends(folders: Sequence[Folder]) -> List[str]:
     """What int8 costs in accuracy, and what a long run holds in memory."""
-    lines: List[str] = []
-    compared = results(folders, 'agreement')
-    if compared:
-        lines += ['## One backend beside another', ''] + table(AGREEMENT, compared)
     watched = [result for result in results(folders, 'memory') if result.read('metrics/rows?')]
-    if watched:
-        lines += ['## Memory of a long run', ''] + table(MEMORY, watched)
-    return lines
+    parts = (
+        ('One backend beside another', AGREEMENT, results(folders, 'agreement')),
+        ('Memory of a long run', MEMORY, watched),
+    )
+    return sum((section(title) + table(columns, rows) for title, columns, rows in parts if rows), [])
 
 
 def groups(folders: Sequence[Folder]) -> List[str]:
@@ -335,7 +330,7 @@ def groups(folders: Sequence[Folder]) -> List[str]:
         trained_on = '' if result.read('data/held_out?') else ', photos trained on among them'
         lines += [f'### {result.folder.name} on {result.read("data/name")}{trained_on}', '']
         lines += markdown((*head, 'centred cosine to the teachers'), rows)
-    return ['## By age and origin', '', 'With 95 % intervals.', ''] + lines if lines else []
+    return section('By age and origin', 'With 95 % intervals.') + lines if lines else []
 
 
 def revision(result: Result) -> str:
@@ -356,7 +351,7 @@ SOURCES = (
 def sources(folders: Sequence[Folder]) -> List[str]:
     """Which revision, machine and day each result is from."""
     every = [Result(folder, *one) for folder in folders for one in sorted(folder.results.items())]
-    return ['## Where the figures are from', ''] + table(SOURCES, every)
+    return section('Where the figures are from') + table(SOURCES, every)
 
 
 def write_report(root: Union[str, Path], out: Union[str, Path]) -> Path:

@@ -113,6 +113,16 @@ def table(columns: Sequence[Column], rows: Iterable[Any], first: Sequence[Sequen
     return markdown([column[0] for column in columns], [*first, *cells])
 
 
+def section(title: str, *texts: str) -> List[str]:
+    """Lines of a heading and of paragraphs below it."""
+    return [line for text in (f'## {title}', *texts) for line in (text, '')]
+
+
+def picture(title: str, folder: str, file: str) -> List[str]:
+    """Lines that show a picture."""
+    return [f'![{title}]({folder}/{file})', '']
+
+
 def name_of(row: Union[Folder, Result]) -> str:
     """The folder that a row is about."""
     return row.name if isinstance(row, Folder) else row.folder.name
