@@ -1,4 +1,4 @@
-"""Embeddings beside the teacher's, of people held out and of people trained on: the gap tells what more data would do."""
+"""Embeddings beside the teacher's, of people held out and trained on: the gap tells what more data would do."""
 
 from __future__ import annotations
 
