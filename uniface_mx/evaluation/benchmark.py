@@ -155,18 +155,9 @@ def _teach(specs: Tuple[str, ...], path: str) -> int:
 def measure(
     systems: Sequence[System], portraits: Sequence[np.ndarray], faces: int, size: str, count: int, rounds: int
 ) -> List[Dict[str, Any]]:
-    """Rows of the result for photos of so many faces.
+    """Rows of the result for ``count`` photos of so many faces, of 300 pixels or what the portraits make.
 
-    Parameters
-    ----------
-    systems : sequence of System
-    portraits : sequence of numpy.ndarray
-    faces : int
-        In a photo.
-    size : {'300', 'own'}
-        Of the photos: 300 pixels, or what the portraits make.
-    count, rounds : int
-        Photos in a round, and rounds, of which the median counts.
+    The first of the rounds prepares executors and processes, of the others the median counts.
     """
     photos = crowds(portraits, faces, count)
     if size == '300':
@@ -177,23 +168,17 @@ def measure(
         paths = [os.path.join(folder, f'{number}.npy') for number in range(count)]
         for path, photo in zip(paths, photos):
             np.save(path, photo)
-        # The first round prepares executors and processes.
         for turn, (number, system) in itertools.product(range(rounds + 1), enumerate(systems)):
             start = time.perf_counter()
             found[number] = system.run(photos, paths, faces)
             if turn:
                 rates[number].append(count / (time.perf_counter() - start))
     return [
-        {
-            'system': system.system,
-            'backend': system.backend,
-            'batch': system.batch,
-            'faces': faces,
-            'size': size,
-            'images_per_second': statistics.median(rate),
-            'rounds': rate,
-            'faces_found': total / count,
-        }
+        dict(
+            {key: getattr(system, key) for key in ('system', 'backend', 'batch')},
+            **dict(faces=faces, size=size, images_per_second=statistics.median(rate), rounds=rate),
+            faces_found=total / count,
+        )
         for system, rate, total in zip(systems, rates, found)
     ]
 
@@ -383,15 +368,9 @@ def compare(
         np.linalg.norm(a.landmarks - b.landmarks, axis=1).mean() / np.sqrt(np.prod(a.box[2:] - a.box[:2]))
         for a, b in pairs
     ]
-    return {
-        'faces': total,
-        'found': sum(map(len, found)),
-        'boxes': float(np.sum(np.array(overlaps) >= SAME_BOX) / total),
-        'cosine': float(cosines.mean()),
-        'cosine_least': float(cosines.min()),
-        'landmarks': float(np.mean(distances)),
-        'compared': len(pairs),
-    }
+    figures = {'cosine': cosines.mean(), 'cosine_least': cosines.min(), 'landmarks': np.mean(distances)}
+    figures['boxes'] = np.sum(np.array(overlaps) >= SAME_BOX) / total
+    return dict(figures, faces=total, found=sum(map(len, found)), compared=len(pairs))
 
 
 def agreement(arguments: argparse.Namespace) -> Dict[str, Any]:

@@ -26,11 +26,7 @@ SIZES = (0, 16, 24, 32, 48, 64, 96, 144, 192, INPUT_SIZE + 1)
 def sizes_of(outcome: Matched, detected: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Where each detection that counts belongs: with the size of the face that it found, else with its own.
 
-    Parameters
-    ----------
-    outcome : Matched
-    detected, faces : arrays
-        Heights of all detections, and (G,) of the faces that count.
+    ``detected`` are heights of all detections, ``faces`` (G,) of the faces that count.
     """
     sizes = np.array(detected, np.float64)
     found = outcome.by >= 0
@@ -66,11 +62,9 @@ def summarise(
     for low, high in zip(SIZES, SIZES[1:]):
         inside = found[(heights >= low) & (heights < high)]
         own = (detected >= low) & (detected < high)
-        row: Dict[str, Any] = {'from': low, 'below': high, 'faces': len(inside)}
-        precision = average_precision(scores[own], hits[own], len(inside))
-        row['average_precision'] = precision if len(inside) else None
-        row['recall'], row['interval'] = recall(inside)
-        by_height.append(row)
+        precision = average_precision(scores[own], hits[own], len(inside)) if len(inside) else None
+        row = {'from': low, 'below': high, 'faces': len(inside), 'average_precision': precision}
+        by_height.append(dict(row, **dict(zip(('recall', 'interval'), recall(inside)))))
     share, interval = recall(found)
     return {
         'faces': len(found),
@@ -87,16 +81,9 @@ def summarise(
 def compare_labels(
     faces: Sequence[Face], labels: np.ndarray, size: Tuple[int, int], mean: Optional[np.ndarray]
 ) -> Tuple[List[float], List[float]]:
-    """Landmark errors, and centred cosines, of found faces against their rows in the record.
+    """Landmark errors, and centred cosines, of n found faces against their rows (n, 146) in the record.
 
-    Parameters
-    ----------
-    faces : sequence of n faces
-    labels : (n, 146) array
-    size : (int, int)
-        Width and height of the photo.
-    mean : (128,) array or None
-        Mean teacher embedding; without one no embeddings are compared.
+    ``size`` are width and height of the photo; without a ``mean`` embedding (128,) none are compared.
     """
     errors, cosines = [], []
     for face, row in zip(faces, labels):
@@ -120,7 +107,6 @@ def evaluate(
     ----------
     subject : Subject
     records : iterable of Record
-        A ``RecordReader``, or several chained.
     threshold : float
         As in :func:`summarise`; the average precision is over all detections.
     mean : (128,) array, optional
@@ -148,9 +134,8 @@ def evaluate(
         detected.append(sizes_of(outcome, (boxes[:, 3] - boxes[:, 1]) * scale, heights[-1]))
         hit = outcome.by >= 0
         found = [faces[number] for number in outcome.by[hit]]
-        more = compare_labels(found, objects[~ignored][hit], size, mean)
-        errors += more[0]
-        cosines += more[1]
+        for told, more in zip((errors, cosines), compare_labels(found, objects[~ignored][hit], size, mean)):
+            told += more
     heights = np.concatenate(heights)
     if not len(heights):
         raise UnifaceError('the record set has no face that counts')
@@ -192,4 +177,4 @@ def run(arguments: argparse.Namespace) -> None:
         )
     name = arguments.name or '_'.join(Path(reader.name).name for reader in readers)
     data = dict(options.about_records(readers), photos=figures['photos'], faces=figures['faces'])
-    options.write(arguments, f'detection_{name}', options.whom(chosen), data, figures)
+    options.write(arguments, f'detection_{name}', chosen, data, figures)

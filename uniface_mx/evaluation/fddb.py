@@ -321,7 +321,7 @@ def contradiction(arguments: argparse.Namespace) -> Optional[str]:
 
 
 # The result's name, the figure's title, whom and what it is about, the curves.
-Measured = Tuple[str, str, Dict[str, Any], Dict[str, Any], Curve]
+Measured = Tuple[str, str, Subject, Dict[str, Any], Curve]
 
 
 def measure_crops(arguments: argparse.Namespace) -> Measured:
@@ -337,7 +337,7 @@ def measure_crops(arguments: argparse.Namespace) -> Measured:
         'note': 'crops of FDDB photos, easier than FDDB; no figure on FDDB',
     }
     title = 'FDDB-crops (not FDDB), discrete score'
-    return 'fddb_crops', title, options.whom(chosen), data, curve
+    return 'fddb_crops', title, chosen, data, curve
 
 
 def measure_fddb(arguments: argparse.Namespace) -> Measured:
@@ -346,11 +346,12 @@ def measure_fddb(arguments: argparse.Namespace) -> Measured:
     photos = files.photo_paths(arguments.images, annotations) if arguments.images else None
     if arguments.detections:
         detector = Path(arguments.detections).resolve().name
-        about = {'name': detector, 'identity': {'detections': detector}}
+        about = Subject()
+        about.name, about.identity = detector, {'detections': detector}
         sizes = files.read_sizes(photos) if photos else None
     else:
         chosen = options.subject(arguments, embed=False)
-        about = options.whom(chosen)
+        about = chosen
         found, sizes = detect(chosen, photos, arguments.progress)
         files.write_detections(arguments.out, files.fold_names(arguments.annotations), found)
     curve = evaluate(annotations, files.read_detections(arguments.detections or arguments.out), sizes)
@@ -377,7 +378,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
     prefix = '' if name == 'fddb' else f'{name}-'
     files.write_curves(out, curve, prefix)
-    curves = {about['name']: read_curve(out / f'{prefix}DiscROC.txt')}
+    curves = {about.name: read_curve(out / f'{prefix}DiscROC.txt')}
     draw_fddb(out / f'{name}.png', dict(curves, **other_curves(arguments.curves)), title)
     options.write(arguments, name, about, data, figures)
 

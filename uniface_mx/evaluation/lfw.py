@@ -293,4 +293,4 @@ def run(arguments: argparse.Namespace) -> None:
     draw_verification(Path(arguments.out) / f'{name}_roc.png', {chosen.name: rates})
     data = {'name': 'LFW', 'photos': len(photos), 'pairs': len(pairs.same)}
     data['protocol'] = 'unrestricted, labeled outside data'
-    options.write(arguments, name, options.whom(chosen), data, metrics)
+    options.write(arguments, name, chosen, data, metrics)

@@ -154,15 +154,12 @@ def differences(folders: Sequence[Folder]) -> List[str]:
         if len(group) == len(paper.MODELS):
             order = ', '.join(sorted(group, key=lambda letter: -mean_folds(group[letter]).mean()))
             lines += [f"Order by accuracy: ours {order}, the paper's {', '.join(paper.MODELS)}.", '']
-    if not lines:
-        return []
-    return [
+    text = (
         'LFW accuracies compared on the same ten folds, in points; runs that were trained equally long on '
         'the same records. t and p are those of the paired t-test. The last column answers whether the mean '
-        "difference is above two standard deviations of the folds' differences.",
-        '',
-        *lines,
-    ]
+        "difference is above two standard deviations of the folds' differences."
+    )
+    return [text, '', *lines] if lines else []
 
 
 def variants(folders: Sequence[Folder]) -> List[str]:

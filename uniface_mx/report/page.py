@@ -171,6 +171,11 @@ def precision(folders: Sequence[Folder]) -> List[str]:
     return [text, '', *table(PRECISION, rows)] if rows else []
 
 
+def each_point(errors: Mapping[str, float]) -> str:
+    """The error of each point in percent."""
+    return ', '.join(f'{name.replace("_", " ")} {percent(error)}' for name, error in errors.items())
+
+
 LANDMARKS = (
     ('model', name_of),
     ('on', 'data/name'),
@@ -178,13 +183,7 @@ LANDMARKS = (
     ('found', 'metrics/found'),
     ('error', 'metrics/error', percent),
     ('failures', 'metrics/failure_rate', percent),
-    (
-        'by point',
-        'metrics/error_by_point',
-        lambda errors: ', '.join(
-            f'{one.replace("_", " ")} {percent(error)}' for one, error in errors.items()
-        ),
-    ),
+    ('by point', 'metrics/error_by_point', each_point),
 )
 
 
@@ -219,11 +218,7 @@ def cosines(folders: Sequence[Folder]) -> List[str]:
 
 
 def speeds(folders: Sequence[Folder]) -> Dict[Tuple, Dict[int, float]]:
-    """Images a second by system, backend, batch, size of photos and machine, and by number of faces in an image.
-
-    A result ``speed`` has ``rows``: objects with ``system``, ``backend``, ``batch``, ``faces`` (an image),
-    ``size`` (of the photos) and ``images_per_second``.
-    """
+    """Images a second by system, backend, batch, size of photos and machine, and by number of faces in an image."""
     rates: Dict[Tuple, Dict[int, float]] = {}
     for result in results(folders, 'speed'):
         for row in result.read('metrics/rows?') or ():
@@ -318,12 +313,14 @@ def groups(folders: Sequence[Folder]) -> List[str]:
     head = ('group', 'faces', 'recall, %', "teachers' recall, %", 'landmark error to the teachers, %')
     lines: List[str] = []
     for result in results(folders, 'groups_'):
+        shares = 'recall', 'teacher_recall', 'landmark_error'
         rows = [
-            (group, row['faces'])
-            + tuple(
-                interval(row[figure], percent) for figure in ('recall', 'teacher_recall', 'landmark_error')
+            (
+                group,
+                row['faces'],
+                *(interval(row[name], percent) for name in shares),
+                interval(row['cosine_to_teacher']),
             )
-            + (interval(row['cosine_to_teacher']),)
             for kind in ('age', 'origin')
             for group, row in result.read(f'metrics/{kind}').items()
         ]
@@ -357,10 +354,7 @@ def sources(folders: Sequence[Folder]) -> List[str]:
 def write_report(root: Union[str, Path], out: Union[str, Path]) -> Path:
     """Write the page ``out`` from the results below ``root``, with figures in ``figures`` beside it.
 
-    Raises
-    ------
-    UnifaceError
-        If ``root`` is not there or holds no results, or a result file is broken.
+    `UnifaceError` if ``root`` is not there or holds no results, or a result file is broken.
     """
     root, out = Path(root), Path(out)
     if not root.is_dir():
@@ -369,13 +363,8 @@ def write_report(root: Union[str, Path], out: Union[str, Path]) -> Path:
     folders = tables.read_folders(root)
     if not folders and not any(root.glob('*/metrics.jsonl')):
         raise UnifaceError(f'{root}: no folder in it holds results')
-    lines = [
-        '# Results',
-        '',
-        f'Written by `tools/report.py` from the result files in `{root.name}`; changes by hand are lost. An empty '
-        'cell has not been run.',
-        '',
-    ]
+    text = f'Written by `tools/report.py` from the result files in `{root.name}`; changes by hand are lost. An empty '
+    lines = ['# Results', '', text + 'cell has not been run.', '']
     lines += table_one(folders) + verification(folders, pictures) + ablation(folders)
     lines += losses(root, pictures) + trainings(root, out) + cosines(folders)
     lines += detection(folders, root, pictures) + landmarks(folders)
