@@ -43,17 +43,9 @@ NEVER = sys.float_info.max
 def detect(
     subject: Subject, photos: Dict[str, Path], progress: bool = True
 ) -> Tuple[Dict[str, np.ndarray], Dict[str, Tuple[int, int]]]:
-    """Run a detector over the photos.
+    """Run a detector over the photos; `ImageError` if one cannot be read, for the protocol knows no skips.
 
-    Returns
-    -------
-    (dict, dict)
-        Rectangles (n, 5) as in :func:`fddb_files.read_detections`, and sizes as in :func:`evaluate`.
-
-    Raises
-    ------
-    ImageError
-        If a photo cannot be read: the protocol knows no skips.
+    Gives rectangles (n, 5) as in :func:`fddb_files.read_detections`, and sizes as in :func:`evaluate`.
     """
     detections, sizes = {}, {}
     images = ((name, read_image(path)) for name, path in photos.items())
@@ -202,20 +194,13 @@ def evaluate(
 
     Parameters
     ----------
-    annotations : dict
-        From :func:`fddb_files.read_annotations`.
-    detections : dict
-        From :func:`fddb_files.read_detections`; every annotated image must be in it, with no rows where nothing was
-        found.
+    annotations, detections : dict
+        From :func:`fddb_files.read_annotations` and :func:`fddb_files.read_detections`, of the same images, with no
+        rows where nothing was found; `FddbError` otherwise.
     sizes : dict of str to (int, int), optional
         Images' widths and heights, whose borders cut; without them they are estimated, see :func:`estimate_size`.
     ignored : dict of str to (n,) bool array, optional
         Faces of each image that do not count; see :func:`count_image`.
-
-    Raises
-    ------
-    FddbError
-        If the two do not name the same images.
     """
     for here, there, what in (
         (annotations, detections, 'detections'),
@@ -257,12 +242,8 @@ def summary(curve: Curve) -> Dict[str, Any]:
 def agreement(curve: Curve, directory: Union[str, Path]) -> Dict[str, Dict[str, object]]:
     """How far a curve is from what FDDB's own program made of the same detections.
 
-    Parameters
-    ----------
-    curve : Curve
-    directory : path
-        With one ``*DiscROC.txt`` and one ``*ContROC.txt``. Curves are compared at each number of false positives
-        from 10 to where the official curve ends.
+    The directory has one ``*DiscROC.txt`` and one ``*ContROC.txt``. Curves are compared at each number of false
+    positives from 10 to where the official curve ends.
 
     Returns
     -------

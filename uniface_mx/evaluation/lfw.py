@@ -97,19 +97,9 @@ def photo_paths(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]
 def perturb(image: np.ndarray, limit: int, seed: int, name: str) -> Tuple[np.ndarray, Tuple[int, int]]:
     """Crop or pad each side by up to ``limit`` pixels (section IV.B.1).
 
-    Parameters
-    ----------
-    image : (H, W, 3) uint8 array
-    limit : int
-        Each side's share is drawn on its own from -limit (cropped) to limit (padded with 0).
-    seed : int
-    name : str
-        With the seed it decides the draw, so that a photo's perturbation depends on no other photo.
-
-    Returns
-    -------
-    (array, (int, int))
-        The photo, and the (x, y) by which its content has moved.
+    Each side's share is drawn on its own from -limit (cropped) to limit (padded with 0). Seed and name decide the
+    draw, so that a photo's perturbation depends on no other photo. Gives the photo (H, W, 3), and the (x, y) by which
+    its content has moved.
     """
     height, width = image.shape[:2]
     generator = np.random.default_rng([seed, zlib.crc32(name.encode('utf-8'))])
@@ -142,13 +132,7 @@ def embed_photos(
     seed: int = 0,
     bar: Optional[tqdm] = None,
 ) -> Embedded:
-    """Embeddings of the photos' subjects, perturbed if ``limit`` is above 0.
-
-    Raises
-    ------
-    ImageError
-        If a photo cannot be read: the protocol knows no skips.
-    """
+    """Embeddings of the photos' subjects, perturbed if ``limit`` is above 0; `ImageError` if one cannot be read."""
     names = sorted(photos)
     chosen, several = [], []
 

@@ -38,19 +38,14 @@ def publish(
     prefix : path
         ``DIR/NAME`` of the exported model.
     folder : path
-        Results of `tools/evaluate.py` on this very model.
+        Results of `tools/evaluate.py` on this very model; `UnifaceError` where one is about another, or ``lfw`` is
+        missing.
     licence : str, optional
         What the model may be used for.
 
     Returns
     -------
-    dict
-        The manifest's new entries.
-
-    Raises
-    ------
-    UnifaceError
-        There is no ``lfw`` result, or one is about another model.
+    The manifest's new entries.
     """
     files = ModelFiles.find(prefix)
     manifest, identity = files.verify(), hash_model(files.prefix)

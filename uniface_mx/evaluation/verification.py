@@ -24,15 +24,10 @@ class Roc(NamedTuple):
 
 
 def best_threshold(similarity: np.ndarray, same: np.ndarray) -> float:
-    """The threshold that gets most pairs right.
+    """The threshold that gets most pairs right, of their similarities (n,) and whether they are the same person's (n,).
 
     Candidates lie halfway between neighbouring similarities and at both ends; of several best ones the middle
     one is taken (the upper of two).
-
-    Parameters
-    ----------
-    similarity : (n,) array
-    same : (n,) bool array
     """
     values = np.unique(similarity)
     if not len(values):
@@ -51,14 +46,8 @@ def ten_folds(
 ) -> Dict[str, Any]:
     """Accuracy of each fold with the threshold that is best on the others.
 
-    Parameters
-    ----------
-    similarity : (n,) array
-    same : (n,) bool array
-    fold : (n,) int array
-    found : (n,) bool array
-        Whether a face was found in both photos. A pair without counts as an error; thresholds are chosen from
-        the others.
+    Arguments are (n,), ``found`` whether a face was found in both photos. A pair without counts as an error;
+    thresholds are chosen from the others.
 
     Returns
     -------

@@ -13,18 +13,7 @@ from uniface_mx.files import written_aside
 from uniface_mx.report import paper, tables
 from uniface_mx.report.ablation import ablation
 from uniface_mx.report.curves import losses, trainings
-from uniface_mx.report.tables import (
-    Folder,
-    Result,
-    get,
-    interval,
-    markdown,
-    name_of,
-    picture,
-    results,
-    section,
-    table,
-)
+from uniface_mx.report.tables import Folder, Result, interval, markdown, name_of, picture, results, section
 
 # Results of the protocol of LFW, and what is added to the name of whom they are about.
 LFW = {'lfw': '', 'lfw_single': ', one vector a face', 'lfw_mirror': ', mirror average'}
@@ -32,7 +21,7 @@ LFW = {'lfw': '', 'lfw_single': ', one vector a face', 'lfw_mirror': ', mirror a
 
 def over_seeds(result: Result) -> Optional[str]:
     """Accuracy of the robustness test with the deviation of the folds, and over how many seeds it is."""
-    moved = get(result.folder.results, 'lfw_perturb60/metrics')
+    moved = tables.get(result.folder.results, 'lfw_perturb60/metrics')
     if result.name != 'lfw' or not moved:
         return None
     seeds = len(moved.get('seeds') or [None])
@@ -75,7 +64,7 @@ def table_one(folders: Sequence[Folder]) -> List[str]:
         (f'{method} (paper)', how, networks, rate, *[None] * 5, f'{images} images')
         for method, images, how, networks, rate in paper.LFW
     ]
-    return lines + table(TABLE_ONE, results(folders, *LFW), published)
+    return lines + tables.table(TABLE_ONE, results(folders, *LFW), published)
 
 
 def verification(folders: Sequence[Folder], figures: Path) -> List[str]:
@@ -113,7 +102,9 @@ def detection(folders: Sequence[Folder], root: Path, figures: Path) -> List[str]
         'True positive rate in percent, discrete score, at so many false positives; the paper has '
         f'{paper.FDDB} on FDDB at 2000.',
     )
-    lines += table(DETECTION, [one for one in results(folders, *FDDB) if one.read('metrics/discrete?')])
+    lines += tables.table(
+        DETECTION, [one for one in results(folders, *FDDB) if one.read('metrics/discrete?')]
+    )
     for result in results(folders, 'fddb'):
         lines += official(result)
     for title, file, drawn, limit in FDDB_FIGURES:
@@ -168,7 +159,7 @@ def precision(folders: Sequence[Folder]) -> List[str]:
     rows = results(folders, 'detection_')
     text = 'On record sets, in percent; by height of the face at the input of 300 pixels. A detection counts with '
     text += 'the height of the face that it found, a false one with its own.'
-    return [text, '', *table(PRECISION, rows)] if rows else []
+    return [text, '', *tables.table(PRECISION, rows)] if rows else []
 
 
 def each_point(errors: Mapping[str, float]) -> str:
@@ -196,7 +187,7 @@ def landmarks(folders: Sequence[Folder]) -> List[str]:
         'an error above 10 % or a face not found. aflw_test holds AFLW faces as crops of 80x80, put on a '
         'black canvas; how the photos of the published figure were cut is not told.',
     )
-    return lines + table(LANDMARKS, results(folders, 'landmarks_'), published)
+    return lines + tables.table(LANDMARKS, results(folders, 'landmarks_'), published)
 
 
 def cosines(folders: Sequence[Folder]) -> List[str]:
@@ -305,7 +296,7 @@ def backends(folders: Sequence[Folder]) -> List[str]:
         ('One backend beside another', AGREEMENT, results(folders, 'agreement')),
         ('Memory of a long run', MEMORY, watched),
     )
-    return sum((section(title) + table(columns, rows) for title, columns, rows in parts if rows), [])
+    return sum((section(title) + tables.table(columns, rows) for title, columns, rows in parts if rows), [])
 
 
 def groups(folders: Sequence[Folder]) -> List[str]:
@@ -348,7 +339,7 @@ SOURCES = (
 def sources(folders: Sequence[Folder]) -> List[str]:
     """Which revision, machine and day each result is from."""
     every = [Result(folder, *one) for folder in folders for one in sorted(folder.results.items())]
-    return section('Where the figures are from') + table(SOURCES, every)
+    return section('Where the figures are from') + tables.table(SOURCES, every)
 
 
 def write_report(root: Union[str, Path], out: Union[str, Path]) -> Path:
