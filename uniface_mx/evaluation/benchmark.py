@@ -335,14 +335,8 @@ def compare(
 ) -> Dict[str, Any]:
     """Figures on the faces of some photos, as two backends see them.
 
-    Faces of a photo are matched one to one by the overlap of their boxes.
-
-    Parameters
-    ----------
-    expected, found : sequence of sequence of Face
-        Of each photo, by the backend that counts and by the one that is compared with it.
-    centred : bool
-        Do embeddings of strangers lie around 0? Otherwise the mean of the expected is taken off first.
+    Faces of a photo are matched one to one by the overlap of their boxes. If the embeddings are not ``centred``, that
+    is, those of strangers do not lie around 0, the mean of the expected is taken off first.
 
     Returns
     -------

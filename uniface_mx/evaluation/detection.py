@@ -39,15 +39,9 @@ def summarise(
 ) -> Dict[str, Any]:
     """Figures over all photos.
 
-    Parameters
-    ----------
-    matched : sequence of Matched
-    heights : (G,) array
-        Of the faces that count, in the order of the photos, in pixels at the network's input.
-    detected : (D,) array
-        Of the detections that count, as `sizes_of` gives them.
-    threshold : float
-        Score above which precision and recall are given.
+    ``heights`` (G,) are those of the faces that count, in the order of the photos, in pixels at the network's input,
+    ``detected`` (D,) those of the detections that count, as `sizes_of` gives them. Precision and recall are given from
+    the ``threshold`` of scores on.
     """
     scores, hits, found = (
         np.concatenate([getattr(photo, name) for photo in matched]) for name in ('scores', 'hits', 'found')

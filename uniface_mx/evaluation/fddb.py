@@ -39,10 +39,11 @@ LARGEST = (450, 450)  # no photo of FDDB is larger
 CUT, AGREE, SAME_FACE = 0.3, 0.25, 0.3
 NEVER = sys.float_info.max
 
+# By an image's name: what is known of its faces, an array with a row each; its width and height.
+Rows, Sizes = Dict[str, np.ndarray], Dict[str, Tuple[int, int]]
 
-def detect(
-    subject: Subject, photos: Dict[str, Path], progress: bool = True
-) -> Tuple[Dict[str, np.ndarray], Dict[str, Tuple[int, int]]]:
+
+def detect(subject: Subject, photos: Dict[str, Path], progress: bool = True) -> Tuple[Rows, Sizes]:
     """Run a detector over the photos; `ImageError` if one cannot be read, for the protocol knows no skips.
 
     Gives rectangles (n, 5) as in :func:`fddb_files.read_detections`, and sizes as in :func:`evaluate`.
@@ -108,14 +109,9 @@ class Counts(NamedTuple):
 def count_image(overlap: np.ndarray, scores: np.ndarray, ignored: Optional[np.ndarray] = None) -> Counts:
     """Count one image at every distinct score of its detections.
 
-    Parameters
-    ----------
-    overlap : (A, D) array
-        Of annotated with detected regions.
-    scores : (D,) array
-    ignored : (A,) bool array, optional
-        Faces that are neither to be found nor to be blamed for: a match with one is no true positive, and the
-        detection no false one. (FDDB has none; FDDB-crops does.)
+    ``overlap`` (A, D) is that of annotated with detected regions, whose scores are (D,). Faces that are ``ignored``
+    (A,) are neither to be found nor to be blamed for: a match with one is no true positive, and the detection no false
+    one. (FDDB has none; FDDB-crops does.)
     """
     scores = np.asarray(scores, np.float64)
     counted = np.ones(len(overlap), bool) if ignored is None else ~np.asarray(ignored, bool)
@@ -161,11 +157,7 @@ def estimate_size(ellipses: np.ndarray, detections: np.ndarray) -> Tuple[int, in
     the near borders of the two agree to a quarter, and no detection of the photo reaches further, the photo
     ends with the detection; otherwise at 450 pixels, FDDB's largest.
 
-    Parameters
-    ----------
-    ellipses : (n, 5) array
-    detections : (m, 5 or 6) array
-        Left, top, width, height, score. Ellipses with a score tell nothing.
+    Detections are (m, 5): left, top, width, height, score; ellipses with a score, (m, 6), tell nothing.
     """
     size = list(LARGEST)
     if detections.shape[1] != 5 or not len(detections) or not len(ellipses):
@@ -185,10 +177,7 @@ def estimate_size(ellipses: np.ndarray, detections: np.ndarray) -> Tuple[int, in
 
 
 def evaluate(
-    annotations: Dict[str, np.ndarray],
-    detections: Dict[str, np.ndarray],
-    sizes: Optional[Dict[str, Tuple[int, int]]] = None,
-    ignored: Optional[Dict[str, np.ndarray]] = None,
+    annotations: Rows, detections: Rows, sizes: Optional[Sizes] = None, ignored: Optional[Rows] = None
 ) -> Curve:
     """Curves of a detector's output over all annotated images.
 
