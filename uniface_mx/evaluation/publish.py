@@ -31,7 +31,8 @@ def publish(
     """Write what a folder of results says of a model into the model's manifest.
 
     The thresholds are those of the ``lfw`` result: ``verification`` the similarity that parts its 6,000 pairs best,
-    ``identification`` the one at which a hundredth of its pairs of two people would pass for one.
+    ``identification`` the one at which a hundredth of its pairs of two people would pass for one. Gives the manifest's
+    new entries.
 
     Parameters
     ----------
@@ -42,10 +43,6 @@ def publish(
         missing.
     licence : str, optional
         What the model may be used for.
-
-    Returns
-    -------
-    The manifest's new entries.
     """
     files = ModelFiles.find(prefix)
     manifest, identity = files.verify(), hash_model(files.prefix)
