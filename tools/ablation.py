@@ -15,11 +15,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Sequence
 
 import yaml
 
-from uniface_mx.cli.program import at_least, run
+from uniface_mx.cli.program import at_least, program
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import written_aside
 from uniface_mx.paths import resource
@@ -84,20 +84,13 @@ def run_series(arguments: argparse.Namespace) -> int:
     if any(statuses):
         return next(filter(None, statuses))
     last = [command for one in runs for command in commands(plan['then'], one)]
-    report = [
-        sys.executable,
-        str(TOOLS / 'report.py'),
-        '--results',
-        arguments.results,
-        '--out',
-        arguments.report,
-    ]
+    words = '--results', arguments.results, '--out', arguments.report
+    report = [sys.executable, str(TOOLS / 'report.py'), *words]
     return next(filter(None, map(subprocess.call, [*last, report])), 0)
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the program."""
-    parser = argparse.ArgumentParser(prog='ablation', description=__doc__)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the program can be told."""
     add = parser.add_argument
     add('--records', required=True, metavar='DIR', help="folder of docs/data.md's record sets")
     add('--out', default='runs', metavar='DIR', help='folder for the runs (%(default)s)')
@@ -109,9 +102,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     text = 'runs side by side, which share the cores (%(default)s)'
     add('--parallel', type=at_least(1), default=1, metavar='N', help=text)
     add('--set', action='append', default=[], metavar='KEY=VALUE', help='for all runs alike')
-    arguments = parser.parse_args(argv)
-    return run('ablation', lambda: run_series(arguments))
 
+
+main = program('ablation', __doc__, run_series, add_options)
 
 if __name__ == '__main__':
     sys.exit(main())

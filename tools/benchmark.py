@@ -4,135 +4,102 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict
 
-from uniface_mx.cli.program import at_least, run
+from uniface_mx.cli.program import at_least, program
 from uniface_mx.data import benchmark as data
-from uniface_mx.evaluation import agreement, memory, speed
-from uniface_mx.provenance import write_json
+from uniface_mx.evaluation import benchmark as evaluation
+from uniface_mx.evaluation.options import COUNT, WHOLE
+from uniface_mx.provenance import machine, write_json
 from uniface_mx.train import benchmark as training
 
-Option = Tuple[str, Dict[str, Any]]
+# Options of several benchmarks.
+MODEL = '--model', dict(required=True, metavar='PREFIX', help='an exported model')
+PHOTOS = '--photos', dict(required=True, nargs='+', metavar='DIR', help='taken from by turns')
+SEED = '--seed', dict(type=WHOLE, default=0, help='of the choice (%(default)s)')
+RESULTS = '--results', dict(metavar='DIR', help='write result files below DIR; experiments/results by custom')
 
 
-class Benchmark(NamedTuple):
-    """A function that measures, prints a table and returns what --out stores; its arguments, which are options."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """A command each benchmark."""
+    commands = parser.add_subparsers(dest='benchmark', required=True)
 
-    measure: Callable[..., Dict[str, Any]]
-    text: str
-    options: Sequence[Option]
+    def command(name: str, text: str, measure: Callable[..., Dict[str, Any]], *shared: tuple) -> Callable:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(measure=measure)
+        added.add_argument('--out', metavar='FILE', help='write the figures there as JSON')
+        for flag, settings in shared:
+            added.add_argument(flag, **settings)
+        return added.add_argument
+
+    measure = with_options(data.benchmark)
+    add = command('data', 'reading, decoding, augmentation, beside ImageDetRecordIter', measure)
+    add('--records', required=True, nargs='+', metavar='NAME', help='record sets with faces')
+    add('--backgrounds', nargs='*', default=[], metavar='NAME', help='record sets without faces')
+    add('--size', type=COUNT, default=300, help='side of a canvas (%(default)s)')
+    add('--batch', type=COUNT, default=32, help='canvases in a batch (%(default)s)')
+    add('--workers', type=COUNT, default=2, help='threads (%(default)s)')
+    add('--seconds', type=at_least(0.01, float), default=3, help='for each pipeline (%(default)s)')
+
+    text = 'models on all backends, beside MTCNN and an embedding network'
+    add = command('speed', text, evaluation.speed, RESULTS)
+    add('--models', nargs='*', default=[], metavar='PREFIX', help='exported models')
+    text = "all that the models were exported for; also 'mxnet-unfused'"
+    add('--backends', nargs='+', default=[], metavar='NAME', help=text)
+    add('--device', default='cpu', help='of the models (%(default)s)')
+    add('--batches', type=COUNT, default=[1, 32], nargs='+', metavar='N', help='(1 32)')
+    numbers = [0, 1, 2, 4, 8, 16]
+    add('--faces', type=WHOLE, default=numbers, nargs='+', help='in a photo (0 1 2 4 8 16)')
+    sizes = evaluation.SIZES
+    add('--sizes', nargs='+', choices=sizes, default=sizes, help='of the photos (both)')
+    add('--portraits', metavar='DIR', help='photos of one face each (LFW)')
+    text = (
+        'pairs of teachers to run beside (%(default)s; mtcnn+dlib_library is MTCNN in MXNet and dlib as pip '
+    )
+    text += 'brings it); none leaves them out'
+    add('--teachers', nargs='*', default=['mtcnn_pypi+dlib'], metavar='DETECTOR+EMBEDDING', help=text)
+    add('--rounds', type=COUNT, default=3, help='of which the median counts (%(default)s)')
+    add('--name', help="of the folder of results, for one model (the model's)")
+
+    text = 'memory after many photos of mixed sizes'
+    add = command('memory', text, evaluation.memory, MODEL, PHOTOS, SEED, RESULTS)
+    add('--backend', default='mxnet')
+    add('--count', type=COUNT, default=5000, help='photos in all (%(default)s)')
+    add('--every', type=COUNT, default=500, help='photos between two rows (%(default)s)')
+    add('--batch', type=COUNT, default=8, help='(%(default)s)')
+
+    text = 'one backend beside another: what int8 costs'
+    add = command('agreement', text, evaluation.agreement, MODEL, PHOTOS, SEED, RESULTS)
+    add('--backends', nargs=2, metavar='NAME', default=['mxnet', 'mxnet-int8'], help='(both)')
+    add('--count', type=COUNT, default=200, help='photos in all (%(default)s)')
+    add('--score', type=float, metavar='S', help='leave out faces of a lower score')
+
+    measure = with_options(training.benchmark)
+    add = command('training', 'time and memory of training steps, by operator', measure)
+    add('--config', default='lite_a', help='whose settings (%(default)s)')
+    text = 'change a value of it'
+    add('--set', action='append', default=[], dest='settings', metavar='KEY=VALUE', help=text)
+    add('--steps', type=COUNT, default=10, help='steps to measure (%(default)s)')
+    add('--cells', type=WHOLE, default=0, help='mosaics of so many photos only; 1 for whole photos')
+    add('--operators', type=WHOLE, default=0, dest='ranked', help='show so many operators of a profiled step')
 
 
-def option(name: str, help: Optional[str] = None, **settings: Any) -> Option:
-    """An option as `add_argument` takes it."""
-    return name, dict(settings, help=help)
-
-
-def count(name: str, default: Any, help: str, least: int = 1, **settings: Any) -> Option:
-    """An option of whole numbers from `least` on."""
-    return option(name, help, type=at_least(least), default=default, **settings)
-
-
-def names(name: str, help: str, **settings: Any) -> Option:
-    """An option of several names."""
-    return option(
-        name, help, nargs=settings.pop('nargs', '+'), metavar=settings.pop('metavar', 'NAME'), **settings
+def with_options(measure: Callable[..., Dict[str, Any]]) -> Callable[[argparse.Namespace], Dict[str, Any]]:
+    """A function that takes its own arguments, as one that takes a program's options."""
+    others = {'benchmark', 'out', 'run', 'error', 'measure'}
+    return lambda options: measure(
+        **{key: value for key, value in vars(options).items() if key not in others}
     )
 
 
-def results(name: str) -> Option:
-    """The option of a folder for result files."""
-    return option('--results', f'write DIR/NAME/{name}.json; experiments/results by custom', metavar='DIR')
+def run(arguments: argparse.Namespace) -> None:
+    """Run one benchmark, which prints its figures, and store them where that was asked for."""
+    figures = dict(arguments.measure(arguments), machine=machine())
+    if arguments.out:
+        write_json(arguments.out, figures)
 
 
-MODEL = option('--model', 'an exported model', required=True, metavar='PREFIX')
-PHOTOS = names('--photos', 'taken from by turns', required=True, metavar='DIR')
-SEED = count('--seed', 0, 'of the choice (%(default)s)', least=0)
-DATA = (
-    names('--records', 'record sets with faces', required=True),
-    names('--backgrounds', 'record sets without faces', nargs='*', default=[]),
-    count('--size', 300, 'side of a canvas (%(default)s)'),
-    count('--batch', 32, 'canvases in a batch (%(default)s)'),
-    count('--workers', 2, 'threads (%(default)s)'),
-    option('--seconds', 'for each pipeline (%(default)s)', type=at_least(0.01, float), default=3),
-)
-SPEED = (
-    names('--models', 'exported models', nargs='*', default=[], metavar='PREFIX'),
-    names('--backends', "all that the models were exported for; also 'mxnet-unfused'", default=[]),
-    option('--device', 'of the models (%(default)s)', default='cpu'),
-    count('--batches', [1, 32], '(1 32)', nargs='+', metavar='N'),
-    count('--faces', [0, 1, 2, 4, 8, 16], 'in a photo (0 1 2 4 8 16)', least=0, nargs='+'),
-    option('--sizes', 'of the photos (both)', nargs='+', choices=speed.SIZES, default=speed.SIZES),
-    option('--portraits', 'photos of one face each (LFW)', metavar='DIR'),
-    names(
-        '--teachers',
-        'pairs of teachers to run beside (%(default)s; mtcnn+dlib_library is MTCNN in MXNet and dlib as pip '
-        'brings it); none leaves them out',
-        nargs='*',
-        default=['mtcnn_pypi+dlib'],
-        metavar='DETECTOR+EMBEDDING',
-    ),
-    count('--rounds', 3, 'of which the median counts (%(default)s)'),
-    results('speed'),
-    option('--name', "of the folder of results, for one model (the model's)"),
-)
-MEMORY = (
-    MODEL,
-    option('--backend', default='mxnet'),
-    PHOTOS,
-    count('--count', 5000, 'photos in all (%(default)s)'),
-    count('--every', 500, 'photos between two rows (%(default)s)'),
-    count('--batch', 8, '(%(default)s)'),
-    SEED,
-    results('memory'),
-)
-AGREEMENT = (
-    MODEL,
-    names('--backends', '(both)', nargs=2, default=['mxnet', 'mxnet-int8']),
-    PHOTOS,
-    count('--count', 200, 'photos in all (%(default)s)'),
-    SEED,
-    option('--score', 'leave out faces of a lower score', type=float, metavar='S'),
-    results('agreement'),
-)
-CHANGES = dict(action='append', default=[], dest='settings', metavar='KEY=VALUE')
-TRAINING = (
-    option('--config', 'whose settings (%(default)s)', default='lite_a'),
-    option('--set', 'change a value of it', **CHANGES),
-    count('--steps', 10, 'steps to measure (%(default)s)'),
-    count('--cells', 0, 'mosaics of so many photos only; 1 for whole photos', least=0),
-    count('--operators', 0, 'show so many operators of a profiled step', least=0, dest='ranked'),
-)
-BENCHMARKS = {
-    'data': Benchmark(data.benchmark, 'reading, decoding, augmentation, beside ImageDetRecordIter', DATA),
-    'speed': Benchmark(
-        speed.benchmark, 'models on all backends, beside MTCNN and an embedding network', SPEED
-    ),
-    'memory': Benchmark(memory.benchmark, 'memory after many photos of mixed sizes', MEMORY),
-    'agreement': Benchmark(agreement.benchmark, 'one backend beside another: what int8 costs', AGREEMENT),
-    'training': Benchmark(training.benchmark, 'time and memory of training steps, by operator', TRAINING),
-}
-
-
-def measure(benchmark: str, out: Optional[str], **arguments: Any) -> None:
-    """Run one benchmark, and store its figures where that was asked for."""
-    figures = BENCHMARKS[benchmark].measure(**arguments)
-    if out:
-        write_json(out, figures)
-
-
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the program."""
-    parser = argparse.ArgumentParser(prog='benchmark', description=__doc__)
-    subjects = parser.add_subparsers(dest='benchmark', metavar=f'{{{",".join(BENCHMARKS)}}}', required=True)
-    for name, benchmark in BENCHMARKS.items():
-        subject = subjects.add_parser(name, help=benchmark.text, description=benchmark.text)
-        for flag, settings in benchmark.options:
-            subject.add_argument(flag, **settings)
-        subject.add_argument('--out', metavar='FILE', help='write the figures there as JSON')
-    arguments = parser.parse_args(argv)
-    return run('benchmark', lambda: measure(**vars(arguments)))
-
+main = program('benchmark', __doc__, run, add_options)
 
 if __name__ == '__main__':
     sys.exit(main())

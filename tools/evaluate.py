@@ -18,39 +18,36 @@ from uniface_mx.evaluation import COMMANDS, EVALUATIONS, load, options
 from uniface_mx.evaluation.series import is_done, read_settings
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Read a command line; contradictions end the program with the usage."""
     parser = argparse.ArgumentParser(prog='evaluate', description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
-
-    def add(name: str, text: str) -> argparse.ArgumentParser:
+    every = 'several of these for one model, each passed over if it is done', add_all, run_all
+    named = {
+        name: (module.HELP, module.add_options, module.run)
+        for name, module in ((name, load(name)) for name in COMMANDS)
+    }
+    for name, (text, add_options, work) in dict(named, all=every).items():
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         if name in ('all', *EVALUATIONS):
-            text = 'by custom experiments/results/NAME'
-            command.add_argument('--out', required=True, metavar='DIR', help=text)
-        return command
+            command.add_argument(
+                '--out', required=True, metavar='DIR', help='by custom experiments/results/NAME'
+            )
+        add_options(command)
+        command.set_defaults(run=work)
+    arguments = parser.parse_args(
+        words, argparse.Namespace(command_line=list(words), check=lambda options: None)
+    )
+    wrong = arguments.check(arguments)
+    return parser.error(wrong) if wrong else arguments
 
-    for name in COMMANDS:
-        module = load(name)
-        command = add(name, module.HELP)
-        module.add_options(command)
-        command.set_defaults(run=module.run)
-    command = add('all', 'several of these for one model, each passed over if it is done')
+
+def add_all(command: argparse.ArgumentParser) -> None:
+    """Options of :func:`run_all`."""
     options.add_model(command)
     options.add_backend(command)
     text = 'which, with their options: docs/evaluation.md'
     command.add_argument('--settings', required=True, metavar='FILE', help=text)
-    command.set_defaults(run=run_all)
-    return parser
-
-
-def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Read a command line; contradictions end the program with the usage."""
-    parser = build_parser()
-    arguments = parser.parse_args(words)
-    arguments.command_line = list(words)
-    wrong = arguments.check(arguments) if hasattr(arguments, 'check') else None
-    return parser.error(wrong) if wrong else arguments
 
 
 def run_all(arguments: argparse.Namespace) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 import os
 import platform
 import re
@@ -12,7 +11,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
@@ -33,21 +32,14 @@ def git_revision() -> Dict[str, Any]:
     here = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str:
-        return subprocess.run(
-            ['git', '-C', str(here), *arguments],
-            check=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ).stdout.strip()
+        command = ['git', '-C', str(here), *arguments]
+        return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True).strip()
 
     try:
         # An environment may lie within a repository that has nothing to do with this package.
         git('ls-files', '--error-unmatch', Path(__file__).name)
-        return {
-            'commit': git('rev-parse', 'HEAD'),
-            'modified': bool(git('status', '--porcelain', '--untracked-files=no', '--', ':/', *WRITTEN)),
-        }
+        changes = git('status', '--porcelain', '--untracked-files=no', '--', ':/', *WRITTEN)
+        return {'commit': git('rev-parse', 'HEAD'), 'modified': bool(changes)}
     except (OSError, subprocess.CalledProcessError):
         return {'commit': None}
 
@@ -72,10 +64,8 @@ def machine() -> Dict[str, Any]:
         'system': f'{platform.system()} {platform.machine()}',
     }
     try:
-        for line in Path('/proc/cpuinfo').read_text().splitlines():
-            if line.startswith('model name'):
-                description['processor'] = line.split(':', 1)[1].strip()
-                break
+        model = re.search(r'^model name\s*:\s*(.*\S)', Path('/proc/cpuinfo').read_text(), re.MULTILINE)
+        description['processor'] = model.group(1) if model else description['processor']
         memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
         description['memory_gib'] = round(memory / 2**30, 1)
     except (OSError, ValueError, AttributeError):
@@ -107,24 +97,18 @@ def provenance(command: Optional[Sequence[str]] = None) -> Dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Turn arrays, paths and non-finite numbers into what strict JSON can hold (not finite -> null)."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f'{type(value).__name__} cannot be written as JSON')
 
 
 def write_json(path: Union[str, Path], content: Any) -> Path:
-    """Write strict JSON aside, then move it into place."""
+    """Write arrays and paths too as strict JSON, numbers that are not finite as null; aside, then into place."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    plain = json.loads(json.dumps(content, default=_plain), parse_constant=lambda _: None)
     with written_aside(path) as aside:
-        aside.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + '\n', encoding='utf-8')
+        aside.write_text(json.dumps(plain, indent=1) + '\n', encoding='utf-8')
     return path

@@ -4,7 +4,7 @@ from loading import load_tool
 
 from uniface_mx.deploy.predictor import Face
 from uniface_mx.errors import UnifaceError
-from uniface_mx.evaluation.agreement import compare
+from uniface_mx.evaluation.benchmark import compare
 from uniface_mx.evaluation.results import read_result
 from uniface_mx.image import write_image
 

@@ -5,9 +5,8 @@ from hypothesis import strategies as st
 from scripted import Scripted, face
 
 from uniface_mx.evaluation import lfw
-from uniface_mx.evaluation.faces import choose_face
 from uniface_mx.evaluation.lfw import LfwError, perturb, read_pairs
-from uniface_mx.evaluation.subject import TeacherSubject
+from uniface_mx.evaluation.subject import TeacherSubject, choose_face
 from uniface_mx.image import ImageError, write_image
 from uniface_mx.teachers import TeacherError, create_teacher
 

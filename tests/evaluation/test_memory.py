@@ -6,7 +6,7 @@ from loading import load_tool
 from rectangles import photo, predictor
 
 from uniface_mx.errors import UnifaceError
-from uniface_mx.evaluation import memory
+from uniface_mx.evaluation import benchmark as memory
 from uniface_mx.evaluation.results import read_result
 from uniface_mx.image import write_image
 
@@ -47,7 +47,7 @@ def test_rows(folders, tmp_path):
     assert rows[-1]['photos'] == 23 and rows[-1]['skipped'] == 1 and rows[-1]['faces'] == 22
     assert rows[-1]['pixels'] == [40 * 60, 2910, 59 * 60] and len(rows) == 3
     rows = [dict(row, bytes=n * memory.MIB) for n, row in enumerate(rows, 4)]
-    head, first, second, last = memory.table(rows)
+    head, first, second, last = memory.memory_table(rows)
     assert first.split()[2:] == ['4', '+0.0%'] and last.split()[2:] == ['6', '+50.0%']
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uniface_mx.evaluation.regions import ellipse_mask, overlaps, rectangle_mask
+from uniface_mx.evaluation.fddb import ellipse_mask, overlaps, rectangle_mask
 
 WIDTH, HEIGHT = 90, 70
 SIZE = (WIDTH, HEIGHT)

@@ -6,7 +6,7 @@ import pytest
 from loading import load_tool
 
 from uniface_mx.errors import UnifaceError
-from uniface_mx.evaluation import speed
+from uniface_mx.evaluation import benchmark as speed
 from uniface_mx.evaluation.results import read_result
 from uniface_mx.image import write_image
 
@@ -77,10 +77,10 @@ def test_table():
         dict(system='a', backend='mxnet', batch=1, faces=n, size='own', images_per_second=n + 0.5)
         for n in (2, 1)
     ]
-    head, line = speed.table(rows, 'own')
+    head, line = speed.speed_table(rows, 'own')
     assert head.split()[-4:] == ['1', 'faces', '2', 'faces']
     assert line.split() == ['a,', 'mxnet', '1', '1.5', '2.5']
-    assert len(speed.table(rows, '300')) == 1
+    assert len(speed.speed_table(rows, '300')) == 1
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def portraits(tmp_path):
 
 @pytest.fixture
 def one_process(monkeypatch):
-    monkeypatch.setattr(speed, 'machine', lambda: {'cores': 0})
+    monkeypatch.setattr(speed, 'cores', lambda: 0)
 
 
 def test_models_by_command(exported_model, portraits, tmp_path, capsys):

@@ -1,7 +1,7 @@
 """The paper's protocols and more: one module an evaluation, with its options, and what it prints and writes.
 
 A module of `COMMANDS` has ``HELP``, ``add_options(parser)`` and ``run(arguments)``: `tools/evaluate.py` makes a command
-of it. What several share is in `options`. `speed`, `memory` and `agreement` are run by `tools/benchmark.py`.
+of it. What several share is in `options`. `benchmark` is run by `tools/benchmark.py`.
 """
 
 from __future__ import annotations

@@ -43,4 +43,4 @@ def run(arguments: argparse.Namespace) -> None:
         )
     data = {kind: options.about_records(own) for kind, own in readers.items()}
     data.update(name=data['held_out']['name'], limit=arguments.limit)
-    options.write(arguments, 'cosine', options.whom(chosen), data, figures)
+    options.write(arguments, 'cosine', chosen, data, figures)

@@ -13,10 +13,9 @@ from uniface_mx.data.rows import BOX, CLASS, EMBEDDING, HAS_EMBEDDING, HAS_LANDM
 from uniface_mx.deploy.predictor import Face
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import options
-from uniface_mx.evaluation.faces import boxes_of
 from uniface_mx.evaluation.intervals import mean_with_interval, wilson
 from uniface_mx.evaluation.results import shown
-from uniface_mx.evaluation.subject import Subject, look, similarities
+from uniface_mx.evaluation.subject import Subject, boxes_of, look, similarities
 from uniface_mx.geometry import INPUT_SIZE, Matched, average_precision, match_boxes, point_errors
 
 HELP = "a record set's faces found again"
@@ -27,11 +26,7 @@ SIZES = (0, 16, 24, 32, 48, 64, 96, 144, 192, INPUT_SIZE + 1)
 def sizes_of(outcome: Matched, detected: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Where each detection that counts belongs: with the size of the face that it found, else with its own.
 
-    Parameters
-    ----------
-    outcome : Matched
-    detected, faces : arrays
-        Heights of all detections, and (G,) of the faces that count.
+    ``detected`` are heights of all detections, ``faces`` (G,) of the faces that count.
     """
     sizes = np.array(detected, np.float64)
     found = outcome.by >= 0
@@ -44,15 +39,9 @@ def summarise(
 ) -> Dict[str, Any]:
     """Figures over all photos.
 
-    Parameters
-    ----------
-    matched : sequence of Matched
-    heights : (G,) array
-        Of the faces that count, in the order of the photos, in pixels at the network's input.
-    detected : (D,) array
-        Of the detections that count, as `sizes_of` gives them.
-    threshold : float
-        Score above which precision and recall are given.
+    ``heights`` (G,) are those of the faces that count, in the order of the photos, in pixels at the network's input,
+    ``detected`` (D,) those of the detections that count, as `sizes_of` gives them. Precision and recall are given from
+    the ``threshold`` of scores on.
     """
     scores, hits, found = (
         np.concatenate([getattr(photo, name) for photo in matched]) for name in ('scores', 'hits', 'found')
@@ -67,11 +56,9 @@ def summarise(
     for low, high in zip(SIZES, SIZES[1:]):
         inside = found[(heights >= low) & (heights < high)]
         own = (detected >= low) & (detected < high)
-        row: Dict[str, Any] = {'from': low, 'below': high, 'faces': len(inside)}
-        precision = average_precision(scores[own], hits[own], len(inside))
-        row['average_precision'] = precision if len(inside) else None
-        row['recall'], row['interval'] = recall(inside)
-        by_height.append(row)
+        precision = average_precision(scores[own], hits[own], len(inside)) if len(inside) else None
+        row = {'from': low, 'below': high, 'faces': len(inside), 'average_precision': precision}
+        by_height.append(dict(row, **dict(zip(('recall', 'interval'), recall(inside)))))
     share, interval = recall(found)
     return {
         'faces': len(found),
@@ -88,16 +75,9 @@ def summarise(
 def compare_labels(
     faces: Sequence[Face], labels: np.ndarray, size: Tuple[int, int], mean: Optional[np.ndarray]
 ) -> Tuple[List[float], List[float]]:
-    """Landmark errors, and centred cosines, of found faces against their rows in the record.
+    """Landmark errors, and centred cosines, of n found faces against their rows (n, 146) in the record.
 
-    Parameters
-    ----------
-    faces : sequence of n faces
-    labels : (n, 146) array
-    size : (int, int)
-        Width and height of the photo.
-    mean : (128,) array or None
-        Mean teacher embedding; without one no embeddings are compared.
+    ``size`` are width and height of the photo; without a ``mean`` embedding (128,) none are compared.
     """
     errors, cosines = [], []
     for face, row in zip(faces, labels):
@@ -121,7 +101,6 @@ def evaluate(
     ----------
     subject : Subject
     records : iterable of Record
-        A ``RecordReader``, or several chained.
     threshold : float
         As in :func:`summarise`; the average precision is over all detections.
     mean : (128,) array, optional
@@ -149,9 +128,8 @@ def evaluate(
         detected.append(sizes_of(outcome, (boxes[:, 3] - boxes[:, 1]) * scale, heights[-1]))
         hit = outcome.by >= 0
         found = [faces[number] for number in outcome.by[hit]]
-        more = compare_labels(found, objects[~ignored][hit], size, mean)
-        errors += more[0]
-        cosines += more[1]
+        for told, more in zip((errors, cosines), compare_labels(found, objects[~ignored][hit], size, mean)):
+            told += more
     heights = np.concatenate(heights)
     if not len(heights):
         raise UnifaceError('the record set has no face that counts')
@@ -193,4 +171,4 @@ def run(arguments: argparse.Namespace) -> None:
         )
     name = arguments.name or '_'.join(Path(reader.name).name for reader in readers)
     data = dict(options.about_records(readers), photos=figures['photos'], faces=figures['faces'])
-    options.write(arguments, f'detection_{name}', options.whom(chosen), data, figures)
+    options.write(arguments, f'detection_{name}', chosen, data, figures)

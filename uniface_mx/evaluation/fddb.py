@@ -5,6 +5,11 @@ its annotated ellipses so that the summed overlap is largest. The discrete score
 overlap is above 0.5, the continuous score is the overlap itself; a detection without discrete match is a
 false positive on both curves. Sums over all images of all ten folds, divided by the number of annotated
 faces, are the curves.
+
+The program fills the ellipse or the rectangle into a mask of the image's size with OpenCV's drawing functions
+and counts pixels. That settles the details: centres and corners are rounded (halves to even), axes are cut to
+whole pixels, angles rounded to whole degrees, both ends of a rectangle are drawn, and what lies outside the
+image does not count.
 """
 
 from __future__ import annotations
@@ -14,42 +19,34 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
+import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from uniface_mx.evaluation import fddb_files as files
 from uniface_mx.evaluation import options
-from uniface_mx.evaluation.faces import boxes_of
 from uniface_mx.evaluation.fddb_files import Curve, FddbError, read_curve
 from uniface_mx.evaluation.figures import draw_fddb
-from uniface_mx.evaluation.regions import ellipse_mask, overlaps, rectangle_mask
 from uniface_mx.evaluation.results import shown
-from uniface_mx.evaluation.subject import Subject, look
+from uniface_mx.evaluation.subject import Subject, boxes_of, look
 from uniface_mx.geometry import ellipse_to_box, iou, xywh_to_xyxy, xyxy_to_xywh
 from uniface_mx.image import read_image
 
 HELP = 'FDDB, as its own program counts'
 MATCH = 0.5
-AT_FALSE_POSITIVES = (100, 500, 1000, 2000)
+KINDS = {'discrete': '*DiscROC.txt', 'continuous': '*ContROC.txt'}
 LARGEST = (450, 450)  # no photo of FDDB is larger
 CUT, AGREE, SAME_FACE = 0.3, 0.25, 0.3
 NEVER = sys.float_info.max
 
+# By an image's name: what is known of its faces, an array with a row each; its width and height.
+Rows, Sizes = Dict[str, np.ndarray], Dict[str, Tuple[int, int]]
 
-def detect(
-    subject: Subject, photos: Dict[str, Path], progress: bool = True
-) -> Tuple[Dict[str, np.ndarray], Dict[str, Tuple[int, int]]]:
-    """Run a detector over the photos.
 
-    Returns
-    -------
-    (dict, dict)
-        Rectangles (n, 5) as in :func:`fddb_files.read_detections`, and sizes as in :func:`evaluate`.
+def detect(subject: Subject, photos: Dict[str, Path], progress: bool = True) -> Tuple[Rows, Sizes]:
+    """Run a detector over the photos; `ImageError` if one cannot be read, for the protocol knows no skips.
 
-    Raises
-    ------
-    ImageError
-        If a photo cannot be read: the protocol knows no skips.
+    Gives rectangles (n, 5) as in :func:`fddb_files.read_detections`, and sizes as in :func:`evaluate`.
     """
     detections, sizes = {}, {}
     images = ((name, read_image(path)) for name, path in photos.items())
@@ -58,6 +55,40 @@ def detect(
         detections[name] = np.hstack([xyxy_to_xywh(boxes_of(faces)), scores])
         sizes[name] = (image.shape[1], image.shape[0])
     return detections, sizes
+
+
+def ellipse_mask(ellipse: Sequence[float], size: Tuple[int, int]) -> np.ndarray:
+    """Pixels (height, width) bool of an ellipse in an image of ``size``, width and height.
+
+    ``ellipse`` is FDDB's five numbers: major and minor radius, angle of the major axis to the x axis (radians),
+    centre x, y.
+    """
+    major, minor, angle, x, y = (float(value) for value in ellipse[:5])
+    mask, axes = np.zeros(size[::-1], np.uint8), (int(major), int(minor))
+    cv2.ellipse(mask, (round(x), round(y)), axes, np.degrees(angle), 0, 360, 1, cv2.FILLED)
+    return mask.view(bool)
+
+
+def rectangle_mask(rectangle: Sequence[float], size: Tuple[int, int]) -> np.ndarray:
+    """Pixels (height, width) bool of a rectangle, given as x, y, width, height, in an image of ``size``."""
+    x, y, width, height = (float(value) for value in rectangle[:4])
+    mask = np.zeros(size[::-1], np.uint8)
+    cv2.rectangle(mask, (round(x), round(y)), (round(x + width), round(y + height)), 1, cv2.FILLED)
+    return mask.view(bool)
+
+
+def overlaps(annotated: Sequence[np.ndarray], detected: Sequence[np.ndarray]) -> np.ndarray:
+    """Pixels in both masks over pixels in either, of every annotated with every detected one, (A, D) float64.
+
+    0 where both are empty.
+    """
+    areas = np.array([np.count_nonzero(mask) for mask in detected], int)
+    table = np.zeros((len(annotated), len(detected)))
+    for row, mask in zip(table, annotated):
+        both = np.array([np.count_nonzero(mask & other) for other in detected], int)
+        either = np.count_nonzero(mask) + areas - both
+        np.divide(both, either, out=row, where=both > 0)
+    return table
 
 
 def match(scores: np.ndarray) -> List[Tuple[int, int]]:
@@ -78,32 +109,21 @@ class Counts(NamedTuple):
 def count_image(overlap: np.ndarray, scores: np.ndarray, ignored: Optional[np.ndarray] = None) -> Counts:
     """Count one image at every distinct score of its detections.
 
-    Parameters
-    ----------
-    overlap : (A, D) array
-        Of annotated with detected regions.
-    scores : (D,) array
-    ignored : (A,) bool array, optional
-        Faces that are neither to be found nor to be blamed for: a match with one is no true positive, and the
-        detection no false one. (FDDB has none; FDDB-crops does.)
+    ``overlap`` (A, D) is that of annotated with detected regions, whose scores are (D,). Faces that are ``ignored``
+    (A,) are neither to be found nor to be blamed for: a match with one is no true positive, and the detection no false
+    one. (FDDB has none; FDDB-crops does.)
     """
     scores = np.asarray(scores, np.float64)
-    ignored = np.zeros(len(overlap), bool) if ignored is None else np.asarray(ignored, bool)
+    counted = np.ones(len(overlap), bool) if ignored is None else ~np.asarray(ignored, bool)
     thresholds = np.unique(scores)[::-1]
     rows = []
     for threshold in thresholds:
-        seen = np.flatnonzero(scores >= threshold)
-        discrete, continuous, false_positives = 0, 0.0, len(seen)
-        for face, detection in match(overlap[:, seen]):
-            value = overlap[face, seen[detection]]
-            hit = value > MATCH
-            false_positives -= hit
-            if not ignored[face]:
-                discrete += hit
-                continuous += value
-        rows.append((discrete, continuous, false_positives))
-    table = np.array(rows, np.float64).reshape(len(rows), 3)
-    return Counts(thresholds, table[:, 0], table[:, 1], table[:, 2])
+        seen = overlap[:, scores >= threshold]
+        pairs = np.array(match(seen), int).reshape(-1, 2)
+        values, counts = seen[tuple(pairs.T)], counted[pairs[:, 0]]
+        hits = values > MATCH
+        rows.append((hits[counts].sum(), values[counts].sum(), seen.shape[1] - hits.sum()))
+    return Counts(thresholds, *np.array(rows, np.float64).reshape(-1, 3).T)
 
 
 def merge_counts(counts: Iterable[Counts], faces: int) -> Curve:
@@ -115,24 +135,18 @@ def merge_counts(counts: Iterable[Counts], faces: int) -> Curve:
     """
     if faces <= 0:
         raise FddbError('no annotated face: nothing to evaluate')
-    steps, at = [], []
-    any_empty = False
-    for image in counts:
-        any_empty |= not len(image.thresholds)
-        table = np.stack([image.discrete, image.continuous, image.false_positives], axis=1)
-        steps.append(np.diff(table, axis=0, prepend=np.zeros((1, 3))))
-        at.append(image.thresholds)
-    thresholds = np.concatenate(at + [np.zeros(0)])
+    counts = [np.stack(image, axis=1) for image in counts]
+    empty = not all(map(len, counts))
+    # Above all thresholds nothing counts.
+    first = [[NEVER, 0, 0, 0]] if empty or not counts else np.zeros((0, 4))
+    thresholds = np.concatenate([first, *counts])[:, 0]
+    steps = [np.diff(table[:, 1:], axis=0, prepend=np.zeros((1, 3))) for table in counts]
     falling, position = np.unique(-thresholds, return_inverse=True)
     sums = np.zeros((len(falling), 3))
-    np.add.at(sums, position, np.concatenate(steps + [np.zeros((0, 3))]))
-    sums = np.cumsum(sums, axis=0)
-    if any_empty or not len(falling):
-        sums, falling = np.concatenate([np.zeros((1, 3)), sums]), np.concatenate([[-NEVER], falling])
-    sums = sums[::-1]
-    return Curve(
-        sums[:, 0] / faces, sums[:, 1] / faces, np.rint(sums[:, 2]).astype(int), -falling[::-1], faces
-    )
+    np.add.at(sums, position, np.concatenate([np.zeros((len(first), 3)), *steps]))
+    discrete, continuous, false_positives = np.cumsum(sums, axis=0)[::-1].T
+    rates = discrete / faces, continuous / faces
+    return Curve(*rates, np.rint(false_positives).astype(int), -falling[::-1], faces)
 
 
 def estimate_size(ellipses: np.ndarray, detections: np.ndarray) -> Tuple[int, int]:
@@ -143,15 +157,11 @@ def estimate_size(ellipses: np.ndarray, detections: np.ndarray) -> Tuple[int, in
     the near borders of the two agree to a quarter, and no detection of the photo reaches further, the photo
     ends with the detection; otherwise at 450 pixels, FDDB's largest.
 
-    Parameters
-    ----------
-    ellipses : (n, 5) array
-    detections : (m, 5 or 6) array
-        Left, top, width, height, score. Ellipses with a score tell nothing.
+    Detections are (m, 5): left, top, width, height, score; ellipses with a score, (m, 6), tell nothing.
     """
     size = list(LARGEST)
     if detections.shape[1] != 5 or not len(detections) or not len(ellipses):
-        return size[0], size[1]
+        return tuple(size)
     faces = np.clip(ellipse_to_box(ellipses), 0, max(LARGEST))
     found = xywh_to_xyxy(detections[:, :4])
     sides = np.maximum(faces[:, 2:] - faces[:, :2], 1)[:, None]
@@ -163,41 +173,31 @@ def estimate_size(ellipses: np.ndarray, detections: np.ndarray) -> Tuple[int, in
         _, cut = np.nonzero(same & beyond[:, :, axis] & last[:, axis])
         if len(cut):
             size[axis] = int(found[cut[0], 2 + axis]) + 1
-    return size[0], size[1]
+    return tuple(size)
 
 
 def evaluate(
-    annotations: Dict[str, np.ndarray],
-    detections: Dict[str, np.ndarray],
-    sizes: Optional[Dict[str, Tuple[int, int]]] = None,
-    ignored: Optional[Dict[str, np.ndarray]] = None,
+    annotations: Rows, detections: Rows, sizes: Optional[Sizes] = None, ignored: Optional[Rows] = None
 ) -> Curve:
     """Curves of a detector's output over all annotated images.
 
     Parameters
     ----------
-    annotations : dict
-        From :func:`fddb_files.read_annotations`.
-    detections : dict
-        From :func:`fddb_files.read_detections`; every annotated image must be in it, with no rows where nothing was
-        found.
+    annotations, detections : dict
+        From :func:`fddb_files.read_annotations` and :func:`fddb_files.read_detections`, of the same images, with no
+        rows where nothing was found; `FddbError` otherwise.
     sizes : dict of str to (int, int), optional
-        Images' widths and heights, from which the official program knows where the right and bottom borders
-        cut. Without them they are estimated, see :func:`estimate_size`.
+        Images' widths and heights, whose borders cut; without them they are estimated, see :func:`estimate_size`.
     ignored : dict of str to (n,) bool array, optional
         Faces of each image that do not count; see :func:`count_image`.
-
-    Raises
-    ------
-    FddbError
-        If the two do not name the same images.
     """
-    names = {'annotations': annotations, 'detections': detections}
-    for here, there in (('annotations', 'detections'), ('detections', 'annotations')):
-        missing = [name for name in names[here] if name not in names[there]]
+    for here, there, what in (
+        (annotations, detections, 'detections'),
+        (detections, annotations, 'annotations'),
+    ):
+        missing = [name for name in here if name not in there]
         if missing:
-            raise FddbError(f'{len(missing)} images are not in the {there}, {missing[0]!r} first')
-
+            raise FddbError(f'{len(missing)} images are not in the {what}, {missing[0]!r} first')
     passed = ignored or {name: np.zeros(len(rows), bool) for name, rows in annotations.items()}
 
     def counted(name: str) -> Counts:
@@ -208,7 +208,7 @@ def evaluate(
         detected = [mask(row[:-1], size) for row in rows]
         return count_image(overlaps(annotated, detected), rows[:, -1], passed[name])
 
-    return merge_counts(map(counted, annotations), sum(int((~passed[name]).sum()) for name in annotations))
+    return merge_counts(map(counted, annotations), int(sum((~flags).sum() for flags in passed.values())))
 
 
 def rates_at(rates: np.ndarray, false_positives: np.ndarray, at: Sequence[int]) -> np.ndarray:
@@ -216,30 +216,23 @@ def rates_at(rates: np.ndarray, false_positives: np.ndarray, at: Sequence[int]) 
     return np.array([rates[false_positives <= limit].max(initial=0.0) for limit in at])
 
 
-def summary(curve: Curve, at: Sequence[int] = AT_FALSE_POSITIVES) -> Dict[str, Any]:
-    """Figures of a curve: rates at ``at`` false positives, and where the curve ends."""
-    kinds = {'discrete': curve.discrete, 'continuous': curve.continuous}
+def summary(curve: Curve) -> Dict[str, Any]:
+    """Figures of a curve: rates at some numbers of false positives, and where the curve ends."""
+    at = (100, 500, 1000, 2000)
+    figures: Dict[str, Any] = {'faces': curve.faces}
     last = {'false_positives': int(curve.false_positives.max())}
-    return {
-        'faces': curve.faces,
-        **{
-            kind: dict(zip(map(str, at), rates_at(rates, curve.false_positives, at)))
-            for kind, rates in kinds.items()
-        },
-        'last': dict(last, **{kind: rates.max() for kind, rates in kinds.items()}),
-    }
+    for kind in KINDS:
+        rates = getattr(curve, kind)
+        figures[kind] = dict(zip(map(str, at), rates_at(rates, curve.false_positives, at)))
+        last[kind] = rates.max()
+    return dict(figures, last=last)
 
 
-def agreement(curve: Curve, directory: Union[str, Path], first: int = 10) -> Dict[str, Dict[str, object]]:
+def agreement(curve: Curve, directory: Union[str, Path]) -> Dict[str, Dict[str, object]]:
     """How far a curve is from what FDDB's own program made of the same detections.
 
-    Parameters
-    ----------
-    curve : Curve
-    directory : path
-        With one ``*DiscROC.txt`` and one ``*ContROC.txt``.
-    first : int
-        Curves are compared at each number of false positives from here to where the official curve ends.
+    The directory has one ``*DiscROC.txt`` and one ``*ContROC.txt``. Curves are compared at each number of false
+    positives from 10 to where the official curve ends.
 
     Returns
     -------
@@ -249,12 +242,12 @@ def agreement(curve: Curve, directory: Union[str, Path], first: int = 10) -> Dic
         ``continuous``, each the official and our rate.
     """
     official = {}
-    for kind, pattern in (('discrete', '*DiscROC.txt'), ('continuous', '*ContROC.txt')):
+    for kind, pattern in KINDS.items():
         paths = sorted(Path(directory).glob(pattern))
         if len(paths) != 1:
             raise FddbError(f'{directory}: expected one {pattern}, found {len(paths)}')
         official[kind] = read_curve(paths[0])
-    last = int(official['discrete'][:, 1].max())
+    first, last = 10, int(official['discrete'][:, 1].max())
     if last < first:
         raise FddbError(f'{directory}: the curves end at {last} false positives, before {first}')
     at = np.arange(first, last + 1)
@@ -262,7 +255,7 @@ def agreement(curve: Curve, directory: Union[str, Path], first: int = 10) -> Dic
         kind: (rates_at(*table.T, at), rates_at(getattr(curve, kind), curve.false_positives, at))
         for kind, table in official.items()
     }
-    largest: Dict[str, Any] = {kind: np.abs(theirs - ours).max() for kind, (theirs, ours) in both.items()}
+    largest = {kind: np.abs(theirs - ours).max() for kind, (theirs, ours) in both.items()}
     rates = {
         str(number): {kind: [float(rate[number - first]) for rate in pair] for kind, pair in both.items()}
         for number in (10, 50, 100, 200, last)
@@ -298,7 +291,7 @@ def contradiction(arguments: argparse.Namespace) -> Optional[str]:
 
 
 # The result's name, the figure's title, whom and what it is about, the curves.
-Measured = Tuple[str, str, Dict[str, Any], Dict[str, Any], Curve]
+Measured = Tuple[str, str, Subject, Dict[str, Any], Curve]
 
 
 def measure_crops(arguments: argparse.Namespace) -> Measured:
@@ -314,7 +307,7 @@ def measure_crops(arguments: argparse.Namespace) -> Measured:
         'note': 'crops of FDDB photos, easier than FDDB; no figure on FDDB',
     }
     title = 'FDDB-crops (not FDDB), discrete score'
-    return 'fddb_crops', title, options.whom(chosen), data, curve
+    return 'fddb_crops', title, chosen, data, curve
 
 
 def measure_fddb(arguments: argparse.Namespace) -> Measured:
@@ -323,11 +316,12 @@ def measure_fddb(arguments: argparse.Namespace) -> Measured:
     photos = files.photo_paths(arguments.images, annotations) if arguments.images else None
     if arguments.detections:
         detector = Path(arguments.detections).resolve().name
-        about = {'name': detector, 'identity': {'detections': detector}}
+        about = Subject()
+        about.name, about.identity = detector, {'detections': detector}
         sizes = files.read_sizes(photos) if photos else None
     else:
         chosen = options.subject(arguments, embed=False)
-        about = options.whom(chosen)
+        about = chosen
         found, sizes = detect(chosen, photos, arguments.progress)
         files.write_detections(arguments.out, files.fold_names(arguments.annotations), found)
     curve = evaluate(annotations, files.read_detections(arguments.detections or arguments.out), sizes)
@@ -354,7 +348,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
     prefix = '' if name == 'fddb' else f'{name}-'
     files.write_curves(out, curve, prefix)
-    curves = {about['name']: read_curve(out / f'{prefix}DiscROC.txt')}
+    curves = {about.name: read_curve(out / f'{prefix}DiscROC.txt')}
     draw_fddb(out / f'{name}.png', dict(curves, **other_curves(arguments.curves)), title)
     options.write(arguments, name, about, data, figures)
 

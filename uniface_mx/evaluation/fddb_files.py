@@ -42,15 +42,8 @@ class Curve(NamedTuple):
 def parse_faces(path: Union[str, Path], widths: Sequence[int]) -> Dict[str, np.ndarray]:
     """Read a list in FDDB's form: image name, number of faces, one row of numbers a face, and so on.
 
-    Parameters
-    ----------
-    path : path
-    widths : sequence of int
-        How many numbers a row may have; a file's rows must agree.
-
-    Returns
-    -------
-    dict of str to (n, width) float64 array, in the file's order.
+    A row may have one of these ``widths``, and a file's rows must agree. Gives image name -> (n, width) float64 array,
+    in the file's order.
     """
     try:
         lines = [line.strip() for line in Path(path).read_text(encoding='utf-8').splitlines()]
@@ -59,8 +52,7 @@ def parse_faces(path: Union[str, Path], widths: Sequence[int]) -> Dict[str, np.n
     while lines and not lines[-1]:
         lines.pop()
     found: Dict[str, np.ndarray] = {}
-    width = None
-    at = 0
+    width, at = None, 0
     while at < len(lines):
         name, where = lines[at], f'{path}:{at + 1}'
         try:
@@ -90,14 +82,13 @@ def _fold(directory: Union[str, Path], form: Tuple[str, str], fold: int) -> Path
 
 def _read_folds(directory: Union[str, Path], form: Tuple[str, str]) -> Dict[str, np.ndarray]:
     merged: Dict[str, np.ndarray] = {}
-    for fold in FOLDS:
-        path = _fold(directory, form, fold)
+    for path in (_fold(directory, form, fold) for fold in FOLDS):
         if not path.is_file():
             raise FddbError(f'{path}: missing; all {len(FOLDS)} folds are needed')
         faces = parse_faces(path, (5, 6))
-        twice = sorted(set(faces) & set(merged))
+        twice = faces.keys() & merged.keys()
         if twice:
-            raise FddbError(f'{path}: image {twice[0]!r} is in an earlier fold too')
+            raise FddbError(f'{path}: image {min(twice)!r} is in an earlier fold too')
         merged.update(faces)
     return merged
 
@@ -171,13 +162,7 @@ def _write(path: Path, lines: Sequence[str]) -> None:
 
 
 def read_curve(path: Union[str, Path]) -> np.ndarray:
-    """Read a ``DiscROC.txt`` or ``ContROC.txt``.
-
-    Returns
-    -------
-    (n, 2) float64 array
-        Rate and false positives, by falling threshold.
-    """
+    """Rate and false positives (n, 2) float64 of a ``DiscROC.txt`` or ``ContROC.txt``, by falling threshold."""
     try:
         table = np.loadtxt(str(path), ndmin=2)[:, :2]
     except (OSError, ValueError, IndexError) as error:
@@ -194,13 +179,7 @@ class Crops(NamedTuple):
 
 
 def read_crops(directory: Union[str, Path]) -> Crops:
-    """Read ``meta.json`` of a folder whose ``images`` are the crops.
-
-    Raises
-    ------
-    FddbError
-        If it is not in that form, or photos are missing.
-    """
+    """Read ``meta.json`` of a folder whose ``images`` are the crops; `FddbError` if malformed, or one is missing."""
     directory = Path(directory)
     path = directory / 'meta.json'
     photos, ellipses, ignored = {}, {}, {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Sequence, Tuple, Union
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,35 +16,17 @@ Curves = Dict[str, Tuple[Sequence[float], Sequence[float]]]
 
 
 def draw(
-    path: Union[str, Path],
-    curves: Curves,
-    x: str,
-    y: str,
-    *,
-    log: bool = False,
-    steps: bool = False,
-    x_limits: Optional[Tuple[float, float]] = None,
-    y_limits: Optional[Tuple[float, float]] = None,
-    title: str = '',
+    path: Union[str, Path], curves: Curves, x: str, y: str, steps: bool = False, **settings: Any
 ) -> None:
-    """Draw lines into a PNG, written aside and moved into place.
+    """Draw curves, label -> (x values, y values), into a PNG.
 
-    Parameters
-    ----------
-    path : path
-    curves : dict
-        Label -> (x values, y values).
-    x, y : str
-        The axes' names.
-    log, steps : bool
-        A logarithmic x axis; curves that stay at a value until the next.
+    ``x`` and ``y`` name the axes, which have Matplotlib's ``settings``; curves in ``steps`` stay at a value until the
+    next.
     """
     figure = Figure(figsize=(7, 4.6), dpi=120)
     axes = figure.add_subplot(1, 1, 1)
     plot(axes, curves, steps)
-    if log:
-        axes.set_xscale('log')
-    axes.set(xlabel=x, ylabel=y, title=title, xlim=x_limits, ylim=y_limits)
+    axes.set(xlabel=x, ylabel=y, **settings)
     save(figure, path)
 
 
@@ -63,15 +45,11 @@ def draw_panels(path: Union[str, Path], panels: Dict[str, Curves], x: str) -> No
 def plot(axes: Axes, curves: Curves, steps: bool = False) -> None:
     """Lines with a legend."""
     for number, (label, (xs, ys)) in enumerate(curves.items()):
-        axes.plot(
-            np.asarray(xs, float),
-            np.asarray(ys, float),
-            label=label,
-            linewidth=1.4,
-            # There are ten colours.
-            linestyle=('-', '--', ':')[number // 10 % 3],
-            drawstyle='steps-post' if steps else 'default',
+        # There are ten colours.
+        style = dict(
+            linestyle=('-', '--', ':')[number // 10 % 3], drawstyle='steps-post' if steps else 'default'
         )
+        axes.plot(np.asarray(xs, float), np.asarray(ys, float), label=label, linewidth=1.4, **style)
     axes.grid(alpha=0.3)
     if curves:
         axes.legend(fontsize=8)
@@ -88,18 +66,14 @@ def save(figure: Figure, path: Union[str, Path]) -> None:
         figure.savefig(str(aside), format='png', metadata={'Software': None})
 
 
-def draw_fddb(
-    path: Union[str, Path],
-    curves: Dict[str, np.ndarray],
-    title: str = 'FDDB, discrete score',
-    limit: int = 2000,
-) -> None:
+def draw_fddb(path: Union[str, Path], curves: Dict[str, np.ndarray], title: str, limit: int = 2000) -> None:
     """Fig. 4: true positive rate over false positives; ``curves`` is label -> (n, 2) from ``fddb_files.read_curve``."""
     lines = {label: (table[:, 1], np.maximum.accumulate(table[:, 0])) for label, table in curves.items()}
-    names, limits = ('false positives', 'true positive rate'), {'x_limits': (0, limit), 'y_limits': (0, 1)}
-    draw(path, lines, *names, steps=True, **limits, title=title)
+    names = 'false positives', 'true positive rate'
+    draw(path, lines, *names, steps=True, title=title, xlim=(0, limit), ylim=(0, 1))
 
 
-def draw_verification(path: Union[str, Path], curves: Curves, title: str = 'LFW') -> None:
+def draw_verification(path: Union[str, Path], curves: Curves) -> None:
     """True accepts over false accepts, false accepts on a logarithmic axis."""
-    draw(path, curves, 'false accept rate', 'true accept rate', log=True, x_limits=(1e-3, 1), title=title)
+    names = 'false accept rate', 'true accept rate'
+    draw(path, curves, *names, xscale='log', xlim=(1e-3, 1), title='LFW')

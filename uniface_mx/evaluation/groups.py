@@ -12,6 +12,7 @@ guesses of those who made the collections.
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
@@ -21,10 +22,9 @@ import numpy as np
 from uniface_mx.deploy.predictor import Face
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import options
-from uniface_mx.evaluation.faces import boxes_of, choose_face, face_at, pad
 from uniface_mx.evaluation.intervals import mean_with_interval, share_with_interval
 from uniface_mx.evaluation.results import shown
-from uniface_mx.evaluation.subject import Subject, look, similarities
+from uniface_mx.evaluation.subject import Subject, boxes_of, choose_face, face_at, look, pad, similarities
 from uniface_mx.geometry import SAME_FACE, iou, point_errors
 from uniface_mx.photos import read_photos
 
@@ -66,13 +66,7 @@ def read_people(
 ) -> Tuple[List[Person], int]:
     """Photos below a folder whose names tell age and origin, sorted by name, and the number of those that do not.
 
-    Parameters
-    ----------
-    root : path
-    kind : str
-        A key of ``NAMES``.
-    only : set of str, optional
-        Names of the photos to take: those that were not trained on.
+    ``kind`` is a key of ``NAMES``, ``only`` are names of the photos to take: those that were not trained on.
     """
     if kind not in NAMES:
         raise UnifaceError(f'unknown collection {kind!r}: choose from {", ".join(sorted(NAMES))}')
@@ -152,16 +146,16 @@ def summarise(comparisons: Sequence[Comparison]) -> Dict[str, Any]:
 
 def by_group(comparisons: Sequence[Comparison]) -> Dict[str, Any]:
     """Figures of all, of each age group, of each origin and of each of both together."""
-    figures: Dict[str, Any] = {'all': summarise(comparisons)}
     by_age = sorted(comparisons, key=lambda one: one.person.age)
     by_both = sorted(by_age, key=lambda one: one.person.origin)
-    for name, ordered in (('age', by_age), ('origin', by_both), ('origin_and_age', by_both)):
-        members: Dict[str, List[Comparison]] = {}
-        for one in ordered:
-            words = {'age': age_group(one.person.age), 'origin': one.person.origin}
-            group = words.get(name, f'{words["origin"]} {words["age"]}')
-            members.setdefault(group, []).append(one)
-        figures[name] = {group: summarise(some) for group, some in members.items()}
+    kinds: Dict[str, Tuple[List[Comparison], Callable[[Comparison], str]]] = {
+        'age': (by_age, lambda one: age_group(one.person.age)),
+        'origin': (by_both, lambda one: one.person.origin),
+        'origin_and_age': (by_both, lambda one: f'{one.person.origin} {age_group(one.person.age)}'),
+    }
+    figures: Dict[str, Any] = {'all': summarise(comparisons)}
+    for kind, (ordered, name) in kinds.items():
+        figures[kind] = {group: summarise(list(some)) for group, some in itertools.groupby(ordered, name)}
     return figures
 
 
@@ -170,15 +164,8 @@ def evaluate(
 ) -> Dict[str, Any]:
     """Compare a model with the teachers on photos of one person each.
 
-    Of the teachers' faces the one nearest to the middle is the person's.
-
-    Parameters
-    ----------
-    subject, teacher : Subject
-        Embeddings must be around the same mean (``TeacherSubject(centre=...)``).
-    people : iterable of Person
-    margin : float
-        Black room around each photo, in shares of its longer side.
+    Of the teachers' faces the one nearest to the middle is the person's. Embeddings of both must be around the same
+    mean (``TeacherSubject(centre=...)``); ``margin`` is as in `pad`.
     """
     people = list(people)
     comparisons: List[Comparison] = []
@@ -209,7 +196,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     text = 'of each age group and origin (%(default)s)'
     add('--limit', type=options.COUNT, default=200, metavar='N', help=text)
     add('--sample-seed', type=options.WHOLE, default=0, metavar='S', help='of their choice')
-    options.add_margin(command, 0.5, 'black room around each photo (%(default)s)')
+    text = 'black room around each photo (%(default)s)'
+    add('--margin', type=options.SHARE, default=0.5, metavar='F', help=text)
     options.add_mean(command)
 
 
@@ -232,4 +220,4 @@ def run(arguments: argparse.Namespace) -> None:
         )
     held_out, limit = bool(arguments.only), arguments.limit
     data = {'name': kind, 'photos': len(people), 'limit_per_group': limit, 'held_out': held_out}
-    options.write(arguments, f'groups_{kind}', options.whom(chosen), data, figures)
+    options.write(arguments, f'groups_{kind}', chosen, data, figures)

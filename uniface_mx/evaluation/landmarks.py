@@ -11,10 +11,9 @@ from uniface_mx.data.sources import open_source
 from uniface_mx.data.sources.base import SourceImage
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import options
-from uniface_mx.evaluation.faces import face_at, pad
 from uniface_mx.evaluation.intervals import bootstrap_mean, wilson
 from uniface_mx.evaluation.results import shown
-from uniface_mx.evaluation.subject import Subject, look
+from uniface_mx.evaluation.subject import Subject, face_at, look, pad
 from uniface_mx.geometry import point_errors
 from uniface_mx.photos import read_photos
 
@@ -48,19 +47,9 @@ def evaluate(
 ) -> Dict[str, Any]:
     """Find the annotated faces of a source and compare their landmarks.
 
-    Parameters
-    ----------
-    subject : Subject
-    source : iterable of SourceImage
-        ``uniface_mx.data.sources``; faces without landmarks are passed over.
-    margin : float
-        Black room around each photo, in shares of its longer side, for sources of tight crops.
-
-    Returns
-    -------
-    dict
-        Mean and median error (1 = the distance of the eyes), the error of each point, the rate of failures
-        (mean error above 10 %, or face not found), 95 % intervals, and the photos that could not be read.
+    Faces without landmarks are passed over; ``margin`` is as in `pad`, for sources of tight crops. Figures are mean
+    and median error (1 = the distance of the eyes), the error of each point, the rate of failures (mean error above
+    10 %, or face not found), 95 % intervals, and the photos that could not be read.
     """
     errors: List[np.ndarray] = []
     annotated = 0
@@ -90,7 +79,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     options.add_subject(command)
     command.add_argument('--source', required=True, metavar='KIND:PATH', help='with annotated points')
     text = 'black room around each photo, in shares of its longer side, for tight crops'
-    options.add_margin(command, 0, text)
+    command.add_argument('--margin', type=options.SHARE, default=0, metavar='F', help=text)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -103,4 +92,4 @@ def run(arguments: argparse.Namespace) -> None:
         f'the eyes, failures {shown(figures["failure_rate"])}; {figures["skipped"]} photos skipped'
     )
     data = {'name': source.name, 'photos': figures['photos'], 'faces': figures['faces']}
-    options.write(arguments, f'landmarks_{source.name}', options.whom(chosen), data, figures)
+    options.write(arguments, f'landmarks_{source.name}', chosen, data, figures)

@@ -16,19 +16,17 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from tqdm import tqdm
 
-from uniface_mx.deploy.predictor import Face
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import options, verification
-from uniface_mx.evaluation.faces import CHOICES, choose_face
 from uniface_mx.evaluation.figures import draw_verification
 from uniface_mx.evaluation.options import WHOLE
 from uniface_mx.evaluation.results import shown
-from uniface_mx.evaluation.subject import Subject, look, similarities
+from uniface_mx.evaluation.subject import CHOICES, Subject, choose_face, look, similarities
 from uniface_mx.files import file_hash, written_aside
 from uniface_mx.image import read_image
 from uniface_mx.paths import PACKAGE
@@ -85,38 +83,23 @@ def read_pairs(path: Union[str, Path]) -> Pairs:
 
 
 def photo_paths(root: Union[str, Path], names: Iterable[str]) -> Dict[str, Path]:
-    """Paths of the photos, in the official layout (a folder a person) or all in one folder.
-
-    Raises
-    ------
-    LfwError
-        If any is missing; the message counts them and names the first.
-    """
+    """Paths of the photos, in the official layout (a folder a person) or all in one; `LfwError` if any is missing."""
     places = {name: (Path(root) / name, Path(root) / Path(name).name) for name in names}
     found = {name: path for name, paths in places.items() for path in paths[::-1] if path.is_file()}
     missing = [name for name in places if name not in found]
     if missing:
-        told = f'{len(missing)} of the photos that the pairs name are missing, {missing[0]} first'
-        raise LfwError(f'{root}: {told}')
+        raise LfwError(
+            f'{root}: {len(missing)} of the photos that the pairs name are missing, {missing[0]} first'
+        )
     return found
 
 
 def perturb(image: np.ndarray, limit: int, seed: int, name: str) -> Tuple[np.ndarray, Tuple[int, int]]:
     """Crop or pad each side by up to ``limit`` pixels (section IV.B.1).
 
-    Parameters
-    ----------
-    image : (H, W, 3) uint8 array
-    limit : int
-        Each side's share is drawn on its own from -limit (cropped) to limit (padded with 0).
-    seed : int
-    name : str
-        With the seed it decides the draw, so that a photo's perturbation depends on no other photo.
-
-    Returns
-    -------
-    (array, (int, int))
-        The photo, and the (x, y) by which its content has moved.
+    Each side's share is drawn on its own from -limit (cropped) to limit (padded with 0). Seed and name decide the
+    draw, so that a photo's perturbation depends on no other photo. Gives the photo (H, W, 3), and the (x, y) by which
+    its content has moved.
     """
     height, width = image.shape[:2]
     generator = np.random.default_rng([seed, zlib.crc32(name.encode('utf-8'))])
@@ -147,40 +130,30 @@ def embed_photos(
     rule: str = 'centre',
     limit: int = 0,
     seed: int = 0,
-    done: Callable[[int], Any] = lambda count: None,
+    bar: Optional[tqdm] = None,
 ) -> Embedded:
-    """Embeddings of the photos' subjects, perturbed if ``limit`` is above 0; ``done`` hears of so many more.
-
-    Raises
-    ------
-    ImageError
-        If a photo cannot be read: the protocol knows no skips.
-    """
+    """Embeddings of the photos' subjects, perturbed if ``limit`` is above 0; `ImageError` if one cannot be read."""
     names = sorted(photos)
-    chosen: List[Optional[Face]] = []
-    several = []
+    chosen, several = [], []
 
     def images() -> Iterator[Tuple[np.ndarray, np.ndarray]]:
         for name in names:
-            image = read_image(photos[name])
+            image, shift = read_image(photos[name]), (0, 0)
             centre = np.array(image.shape[1::-1]) / 2
             if limit:
                 image, shift = perturb(image, limit, seed, name)
-                centre = centre + shift
-            yield centre, image
+            yield centre + shift, image
 
     for centre, _, faces in look(subject, images(), progress=False):
-        chosen.append(choose_face(faces, centre, rule))
+        face = choose_face(faces, centre, rule)
+        chosen.append(None if face is None or not np.isfinite(face.embedding).all() else face.embedding)
         several.append(len(faces) > 1)
-        done(1)
-    width = next((len(face.embedding) for face in chosen if face is not None), 0)
-    vectors = np.zeros((len(names), width), np.float32)
-    for row, face in zip(vectors, chosen):
-        if face is not None:
-            row[:] = face.embedding
-    found = np.array([face is not None for face in chosen], bool) & np.isfinite(vectors).all(axis=1)
-    vectors[~found] = 0
-    return Embedded(np.array(names), found, vectors, np.array(several, bool))
+        if bar is not None:
+            bar.update()
+    found = np.array([vector is not None for vector in chosen])
+    none = np.zeros(next((len(vector) for vector in chosen if vector is not None), 0))
+    vectors = np.array([none if vector is None else vector for vector in chosen], np.float32)
+    return Embedded(np.array(names), found, vectors, np.array(several))
 
 
 def cached_embeddings(
@@ -205,32 +178,21 @@ def cached_embeddings(
             key['photos'] = [(name, file_hash(photos[name])) for name in names]
             digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode('utf-8')).hexdigest()
             path = Path(directory) / f'lfw-{digest[:24]}.npz'
-            if path.is_file():
-                shards.append(_load_shard(path))
-                bar.update(len(names))
-                continue
-            wanted = {name: photos[name] for name in names}
-            shards.append(embed_photos(subject, wanted, rule, limit, seed, bar.update))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with written_aside(path) as aside, open(aside, 'wb') as file:
-                np.savez(file, **shards[-1]._asdict())
-    # Vectors of a shard in which no face was found have no width of their own.
+            if not path.is_file():
+                shard = embed_photos(subject, {name: photos[name] for name in names}, rule, limit, seed, bar)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with written_aside(path) as aside, open(aside, 'wb') as file:
+                    np.savez(file, **shard._asdict())
+            try:
+                with np.load(str(path), allow_pickle=False) as content:
+                    shards.append(Embedded(*(content[name] for name in Embedded._fields)))
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                raise LfwError(f'{path}: damaged cache ({error}); remove the file') from error
+            bar.update(sum(len(shard.names) for shard in shards) - bar.n)
+    # Vectors of a shard in which no face was found have no width of their own, and become zeros of that of others.
     width = max(shard.vectors.shape[1] for shard in shards)
-    padded = [
-        shard
-        if shard.found.any()
-        else shard._replace(vectors=np.zeros((len(shard.names), width), np.float32))
-        for shard in shards
-    ]
-    return Embedded(*map(np.concatenate, zip(*padded)))
-
-
-def _load_shard(path: Path) -> Embedded:
-    try:
-        with np.load(str(path), allow_pickle=False) as content:
-            return Embedded(*(content[name] for name in Embedded._fields))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise LfwError(f'{path}: damaged cache ({error}); remove the file') from error
+    shards = [shard._replace(vectors=np.resize(shard.vectors, (len(shard.names), width))) for shard in shards]
+    return Embedded(*map(np.concatenate, zip(*shards)))
 
 
 def evaluate(pairs: Pairs, embedded: Embedded, metric: str) -> Tuple[Dict[str, Any], verification.Roc]:
@@ -295,9 +257,8 @@ def run(arguments: argparse.Namespace) -> None:
     chosen, perturbed = options.subject(arguments), arguments.perturb
     runs = []
     for seed in arguments.seed if perturbed else (0,):
-        embedded = cached_embeddings(
-            arguments.cache, chosen, photos, arguments.choose, perturbed, seed, arguments.progress
-        )
+        how = arguments.choose, perturbed, seed, arguments.progress
+        embedded = cached_embeddings(arguments.cache, chosen, photos, *how)
         figures, curve = evaluate(pairs, embedded, chosen.metric)
         runs.append(dict(figures, seed=seed) if perturbed else figures)
         print(
@@ -316,4 +277,4 @@ def run(arguments: argparse.Namespace) -> None:
     draw_verification(Path(arguments.out) / f'{name}_roc.png', {chosen.name: rates})
     data = {'name': 'LFW', 'photos': len(photos), 'pairs': len(pairs.same)}
     data['protocol'] = 'unrestricted, labeled outside data'
-    options.write(arguments, name, options.whom(chosen), data, metrics)
+    options.write(arguments, name, chosen, data, metrics)

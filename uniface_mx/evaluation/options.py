@@ -6,7 +6,7 @@ import argparse
 import sys
 from itertools import chain
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
 
 import numpy as np
 
@@ -80,11 +80,6 @@ def add_limit(command: argparse.ArgumentParser, limit: Optional[int]) -> None:
     command.add_argument('--limit', type=COUNT, default=limit, metavar='N', help=text)
 
 
-def add_margin(command: argparse.ArgumentParser, margin: float, text: str) -> None:
-    """The option of black room around photos, in shares of their longer side, for `photos.pad`."""
-    command.add_argument('--margin', type=SHARE, default=margin, metavar='F', help=text)
-
-
 def teacher(
     arguments: argparse.Namespace, embed: bool = True, centre: Optional[np.ndarray] = None
 ) -> TeacherSubject:
@@ -104,12 +99,11 @@ def subject(
 
 def _model(arguments: argparse.Namespace, embed: bool) -> ModelSubject:
     options = {'backend': arguments.backend}
-    if arguments.device != 'cpu':
-        options['device'] = arguments.device
-    if arguments.score_threshold is not None:
-        options['score_threshold'] = arguments.score_threshold
-    if arguments.mirror:
-        options['mirror'] = True
+    # Identities have no entry for what is as usual.
+    for key, usual in (('device', 'cpu'), ('score_threshold', None), ('mirror', None)):
+        value = getattr(arguments, key)
+        if value != usual and value is not False:
+            options[key] = value
     predictor = Predictor.load(arguments.model, **options)
     if embed and not predictor.manifest.get('embedding', {}).get('centred'):
         exported = f'{arguments.model} was exported without a mean embedding'
@@ -123,21 +117,17 @@ def manifest_of(arguments: argparse.Namespace) -> Dict[str, Any]:
 
 
 def mean_embedding(arguments: argparse.Namespace, needed: bool = True) -> Optional[np.ndarray]:
-    """The mean teacher embedding (128,): of the record set that was named, or of the model's training set.
+    """The mean teacher embedding (128,), of the record set that was named or of the model's training set.
 
-    Raises
-    ------
-    UnifaceError
-        It is `needed`, and there is none.
+    None where there is none; `UnifaceError` if it is `needed`.
     """
     if arguments.mean:
         mean = load_meta(arguments.mean).mean_embedding
     else:
         mean = [] if arguments.teacher else manifest_of(arguments).get('mean_embedding')
     if needed and not mean:
-        raise UnifaceError(
-            'embeddings are compared around their mean: give a record set with --mean, the model has none'
-        )
+        told = 'embeddings are compared around their mean'
+        raise UnifaceError(f'{told}: give a record set with --mean, the model has none')
     return np.array(mean, np.float32) if mean else None
 
 
@@ -177,19 +167,12 @@ def recorded(command_line: Sequence[str]) -> List[str]:
     return portable([word for word in kept if word.partition('=')[0] not in UNRECORDED])
 
 
-def whom(chosen: Subject) -> Dict[str, Any]:
-    """A subject as results name it."""
-    return {'name': chosen.name, 'identity': chosen.identity}
-
-
 def write(
-    arguments: argparse.Namespace,
-    name: str,
-    about: Dict[str, Any],
-    data: Dict[str, Any],
-    metrics: Dict[str, Any],
+    arguments: argparse.Namespace, name: str, about: Union[Subject, Dict], data: Dict, metrics: Dict
 ) -> None:
     """Write a result; ``about`` is whom it is about, to which the model's manifest adds what it says."""
+    if isinstance(about, Subject):
+        about = {'name': about.name, 'identity': about.identity}
     if getattr(arguments, 'model', None):
         about = dict(about, **about_model(arguments.model, 'model', 'training', 'licence'))
     command = ['tools/evaluate.py', *recorded(arguments.command_line)]

@@ -31,26 +31,18 @@ def publish(
     """Write what a folder of results says of a model into the model's manifest.
 
     The thresholds are those of the ``lfw`` result: ``verification`` the similarity that parts its 6,000 pairs best,
-    ``identification`` the one at which a hundredth of its pairs of two people would pass for one.
+    ``identification`` the one at which a hundredth of its pairs of two people would pass for one. Gives the manifest's
+    new entries.
 
     Parameters
     ----------
     prefix : path
         ``DIR/NAME`` of the exported model.
     folder : path
-        Results of `tools/evaluate.py` on this very model.
+        Results of `tools/evaluate.py` on this very model; `UnifaceError` where one is about another, or ``lfw`` is
+        missing.
     licence : str, optional
         What the model may be used for.
-
-    Returns
-    -------
-    dict
-        The manifest's new entries.
-
-    Raises
-    ------
-    UnifaceError
-        There is no ``lfw`` result, or one is about another model.
     """
     files = ModelFiles.find(prefix)
     manifest, identity = files.verify(), hash_model(files.prefix)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Union
 
 from uniface_mx.errors import UnifaceError
 from uniface_mx.provenance import provenance, write_json
@@ -29,15 +29,9 @@ class ResultError(UnifaceError):
 
 
 def write_result(
-    directory: Union[str, Path],
-    name: str,
-    *,
-    subject: Mapping[str, Any],
-    data: Mapping[str, Any],
-    metrics: Mapping[str, Any],
-    command: Optional[Sequence[str]] = None,
+    directory: Union[str, Path], name: str, *, command: Optional[Sequence[str]] = None, **content: Mapping
 ) -> Path:
-    """Write ``directory/name.json`` in the form this module's docstring gives.
+    """Write ``directory/name.json`` in the form this module's docstring gives, as `write_json` does.
 
     Parameters
     ----------
@@ -45,19 +39,29 @@ def write_result(
         Made if missing; by custom ``experiments/results/SUBJECT``.
     name : str
         What was measured.
-    subject, data, metrics : mapping
-        JSON values, NumPy arrays and paths; numbers that are not finite become ``null``.
     command : sequence of str, optional
         The program's arguments; ``sys.argv`` by default. It is kept as :func:`uniface_mx.provenance.portable`
         gives it.
+    content : mapping
+        ``subject``, ``data`` and ``metrics``.
     """
-    content = {'format': FORMAT, 'name': name, 'subject': subject, 'data': data, 'metrics': metrics}
-    return write_json(Path(directory) / f'{name}.json', {**content, **provenance(command)})
+    head = {'format': FORMAT, 'name': name}
+    return write_json(Path(directory) / f'{name}.json', {**head, **content, **provenance(command)})
+
+
+class Strict(dict):
+    """An object of a result file, which is named where somebody asks for a key that it lacks."""
+
+    path: Path
+
+    def __missing__(self, key: str) -> Any:
+        raise ResultError(f'{self.path}: lacks {key!r}; run the evaluation anew')
 
 
 def _read(path: Path) -> Any:
+    own = type('Own', (Strict,), {'path': path})
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
+        return json.loads(path.read_text(encoding='utf-8'), object_hook=own)
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise ResultError(f'{path}: not a readable result file ({error})') from error
 
@@ -94,6 +98,13 @@ def percent(value: Optional[float], spread: Optional[float] = None) -> Optional[
     if value is None:
         return None
     return f'{100 * value:.2f}' + ('' if spread is None else f' ± {100 * spread:.2f}')
+
+
+def aligned(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> List[str]:
+    """Lines of a printed table, its first column to the left and the others to the right."""
+    cells = [[str(cell) for cell in row] for row in (head, *rows)]
+    first, *widths = (max(map(len, column)) for column in zip(*cells))
+    return ['  '.join([row[0].ljust(first), *map(str.rjust, row[1:], widths)]) for row in cells]
 
 
 def shown(value: Optional[float]) -> str:

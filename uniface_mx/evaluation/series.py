@@ -18,12 +18,7 @@ def read_settings(path: Union[str, Path]) -> List[Tuple[str, List[str]]]:
     """Names and options, as on a command line, of the evaluations in a YAML file.
 
     It holds a list, each entry a name with its options: ``- lfw: {images: LFW, pairs: pairs.txt, perturb: 60,
-    seed: [0, 1, 2]}``.
-
-    Raises
-    ------
-    UnifaceError
-        The file cannot be read, is not in that form, or names an evaluation that there is not.
+    seed: [0, 1, 2]}``. `UnifaceError` where it does not, or names an evaluation that there is not.
     """
     try:
         entries = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
@@ -33,9 +28,8 @@ def read_settings(path: Union[str, Path]) -> List[Tuple[str, List[str]]]:
         raise UnifaceError(f'{path}: expected a list of evaluations, `- lfw: {{images: DIR, ...}}`')
     commands = []
     for number, entry in enumerate(entries, 1):
-        one = isinstance(entry, dict) and len(entry) == 1
-        ((name, options),) = entry.items() if one else ((None, None),)
-        if name is None or not isinstance(options or {}, dict):
+        name, options = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else ('', 0)
+        if not isinstance(options, (dict, type(None))):
             raise UnifaceError(f'{path}: entry {number} is not one name with its options')
         if name not in EVALUATIONS:
             known = ', '.join(EVALUATIONS)
@@ -62,8 +56,7 @@ def is_done(directory: Path, prefix: Union[str, Path], command_line: Sequence[st
             result = read_result(path)
         except ResultError:
             continue
-        identity = result['subject'].get('identity')
-        identity = identity if isinstance(identity, dict) else {}
+        identity = result['subject'].get('identity') or {}
         if _options(result.get('command') or []) == expected and identity.get('sha256') == sha256:
             return True
     return False

@@ -1,4 +1,4 @@
-"""Whoever is evaluated: a trained model, or the teachers as the upper bound of what it can learn."""
+"""Whoever is evaluated, a trained model or the teachers, which are what it can reach at best; and whose faces count."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import numpy as np
 from tqdm import tqdm
 
 from uniface_mx.deploy.predictor import Face
-from uniface_mx.geometry import unit_vectors
+from uniface_mx.geometry import area, unit_vectors
 from uniface_mx.models.files import ModelFiles
 from uniface_mx.photos import batches
 from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher, embed_faces
 
 BATCH = 32
+CHOICES = ('centre', 'largest')
 Item, Found = TypeVar('Item'), TypeVar('Found')
 
 
@@ -92,25 +93,17 @@ class TeacherSubject(Subject):
 class ModelSubject(Subject):
     """An exported model, through the same predictor that its users have.
 
-    Parameters
-    ----------
-    predictor : callable
-        ``uniface_mx.deploy.predictor.Predictor`` or anything that returns faces alike for a list of images.
-    prefix : path
-        Of the model's files, which give it its identity.
-    options : dict, optional
-        What else its answers depend on: backend, score threshold.
+    Files at ``prefix`` give it its identity, with the ``options`` that its answers depend on as well.
     """
 
     def __init__(
         self,
         predictor: Callable[[Sequence[np.ndarray]], List[List[Face]]],
         prefix: Union[str, PathLike],
-        options: Optional[Dict[str, Any]] = None,
+        options: Dict[str, Any],
     ) -> None:
-        self.predictor = predictor
-        self.name = Path(prefix).name
-        self.identity = dict(options or {}, sha256=hash_model(prefix))
+        self.predictor, self.name = predictor, Path(prefix).name
+        self.identity = dict(options, sha256=hash_model(prefix))
 
     def __call__(self, images: Sequence[np.ndarray]) -> List[List[Face]]:
         """Faces of each photo, see `Subject`."""
@@ -128,18 +121,15 @@ class Enlarged(Subject):
     def __call__(self, images: Sequence[np.ndarray]) -> List[List[Face]]:
         """Faces of each photo, see `Subject`."""
         cubic = cv2.INTER_CUBIC
-        large = [
-            cv2.resize(image, None, fx=self.factor, fy=self.factor, interpolation=cubic) for image in images
-        ]
+        by = {'fx': self.factor, 'fy': self.factor}
+        large = [cv2.resize(image, None, **by, interpolation=cubic) for image in images]
         # OpenCV rounds sides to whole pixels, so the two scales may differ from the factor and from each other.
         scales = [np.array(after.shape[1::-1]) / before.shape[1::-1] for after, before in zip(large, images)]
-        return [
-            [
-                Face(face.box / np.tile(scale, 2), face.score, face.landmarks / scale, face.embedding)
-                for face in faces
-            ]
-            for faces, scale in zip(self.subject(large), scales)
-        ]
+
+        def back(face: Face, scale: np.ndarray) -> Face:
+            return Face(face.box / np.tile(scale, 2), face.score, face.landmarks / scale, face.embedding)
+
+        return [[back(face, scale) for face in faces] for faces, scale in zip(self.subject(large), scales)]
 
 
 def look(
@@ -148,20 +138,9 @@ def look(
     total: Optional[int] = None,
     progress: bool = True,
 ) -> Iterator[Tuple[Item, np.ndarray, Found]]:
-    """What a subject finds in photos, batch by batch, with a progress bar.
+    """Item, image and what a subject finds there, of pairs of an item and a photo, with a progress bar of ``total``.
 
-    Parameters
-    ----------
-    subject : callable
-        A `Subject`, or anything that gives as many answers as it gets images.
-    photos : iterable of (item, image)
-        Images are (H, W, 3) RGB uint8.
-    total : int, optional
-        Number of photos, for the bar.
-
-    Yields
-    ------
-    (item, image, answer)
+    The subject is a `Subject`, or anything that gives as many answers as it gets (H, W, 3) RGB uint8 images.
     """
     with tqdm(total=total, unit='photo', disable=not progress) as bar:
         for batch in batches(photos, BATCH):
@@ -200,3 +179,38 @@ def similarities(a: np.ndarray, b: np.ndarray, metric: str) -> np.ndarray:
     if metric == 'euclidean':
         return -np.linalg.norm(a - b, axis=1)
     raise ValueError(f"metric must be 'cosine' or 'euclidean', not {metric!r}")
+
+
+def pad(image: np.ndarray, margin: float) -> Tuple[np.ndarray, int]:
+    """Put an image into the middle of a black canvas, ``margin`` times its longer side wider on each side.
+
+    Faces that were cut out tightly fill their picture, which a detector of faces in photos does not expect. Gives
+    the canvas, and the x and y by which the content has moved.
+    """
+    room = int(round(margin * max(image.shape[:2])))
+    return np.pad(image, ((room, room), (room, room), (0, 0))), room
+
+
+def boxes_of(faces: Sequence[Face]) -> np.ndarray:
+    """Boxes (n, 4) float64 of faces."""
+    return np.array([face.box for face in faces], np.float64).reshape(-1, 4)
+
+
+def choose_face(faces: Sequence[Face], point: Sequence[float], rule: str = 'centre') -> Optional[Face]:
+    """The face that a photo is about, None if there is no face.
+
+    It is the one whose box has its centre nearest to ``point``, x and y of what the photo shows in its middle
+    (``centre``), or the one with the ``largest`` box.
+    """
+    if rule not in CHOICES:
+        raise ValueError(f'choose by {" or ".join(CHOICES)}, not {rule!r}')
+    boxes = boxes_of(faces)
+    apart = np.sum(((boxes[:, :2] + boxes[:, 2:]) / 2 - point) ** 2, axis=1)
+    return faces[int(np.argmin(-area(boxes) if rule == 'largest' else apart))] if len(faces) else None
+
+
+def face_at(faces: Sequence[Face], point: np.ndarray) -> Optional[Face]:
+    """The face whose box holds ``point`` (2,), the nearest by box centre if several do; None if none does."""
+    boxes = boxes_of(faces)
+    holds = (boxes[:, :2] <= point).all(axis=1) & (point < boxes[:, 2:]).all(axis=1)
+    return choose_face([face for face, there in zip(faces, holds) if there], point)

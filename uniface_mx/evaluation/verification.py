@@ -24,29 +24,19 @@ class Roc(NamedTuple):
 
 
 def best_threshold(similarity: np.ndarray, same: np.ndarray) -> float:
-    """The threshold that gets most pairs right.
+    """The threshold that gets most pairs right, of their similarities (n,) and whether they are the same person's (n,).
 
     Candidates lie halfway between neighbouring similarities and at both ends; of several best ones the middle
     one is taken (the upper of two).
-
-    Parameters
-    ----------
-    similarity : (n,) array
-    same : (n,) bool array
     """
     values = np.unique(similarity)
     if not len(values):
         raise UnifaceError('no pair to choose a threshold from')
-    candidates = np.concatenate(
-        [values[:1], (values[:-1] + values[1:]) / 2, [np.nextafter(values[-1], np.inf)]]
-    )
-    position = np.searchsorted(values, similarity)
-    genuine = np.bincount(position[same], minlength=len(values))
-    impostor = np.bincount(position[~same], minlength=len(values))
-    # Candidate k accepts the values from k on.
-    correct = np.concatenate([[0], np.cumsum(impostor)]) + np.concatenate(
-        [np.cumsum(genuine[::-1])[::-1], [0]]
-    )
+    above_all = np.nextafter(values[-1], np.inf)
+    candidates = np.concatenate([values[:1], (values[:-1] + values[1:]) / 2, [above_all]])
+    # A candidate accepts the similarities that are not below it.
+    genuine, impostor = np.sort(similarity[same]), np.sort(similarity[~same])
+    correct = len(genuine) - np.searchsorted(genuine, candidates) + np.searchsorted(impostor, candidates)
     best = np.flatnonzero(correct == correct.max())
     return float(candidates[best[len(best) // 2]])
 
@@ -56,14 +46,8 @@ def ten_folds(
 ) -> Dict[str, Any]:
     """Accuracy of each fold with the threshold that is best on the others.
 
-    Parameters
-    ----------
-    similarity : (n,) array
-    same : (n,) bool array
-    fold : (n,) int array
-    found : (n,) bool array
-        Whether a face was found in both photos. A pair without counts as an error; thresholds are chosen from
-        the others.
+    Arguments are (n,), ``found`` whether a face was found in both photos. A pair without counts as an error;
+    thresholds are chosen from the others.
 
     Returns
     -------
@@ -81,13 +65,9 @@ def ten_folds(
     if len(accuracies) < 2:
         raise UnifaceError('cross validation needs two folds or more')
     std = float(np.std(accuracies, ddof=1))
-    return {
-        'accuracy': float(np.mean(accuracies)),
-        'std': std,
-        'standard_error': std / np.sqrt(len(accuracies)),
-        'folds': accuracies,
-        'thresholds': thresholds,
-    }
+    figures = {'accuracy': float(np.mean(accuracies)), 'std': std}
+    figures['standard_error'] = std / np.sqrt(len(accuracies))
+    return dict(figures, folds=accuracies, thresholds=thresholds)
 
 
 class Difference(NamedTuple):
@@ -133,8 +113,7 @@ def roc(similarity: np.ndarray, same: np.ndarray, found: np.ndarray) -> Roc:
         (len(chosen) - np.searchsorted(np.sort(chosen), thresholds)) / total
         for chosen, total in ((similarity[found & ~same], impostor), (similarity[found & same], genuine))
     ]
-    start = [np.concatenate([[0.0], rate]) for rate in rates]
-    return Roc(start[0], start[1], np.concatenate([[np.inf], thresholds]))
+    return Roc(*(np.append(0.0, rate) for rate in rates), np.append(np.inf, thresholds))
 
 
 def area(curve: Roc) -> float:
@@ -157,7 +136,7 @@ def threshold_at(curve: Roc, rate: float) -> float:
 
 
 def sample(curve: Roc, points: int = 61) -> Dict[str, list]:
-    """Points of the curve for a figure, at false accept rates from 1e-3 to 1 in equal steps of their logarithm."""
+    """A few points of the curve for a figure, at rates from 1e-3 to 1 in equal steps of their logarithm."""
     at = np.logspace(-3, 0, points)
     return {'false_accepts': at.tolist(), 'true_accepts': [_true_accepts(curve, rate) for rate in at]}
 

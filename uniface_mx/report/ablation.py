@@ -10,7 +10,7 @@ import numpy as np
 from uniface_mx.evaluation.results import percent
 from uniface_mx.evaluation.verification import compare_folds
 from uniface_mx.report import paper, tables
-from uniface_mx.report.tables import Folder, get, markdown, number, results, trained
+from uniface_mx.report.tables import Folder, get, markdown, number, results, section, trained
 
 # What a run is measured by.
 MEASURES = (
@@ -64,15 +64,13 @@ ABLATION = (
 
 def ablation(folders: Sequence[Folder]) -> List[str]:
     """The four models side by side, seeds side by side, and the differences fold by fold."""
-    lines = [
-        '## Ablation',
-        '',
+    lines = section(
+        'Ablation',
         'One row a trained model; FDDB-crops is easier than FDDB and no figure on it. Landmark errors are '
         'shares of the distance of the eyes, on AFLW. Cosines are those of our embeddings to the '
         "teacher's, both around the mean embedding, on people held out and on people trained on. "
         'Multiply-adds are counted from the graphs.',
-        '',
-    ]
+    )
     rows: List[Folder] = []
     for letter in paper.MODELS:
         runs = [run for run in folders if run.letter == letter and set(run.results) - NO_RUN]
@@ -156,15 +154,12 @@ def differences(folders: Sequence[Folder]) -> List[str]:
         if len(group) == len(paper.MODELS):
             order = ', '.join(sorted(group, key=lambda letter: -mean_folds(group[letter]).mean()))
             lines += [f"Order by accuracy: ours {order}, the paper's {', '.join(paper.MODELS)}.", '']
-    if not lines:
-        return []
-    return [
+    text = (
         'LFW accuracies compared on the same ten folds, in points; runs that were trained equally long on '
         'the same records. t and p are those of the paired t-test. The last column answers whether the mean '
-        "difference is above two standard deviations of the folds' differences.",
-        '',
-        *lines,
-    ]
+        "difference is above two standard deviations of the folds' differences."
+    )
+    return [text, '', *lines] if lines else []
 
 
 def variants(folders: Sequence[Folder]) -> List[str]:

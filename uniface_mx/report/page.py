@@ -12,9 +12,8 @@ from uniface_mx.evaluation.results import percent
 from uniface_mx.files import written_aside
 from uniface_mx.report import paper, tables
 from uniface_mx.report.ablation import ablation
-from uniface_mx.report.convergence import losses
-from uniface_mx.report.curves import trainings
-from uniface_mx.report.tables import Folder, Result, get, interval, markdown, name_of, results, table
+from uniface_mx.report.curves import losses, trainings
+from uniface_mx.report.tables import Folder, Result, interval, markdown, name_of, picture, results, section
 
 # Results of the protocol of LFW, and what is added to the name of whom they are about.
 LFW = {'lfw': '', 'lfw_single': ', one vector a face', 'lfw_mirror': ', mirror average'}
@@ -22,7 +21,7 @@ LFW = {'lfw': '', 'lfw_single': ', one vector a face', 'lfw_mirror': ', mirror a
 
 def over_seeds(result: Result) -> Optional[str]:
     """Accuracy of the robustness test with the deviation of the folds, and over how many seeds it is."""
-    moved = get(result.folder.results, 'lfw_perturb60/metrics')
+    moved = tables.get(result.folder.results, 'lfw_perturb60/metrics')
     if result.name != 'lfw' or not moved:
         return None
     seeds = len(moved.get('seeds') or [None])
@@ -54,20 +53,18 @@ TABLE_ONE = (
 
 def table_one(folders: Sequence[Folder]) -> List[str]:
     """Table I, and our LFW results."""
-    lines = [
-        '## Table I: LFW',
-        '',
+    lines = section(
+        'Table I: LFW',
         'Ten folds, unrestricted, labeled outside data; percent, ± standard deviation of the folds. Photos '
         'go in as they are. A pair with a photo in which no face was found counts as an error. "Perturbed": '
         'each side cropped or padded by up to 60 pixels (section IV.B.1), the mean over so many seeds. '
         "CelebA's makers state that its people are not in LFW; of our other training sets nobody knows.",
-        '',
-    ]
+    )
     published = [
-        (f'{method} (paper)', how, networks, rate, None, None, None, None, None, f'{images} images')
+        (f'{method} (paper)', how, networks, rate, *[None] * 5, f'{images} images')
         for method, images, how, networks, rate in paper.LFW
     ]
-    return lines + table(TABLE_ONE, results(folders, *LFW), published)
+    return lines + tables.table(TABLE_ONE, results(folders, *LFW), published)
 
 
 def verification(folders: Sequence[Folder], figures: Path) -> List[str]:
@@ -81,7 +78,7 @@ def verification(folders: Sequence[Folder], figures: Path) -> List[str]:
     if not curves:
         return []
     draw_verification(figures / 'lfw_roc.png', curves)
-    return [f'![LFW ROC]({figures.name}/lfw_roc.png)', '']
+    return picture('LFW ROC', figures.name, 'lfw_roc.png')
 
 
 # Results on FDDB, and what they are called; FDDB's figure, and the files that it is drawn from.
@@ -100,22 +97,22 @@ DETECTION = (
 
 def detection(folders: Sequence[Folder], root: Path, figures: Path) -> List[str]:
     """Fig. 4, FDDB-crops, and average precision on record sets."""
-    lines = [
-        '## Detection',
-        '',
+    lines = section(
+        'Detection',
         'True positive rate in percent, discrete score, at so many false positives; the paper has '
         f'{paper.FDDB} on FDDB at 2000.',
-        '',
-    ]
-    lines += table(DETECTION, [one for one in results(folders, *FDDB) if one.read('metrics/discrete?')])
+    )
+    lines += tables.table(
+        DETECTION, [one for one in results(folders, *FDDB) if one.read('metrics/discrete?')]
+    )
     for result in results(folders, 'fddb'):
         lines += official(result)
-    for title, file, picture, limit in FDDB_FIGURES:
+    for title, file, drawn, limit in FDDB_FIGURES:
         paths = {folder.name: root / folder.name / file for folder in folders}
         curves = {name: read_curve(path) for name, path in paths.items() if path.is_file()}
         if curves:
-            draw_fddb(figures / picture, curves, title, limit)
-            lines += [f'![{title}]({figures.name}/{picture})', '']
+            draw_fddb(figures / drawn, curves, title, limit)
+            lines += picture(title, figures.name, drawn)
     return lines + precision(folders)
 
 
@@ -130,12 +127,12 @@ def official(result: Result) -> List[str]:
         (at, *(f'{rate:.4f}' for rate in (*rates['discrete'], *rates['continuous'])))
         for at, rates in found['rates'].items()
     ]
-    return [
+    text = (
         f'FDDB of {result.folder.name}: what its own program made of the same detections, and what ours makes, at so '
         f'many false positives. Largest difference from {largest["from"]} to {largest["to"]}: '
-        f'{largest["discrete"]:.4f} discrete, {largest["continuous"]:.4f} continuous.',
-        '',
-    ] + markdown(head, rows)
+        f'{largest["discrete"]:.4f} discrete, {largest["continuous"]:.4f} continuous.'
+    )
+    return [text, '', *markdown(head, rows)]
 
 
 def by_height(figure: str) -> Callable[[Sequence[Mapping[str, Any]]], str]:
@@ -160,13 +157,14 @@ PRECISION = (
 def precision(folders: Sequence[Folder]) -> List[str]:
     """Average precision on record sets."""
     rows = results(folders, 'detection_')
-    if not rows:
-        return []
-    return [
-        'On record sets, in percent; by height of the face at the input of 300 pixels. A detection counts with '
-        'the height of the face that it found, a false one with its own.',
-        '',
-    ] + table(PRECISION, rows)
+    text = 'On record sets, in percent; by height of the face at the input of 300 pixels. A detection counts with '
+    text += 'the height of the face that it found, a false one with its own.'
+    return [text, '', *tables.table(PRECISION, rows)] if rows else []
+
+
+def each_point(errors: Mapping[str, float]) -> str:
+    """The error of each point in percent."""
+    return ', '.join(f'{name.replace("_", " ")} {percent(error)}' for name, error in errors.items())
 
 
 LANDMARKS = (
@@ -176,27 +174,20 @@ LANDMARKS = (
     ('found', 'metrics/found'),
     ('error', 'metrics/error', percent),
     ('failures', 'metrics/failure_rate', percent),
-    (
-        'by point',
-        'metrics/error_by_point',
-        lambda errors: ', '.join(
-            f'{one.replace("_", " ")} {percent(error)}' for one, error in errors.items()
-        ),
-    ),
+    ('by point', 'metrics/error_by_point', each_point),
 )
 
 
 def landmarks(folders: Sequence[Folder]) -> List[str]:
     """Landmark errors."""
     published = [('MTCNN (published)', 'AFLW', None, None, paper.MTCNN_AFLW, None, None)]
-    return [
-        '## Landmarks',
-        '',
+    lines = section(
+        'Landmarks',
         'Mean error in percent of the distance of the eyes, over the faces that were found; a failure is '
         'an error above 10 % or a face not found. aflw_test holds AFLW faces as crops of 80x80, put on a '
         'black canvas; how the photos of the published figure were cut is not told.',
-        '',
-    ] + table(LANDMARKS, results(folders, 'landmarks_'), published)
+    )
+    return lines + tables.table(LANDMARKS, results(folders, 'landmarks_'), published)
 
 
 def cosines(folders: Sequence[Folder]) -> List[str]:
@@ -209,22 +200,16 @@ def cosines(folders: Sequence[Folder]) -> List[str]:
         for found in [one.read(f'metrics/{kind}?')]
         if found
     ]
-    lines = [
-        '## Embeddings',
-        '',
+    lines = section(
+        'Embeddings',
         "Mean cosine of the model's and the teacher's embeddings of faces that were found, both around the "
         'mean embedding, with 95 % intervals.',
-        '',
-    ]
+    )
     return lines + markdown(('model', 'faces', 'cosine', 'recall, %', 'people', 'on'), rows) if rows else []
 
 
 def speeds(folders: Sequence[Folder]) -> Dict[Tuple, Dict[int, float]]:
-    """Images a second by system, backend, batch, size of photos and machine, and by number of faces in an image.
-
-    A result ``speed`` has ``rows``: objects with ``system``, ``backend``, ``batch``, ``faces`` (an image),
-    ``size`` (of the photos) and ``images_per_second``.
-    """
+    """Images a second by system, backend, batch, size of photos and machine, and by number of faces in an image."""
     rates: Dict[Tuple, Dict[int, float]] = {}
     for result in results(folders, 'speed'):
         for row in result.read('metrics/rows?') or ():
@@ -242,13 +227,11 @@ def machine(result: Result) -> str:
 
 def speed(folders: Sequence[Folder], figures: Path) -> List[str]:
     """Table II, and time an image against faces in it."""
-    lines = [
-        '## Table II: speed',
-        '',
+    lines = section(
+        'Table II: speed',
         "Images a second. The paper's systems ran on GPUs, its own at batch 32; it does not say with how "
         'many faces an image. Ours ran on the machine that stands in the row.',
-        '',
-    ]
+    )
     rows = [(system, rate, gpu, task) for system, task, gpu, rate in paper.SPEED]
     lines += markdown(('system (paper)', 'images a second', 'GPU', 'task'), rows)
     rates = speeds(folders)
@@ -270,7 +253,7 @@ def speed(folders: Sequence[Folder], figures: Path) -> List[str]:
         title = 'photos of 300 pixels' if size == '300' else 'photos of their own size'
         axes = 'faces in the image', 'milliseconds an image'
         draw(figures / f'speed_{size}.png', curves[size], *axes, title=title)
-        lines += [f'![Time an image]({figures.name}/speed_{size}.png)', '']
+        lines += picture('Time an image', figures.name, f'speed_{size}.png')
     return lines
 
 
@@ -308,14 +291,12 @@ MEMORY = (
 
 def backends(folders: Sequence[Folder]) -> List[str]:
     """What int8 costs in accuracy, and what a long run holds in memory."""
-    lines: List[str] = []
-    compared = results(folders, 'agreement')
-    if compared:
-        lines += ['## One backend beside another', ''] + table(AGREEMENT, compared)
     watched = [result for result in results(folders, 'memory') if result.read('metrics/rows?')]
-    if watched:
-        lines += ['## Memory of a long run', ''] + table(MEMORY, watched)
-    return lines
+    parts = (
+        ('One backend beside another', AGREEMENT, results(folders, 'agreement')),
+        ('Memory of a long run', MEMORY, watched),
+    )
+    return sum((section(title) + tables.table(columns, rows) for title, columns, rows in parts if rows), [])
 
 
 def groups(folders: Sequence[Folder]) -> List[str]:
@@ -323,19 +304,21 @@ def groups(folders: Sequence[Folder]) -> List[str]:
     head = ('group', 'faces', 'recall, %', "teachers' recall, %", 'landmark error to the teachers, %')
     lines: List[str] = []
     for result in results(folders, 'groups_'):
+        shares = 'recall', 'teacher_recall', 'landmark_error'
         rows = [
-            (group, row['faces'])
-            + tuple(
-                interval(row[figure], percent) for figure in ('recall', 'teacher_recall', 'landmark_error')
+            (
+                group,
+                row['faces'],
+                *(interval(row[name], percent) for name in shares),
+                interval(row['cosine_to_teacher']),
             )
-            + (interval(row['cosine_to_teacher']),)
             for kind in ('age', 'origin')
             for group, row in result.read(f'metrics/{kind}').items()
         ]
         trained_on = '' if result.read('data/held_out?') else ', photos trained on among them'
         lines += [f'### {result.folder.name} on {result.read("data/name")}{trained_on}', '']
         lines += markdown((*head, 'centred cosine to the teachers'), rows)
-    return ['## By age and origin', '', 'With 95 % intervals.', ''] + lines if lines else []
+    return section('By age and origin', 'With 95 % intervals.') + lines if lines else []
 
 
 def revision(result: Result) -> str:
@@ -356,16 +339,13 @@ SOURCES = (
 def sources(folders: Sequence[Folder]) -> List[str]:
     """Which revision, machine and day each result is from."""
     every = [Result(folder, *one) for folder in folders for one in sorted(folder.results.items())]
-    return ['## Where the figures are from', ''] + table(SOURCES, every)
+    return section('Where the figures are from') + tables.table(SOURCES, every)
 
 
 def write_report(root: Union[str, Path], out: Union[str, Path]) -> Path:
     """Write the page ``out`` from the results below ``root``, with figures in ``figures`` beside it.
 
-    Raises
-    ------
-    UnifaceError
-        If ``root`` is not there or holds no results, or a result file is broken.
+    `UnifaceError` if ``root`` is not there or holds no results, or a result file is broken.
     """
     root, out = Path(root), Path(out)
     if not root.is_dir():
@@ -374,13 +354,8 @@ def write_report(root: Union[str, Path], out: Union[str, Path]) -> Path:
     folders = tables.read_folders(root)
     if not folders and not any(root.glob('*/metrics.jsonl')):
         raise UnifaceError(f'{root}: no folder in it holds results')
-    lines = [
-        '# Results',
-        '',
-        f'Written by `tools/report.py` from the result files in `{root.name}`; changes by hand are lost. An empty '
-        'cell has not been run.',
-        '',
-    ]
+    text = f'Written by `tools/report.py` from the result files in `{root.name}`; changes by hand are lost. An empty '
+    lines = ['# Results', '', text + 'cell has not been run.', '']
     lines += table_one(folders) + verification(folders, pictures) + ablation(folders)
     lines += losses(root, pictures) + trainings(root, out) + cosines(folders)
     lines += detection(folders, root, pictures) + landmarks(folders)

@@ -8,7 +8,7 @@ from operator import getitem
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
-from uniface_mx.evaluation.results import ResultError, percent, read_results
+from uniface_mx.evaluation.results import percent, read_results
 from uniface_mx.train.log import METRICS, read_rows
 
 LETTER = re.compile(
@@ -18,22 +18,6 @@ LETTER = re.compile(
 # A column: its title; where its value stands in a row (what the row's `read` takes, or a function of the row); and how
 # it is written where it is not None, as a format or by a function.
 Column = Tuple
-
-
-class Strict(dict):
-    """Something of a result, which names its file where it is asked for what it lacks."""
-
-    def __init__(self, path: Path, content: Mapping[str, Any]) -> None:
-        super().__init__((key, self._strict(path, value)) for key, value in content.items())
-        self.path = path
-
-    def _strict(self, path: Path, value: Any) -> Any:
-        if isinstance(value, list):
-            return [self._strict(path, item) for item in value]
-        return Strict(path, value) if isinstance(value, dict) else value
-
-    def __missing__(self, key: str) -> Any:
-        raise ResultError(f'{self.path}: lacks {key!r}; run the evaluation anew')
 
 
 def get(content: Any, where: str) -> Any:
@@ -69,13 +53,7 @@ class Result(NamedTuple):
     content: Dict[str, Any]
 
     def read(self, where: str) -> Any:
-        """What stands below nested keys, as ``metrics/error``.
-
-        Raises
-        ------
-        ResultError
-            It is not there, and ``where`` does not end with a question mark.
-        """
+        """What stands below nested keys, as ``metrics/error``; None if it ends with ``?`` and is not there."""
         if where.endswith('?'):
             return get(self.content, where[:-1])
         return reduce(getitem, where.split('/'), self.content)
@@ -113,6 +91,16 @@ def table(columns: Sequence[Column], rows: Iterable[Any], first: Sequence[Sequen
     return markdown([column[0] for column in columns], [*first, *cells])
 
 
+def section(title: str, *texts: str) -> List[str]:
+    """Lines of a heading and of paragraphs below it."""
+    return [line for text in (f'## {title}', *texts) for line in (text, '')]
+
+
+def picture(title: str, folder: str, file: str) -> List[str]:
+    """Lines that show a picture."""
+    return [f'![{title}]({folder}/{file})', '']
+
+
 def name_of(row: Union[Folder, Result]) -> str:
     """The folder that a row is about."""
     return row.name if isinstance(row, Folder) else row.folder.name
@@ -136,7 +124,7 @@ def read_folders(root: Union[str, Path]) -> List[Folder]:
     """Results of every folder below ``root``, by folder."""
     found: Dict[str, Dict[str, Dict[str, Any]]] = {}
     for path, result in read_results(root).items():
-        found.setdefault(path.parent.name, {})[path.stem] = Strict(path, result)
+        found.setdefault(path.parent.name, {})[path.stem] = result
     folders = []
     for name, own in found.items():
         names = [get(result, 'subject/model/name') for result in own.values()] + [name]
