@@ -66,8 +66,8 @@ SPEED = (
     option('--portraits', 'photos of one face each (LFW)', metavar='DIR'),
     names(
         '--teachers',
-        'pairs of teachers to run beside (%(default)s; mtcnn+dlib_library is MTCNN in MXNet and dlib as pip '
-        'brings it); none leaves them out',
+        'pairs of teachers to run beside (%(default)s; mtcnn_pypi+dlib_library is dlib as pip brings it); none '
+        'leaves them out',
         nargs='*',
         default=['mtcnn_pypi+dlib'],
         metavar='DETECTOR+EMBEDDING',

@@ -46,7 +46,7 @@ def test_the_hash_is_over_all_files_in_order(tmp_path):
 
 
 def test_an_unknown_teacher_lists_those_that_there_are():
-    with pytest.raises(TeacherError, match='choose from dlib, dlib_library, mtcnn, mtcnn_pypi, onnx'):
+    with pytest.raises(TeacherError, match='choose from dlib, dlib_library, mtcnn_pypi, onnx'):
         create_teacher('mtcn')
 
 

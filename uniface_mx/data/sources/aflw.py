@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
-from uniface_mx.data.sources.base import AnnotatedSource, PathLike, SourceError, annotated
+from uniface_mx.data.sources.base import PathLike, Source, SourceError, annotated
 from uniface_mx.data.sources.lists import relative_key
 from uniface_mx.geometry import xywh_to_xyxy
 
@@ -24,7 +24,7 @@ POINTS = f"""SELECT FeatureCoords.face_id, FeatureCoordTypes.descr, FeatureCoord
             WHERE FeatureCoordTypes.descr IN ({', '.join('?' * len(FEATURES))})"""
 
 
-class AFLWSource(AnnotatedSource):
+def open_aflw(path: PathLike, *, root: str = '', **common: Any) -> Source:
     """Photos of AFLW with the square boxes and those of the 21 points that the paper uses.
 
     AFLW marks only the points that can be seen: a face with fewer than the five has no landmarks here. A face
@@ -37,40 +37,30 @@ class AFLWSource(AnnotatedSource):
     root : str
         Folder of the images; `flickr` beside the SQLite file if not given.
     """
-
-    kind = 'aflw'
-    licence = 'AFLW, non-commercial research'
-    teacher_box = True
-
-    def __init__(self, path: PathLike, *, root: str = '', name: str = 'aflw', **common: Any) -> None:
-        path = Path(path)
-        root = Path(root) if root else path.parent / 'flickr'
-        faces, points = _read(path)
-        marks: Dict[int, Dict[str, Tuple[float, float]]] = defaultdict(dict)
-        for face, feature, x, y in points:
-            marks[face][feature] = (x, y)
-        rows, without = defaultdict(list), []
-        for image, face, *rect in faces:
-            key = relative_key(str(image), f'{path}: face {face}')
-            if None in rect:
-                without.append((key, f'face_id {face}: it has no rectangle'))
-                rows[key] += []
-                continue
-            try:
-                five = np.array([marks[face].get(feature, UNSEEN) for feature in FEATURES], np.float32)
-                box = xywh_to_xyxy(np.array(rect, np.float32))
-            except (TypeError, ValueError):
-                raise SourceError(f'{path}: face_id {face}: not all numbers') from None
-            rows[key].append((box, five if np.isfinite(five).all() else np.full_like(five, np.nan)))
-        images = {}
-        for key, found in rows.items():
-            boxes, points = zip(*found) if found else ((), ())
-            images[key] = annotated(key, root / key, boxes, points)
-        super().__init__(root, images, name=name, **common)
-        chosen = set(self.keys)
-        for key, reason in without:
-            if key in chosen:
-                self.note(key, reason)
+    path = Path(path)
+    folder = Path(root) if root else path.parent / 'flickr'
+    faces, points = _read(path)
+    marks: Dict[int, Dict[str, Tuple[float, float]]] = defaultdict(dict)
+    for face, feature, x, y in points:
+        marks[face][feature] = (x, y)
+    rows, without = defaultdict(list), []
+    for image, face, *rect in faces:
+        key = relative_key(str(image), f'{path}: face {face}')
+        if None in rect:
+            without.append((key, f'face_id {face}: it has no rectangle'))
+            rows[key] += []
+            continue
+        try:
+            five = np.array([marks[face].get(feature, UNSEEN) for feature in FEATURES], np.float32)
+            box = xywh_to_xyxy(np.array(rect, np.float32))
+        except (TypeError, ValueError):
+            raise SourceError(f'{path}: face_id {face}: not all numbers') from None
+        rows[key].append((box, five if np.isfinite(five).all() else np.full_like(five, np.nan)))
+    images = {}
+    for key, found in rows.items():
+        boxes, points = zip(*found) if found else ((), ())
+        images[key] = annotated(key, folder / key, boxes, points)
+    return Source(folder, images, images.__getitem__, left_out=without, **common)
 
 
 def _read(path: Path) -> Tuple[List[tuple], List[tuple]]:
