@@ -11,8 +11,7 @@ import mxnet as mx
 import numpy as np
 
 from uniface_mx.config.augmentation import AugmentSettings, RecordShare
-from uniface_mx.data.iterators import network_input
-from uniface_mx.data.loader import Canvases, Loader, read_photo
+from uniface_mx.data.loader import Canvases, Loader, network_input, read_photo
 from uniface_mx.data.records import RecordReader, load_meta, record_path
 from uniface_mx.data.rows import count_faces
 from uniface_mx.data.transforms import geometric, photometric

@@ -16,8 +16,8 @@ from PIL import ImageFile
 
 from uniface_mx.data.prepare import PrepareError
 from uniface_mx.data.prepare.cache import Cache
-from uniface_mx.data.prepare.check import record_problems
 from uniface_mx.data.prepare.executor import SerialExecutor, open_executor
+from uniface_mx.data.prepare.inspection import record_problems
 from uniface_mx.data.prepare.label import LabelRules
 from uniface_mx.data.prepare.make import NEGATIVES, shard_range
 from uniface_mx.data.prepare.sets import merge

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from uniface_mx.data.prepare import PrepareError
-from uniface_mx.data.prepare.duplicates import record_name
+from uniface_mx.data.prepare.sets import record_name
 from uniface_mx.data.records import Record, RecordReader
 from uniface_mx.data.rows import BOX, HAS_LANDMARKS, IGNORE
 from uniface_mx.data.transforms.photometric import colour, jpeg, low_resolution, noise

@@ -13,8 +13,8 @@ from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence,
 
 from uniface_mx.data.prepare import PrepareError
 from uniface_mx.data.prepare.cache import Cache
-from uniface_mx.data.prepare.duplicates import DUPLICATE, Duplicates, record_name
 from uniface_mx.data.prepare.executor import in_one_go, in_order
+from uniface_mx.data.prepare.sets import DUPLICATE, Duplicates, record_name
 from uniface_mx.data.prepare.worker import Job, Labelled, WorkItem, identities, label_photos
 from uniface_mx.data.records import Record, RecordMeta, RecordWriter, record_path
 from uniface_mx.data.rows import IGNORE

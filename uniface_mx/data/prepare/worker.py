@@ -6,22 +6,24 @@ machine or on another, and what it says depends on nothing else.
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+import cv2
 import numpy as np
+from PIL import Image
 
 from uniface_mx.data.prepare import PrepareError
 from uniface_mx.data.prepare.cache import Answers, Entry
 from uniface_mx.data.prepare.label import Faces, LabelRules, label_faces
-from uniface_mx.data.prepare.pictures import picture_hash, read_header, stored_jpeg
 from uniface_mx.data.rows import EMBEDDING_DIM, label_rows
 from uniface_mx.data.sources.base import SourceImage
-from uniface_mx.image import ImageError, read_image
+from uniface_mx.image import ImageError, encode_jpeg, read_image
 from uniface_mx.teachers import Detections, EmbeddingTeacher, LandmarkTeacher, open_teacher
 from uniface_mx.teachers.base import Teacher
 
@@ -253,3 +255,63 @@ class _Photo:
         else:
             done.jpeg, done.width, done.height = stored_jpeg(self.pixels, job.size, job.quality)
         return done
+
+
+def picture_hash(image: np.ndarray) -> int:
+    """64-bit difference hash of a (H, W, 3) RGB image: which of 8x8 areas are darker than their right neighbours.
+
+    The same picture at another size or JPEG quality differs in few bits.
+    """
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA).astype(np.int16)
+    return int.from_bytes(np.packbits(small[:, 1:] > small[:, :-1]).tobytes(), 'big')
+
+
+class Header(NamedTuple):
+    """What an image file's header states.
+
+    pixels : how many.
+    side : the longer one, in pixels.
+    plain : is it a grey or colour JPEG without EXIF or other extras, which can go into a record as it is.
+    """
+
+    pixels: int
+    side: int
+    plain: bool
+
+
+def read_header(data: bytes) -> Header:
+    """The header of an image file.
+
+    Raises
+    ------
+    ImageError
+        There is none.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+            plain = (
+                image.format == 'JPEG'
+                and image.mode in ('RGB', 'L')
+                and all(marker in ('APP0', 'APP14') for marker, _ in image.applist)
+            )
+            return Header(width * height, max(width, height), plain)
+    except Exception:  # Pillow raises nearly anything on damaged files
+        raise ImageError('no image') from None
+
+
+def stored_jpeg(image: np.ndarray, size: int, quality: int) -> Tuple[bytes, int, int]:
+    """An RGB image as a JPEG file whose longer side is at most `size`.
+
+    Returns
+    -------
+    bytes, int, int
+        The file, its width and height.
+    """
+    height, width = image.shape[:2]
+    if max(height, width) > size:
+        scale = size / max(height, width)
+        width, height = max(1, round(width * scale)), max(1, round(height * scale))
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return encode_jpeg(image, quality), width, height
