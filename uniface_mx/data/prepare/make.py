@@ -156,18 +156,13 @@ def make(
         _stop_if_bad(summary, max_bad)
         for key, reason in source.issues:
             summary.skip('annotation left out', f'{key}: {reason}')
-        _state(outputs, summary)
-    return summary
-
-
-def _state(outputs: Sequence[_Output], summary: Summary) -> None:
-    """Say in each record set what was left out, and in the summary what was written."""
-    for output in outputs:
-        output.state(summary)
+        for output in outputs:
+            output.state(summary)
     for output in outputs:
         summary.written[str(record_path(output.writer.name, '.rec'))] = output.writer.meta
         for text in output.repeated:
             summary.skip(DUPLICATE, text)
+    return summary
 
 
 def _about(source: Source, job: Job, landmark_teacher: Dict[str, str]) -> Dict[str, object]:
