@@ -40,7 +40,7 @@ def _make(args: argparse.Namespace) -> None:
     first, last = shard_range(
         len(source) if args.limit is None else min(args.limit, len(source)), shard, shards
     )
-    progress = bar(source.name, args.interval, total=last - first)
+    progress = bar(source.name, last - first)
     asked = dict(people=args.people, limit=args.limit, max_bad=args.max_bad, shard=shard, shards=shards)
     try:
         with open_executor(args.workers, args.dask) as (executor, workers):
@@ -66,11 +66,11 @@ def _make(args: argparse.Namespace) -> None:
 
 def _merge(args: argparse.Namespace) -> None:
     names = [str(record_path(name, '')) for name in args.names]
-    print_meta(args.out, merge(names, args.out, args.duplicates, args.guard, bar('merge')))
+    print_meta(args.out, merge(names, args.out, args.guard, bar('merge')))
     rest = [name + NEGATIVES for name in names if record_path(name + NEGATIVES, '.json').exists()]
     if rest:
         out = f'{record_path(args.out, "")}{NEGATIVES}'
-        print_meta(out, merge(rest, out, args.duplicates, args.guard, bar('merge negatives')))
+        print_meta(out, merge(rest, out, args.guard, bar('merge negatives')))
 
 
 def _split(args: argparse.Namespace) -> None:
@@ -104,10 +104,10 @@ def _stats(args: argparse.Namespace) -> None:
 
 def _show(args: argparse.Namespace) -> None:
     reader = RecordReader(args.name)
-    numbers = range(args.start, min(args.start + args.count, len(reader)))
+    numbers = range(min(args.count, len(reader)))
     if args.seed is not None:
-        numbers = sorted(random.Random(args.seed).sample(range(len(reader)), min(args.count, len(reader))))
-    write_image(args.out, inspection.sheet(args.name, numbers, args.side, args.columns))
+        numbers = sorted(random.Random(args.seed).sample(range(len(reader)), len(numbers)))
+    write_image(args.out, inspection.sheet(args.name, numbers))
     for number in numbers:
         record = reader[number]
         size = f'{record.width}x{record.height}'
@@ -119,12 +119,12 @@ def _alter(args: argparse.Namespace) -> None:
     print(f'{args.out}: {count} photos; label them with make --source folder:{args.out}')
 
 
-def bar(title: str, interval: float = 1.0, total: Optional[int] = None) -> Callable[[Iterable], Iterable]:
-    """What wraps a sequence so that a bar tells how far it is; `interval` in seconds between updates."""
+def bar(title: str, total: Optional[int] = None) -> Callable[[Iterable], Iterable]:
+    """What wraps a sequence so that a bar tells how far it is."""
 
     def wrap(things: Iterable) -> Iterable:
         count = len(things) if hasattr(things, '__len__') else total
-        return tqdm(things, desc=title, mininterval=interval, dynamic_ncols=True, total=count)
+        return tqdm(things, desc=title, mininterval=1, dynamic_ncols=True, total=count)
 
     return wrap
 
@@ -160,13 +160,7 @@ MAKE_NUMBERS = (
     ('--max-pixels', at_least(1), Job.max_pixels, 'larger photos are skipped'),
     ('--accept', SHARE, LabelRules.accept, 'score from which a face that only the teacher sees is one'),
     ('--agree', SHARE, LabelRules.agree, 'overlap from which two boxes are one face'),
-    (
-        '--min-face',
-        at_least(0, float),
-        LabelRules.min_face,
-        'side in pixels from which the teachers are believed',
-    ),
-    ('--interval', at_least(0, float), 1.0, 'seconds between updates of the bar'),
+    ('--min-face', at_least(0, float), LabelRules.min_face, 'side from which the teachers are believed'),
 )
 
 
@@ -204,7 +198,6 @@ def _merge_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument('names', nargs='+', metavar='NAME', help=text)
     command.add_argument('--out', required=True, metavar='NAME')
     _add_guard(command, 'are left out')
-    command.add_argument('--duplicates', action='store_true', help='keep photos that occur twice')
 
 
 def _split_arguments(command: argparse.ArgumentParser) -> None:
@@ -239,11 +232,8 @@ def _show_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add('name', metavar='NAME')
     add('--out', required=True, metavar='FILE', help='.png or .jpg')
-    add('--start', type=at_least(0), default=0, metavar='N')
     add('--count', type=at_least(1), default=40, metavar='N')
-    add('--seed', type=at_least(0), metavar='N', help='show records drawn by lot')
-    add('--side', type=at_least(16), default=180, help='of a picture, in pixels (%(default)s)')
-    add('--columns', type=at_least(1), default=8)
+    add('--seed', type=at_least(0), metavar='N', help='show records drawn by lot, not the first ones')
 
 
 def _alter_arguments(command: argparse.ArgumentParser) -> None:

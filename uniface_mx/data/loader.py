@@ -76,8 +76,6 @@ class Canvases:
 
     Parameters
     ----------
-    shares : sequence of RecordShare
-    settings : AugmentSettings
     seed : int or None
         None: the records one after the other, each once; for validation, with `AugmentSettings.none()`.
     size : int
@@ -206,8 +204,6 @@ class Loader:
 
     Parameters
     ----------
-    canvases : Canvases
-    batch_size : int
     workers : int
         Threads; 0 makes each batch when it is asked for.
     max_faces : int
@@ -286,7 +282,6 @@ class CanvasDataset(mx.gluon.data.Dataset):
 
     Parameters
     ----------
-    canvases : Canvases
     max_faces : int
         Label rows.
     first : int
@@ -312,10 +307,8 @@ class CanvasIter(mx.io.DataIter):
 
     Parameters
     ----------
-    loader : Loader
     epoch_size : int or None
         Batches until StopIteration; `reset` goes on with the next ones. None: a pass over the records.
-    data_name, label_name : str
     """
 
     def __init__(

@@ -101,7 +101,6 @@ class RecordMeta:
 
     Parameters
     ----------
-    schema : int
     records, faces, ignored, landmarks, embeddings : int
         Photos; faces to learn; faces marked to be ignored; faces with landmarks; faces with an embedding.
     sources : list of dict

@@ -52,8 +52,6 @@ def check(
         Record set.
     guards : sequence of str
         Record sets of evaluation sets.
-    progress : callable
-        Wraps the sequence of record numbers.
 
     Returns
     -------
@@ -139,7 +137,6 @@ class Stats:
 
     Parameters
     ----------
-    photos, ignored, landmarks, embeddings, persons : int
     faces_per_photo : (photos,) int
     boxes : (G, 4) float32
         Pixels of the 300x300 letterbox.
@@ -271,7 +268,6 @@ def sheet(name: str, numbers: Sequence[int], side: int = 180, columns: int = 8) 
         Which records.
     side : int
         Pixels of a square.
-    columns : int
 
     Raises
     ------

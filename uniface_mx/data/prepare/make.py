@@ -105,12 +105,8 @@ def make(
 
     Parameters
     ----------
-    source : Source
     name : str
         Of the record set.
-    job : Job
-    executor : concurrent.futures.Executor
-    cache : Cache
     workers : int
         Of the executor: they decide how much work is kept under way.
     people : str

@@ -136,7 +136,6 @@ class Guard:
 def merge(
     names: Sequence[str],
     out: str,
-    duplicates: bool = False,
     guards: Sequence[str] = (),
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> RecordMeta:
@@ -148,12 +147,8 @@ def merge(
         Record sets, labelled by one embedding teacher.
     out : str
         Record set to write.
-    duplicates : bool
-        Keep photos that occur twice.
     guards : sequence of str
         Record sets of evaluation sets, whose photos are left out.
-    progress : callable
-        Wraps the sequence of records.
 
     Raises
     ------
@@ -169,12 +164,12 @@ def merge(
         require_teachers(reader.meta, teachers, reader.name)
     sources = _join_sources(readers)
     guard = Guard(guards, teachers) if guards else None
-    seen = None if duplicates else Duplicates()
+    seen = Duplicates()
     with RecordWriter(out, list(sources.values()), teachers) as writer:
         for record in progress(record for reader in readers for record in reader):
             reason, other = GUARDED, guard and guard.find(record)
             if other is None:
-                reason, other = DUPLICATE, seen and seen.find(record)
+                reason, other = DUPLICATE, seen.find(record)
             if other is None:
                 writer.add(record)
             else:
@@ -211,13 +206,10 @@ def split(
 
     Parameters
     ----------
-    name : str
     shares : dict
         PART to its share; shares add up to 1.
     salt : str
         Another one gives another split.
-    progress : callable
-        Wraps the sequence of records.
 
     Raises
     ------

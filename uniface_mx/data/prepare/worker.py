@@ -43,7 +43,6 @@ class Job:
         has it.
     complete, teacher_box : bool
         Of the source.
-    rules : LabelRules
     mirror : bool
         Average embeddings over the face and its mirror image.
     size, quality : int

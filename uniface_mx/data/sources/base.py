@@ -74,15 +74,12 @@ class Source:
     ----------
     root : str or Path
         What keys are relative to.
-    keys : iterable of str
     annotate : callable
         What the source says about the image of a key, unchecked.
-    kind : str
     left_out : iterable of (str, str)
         Keys and reasons of annotations that were left out already.
     name : str
         Of the source, in records and reports; the last part of the root if not given.
-    licence : str
     complete : bool
         Every face in the images is annotated: one that only a teacher sees is none.
     teacher_box : bool

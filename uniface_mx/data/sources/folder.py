@@ -19,7 +19,6 @@ def open_folder(
 
     Parameters
     ----------
-    path : str or Path
     person : str
         `folder`: who the image shows is the name of the folder that it lies in (MS-Celeb, CASIA, LFW).
     pattern : str

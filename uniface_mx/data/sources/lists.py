@@ -131,12 +131,7 @@ def open_points(
 
 
 def open_wider64(path: PathLike, **common: Any) -> Source:
-    """Photos of WIDER FACE: `images/` and `boxes_xyxy.json`, {name: [[left, top, right, bottom], ...]}.
-
-    Parameters
-    ----------
-    path : str or Path
-    """
+    """Photos of WIDER FACE: `images/` and `boxes_xyxy.json`, {name: [[left, top, right, bottom], ...]}."""
     root = require_folder(path, 'with images/ and boxes_xyxy.json')
     listed = root / 'boxes_xyxy.json'
     try:
@@ -229,7 +224,6 @@ def open_celeba(
 
     Parameters
     ----------
-    path : str or Path
     aligned : bool
         The images are those of `img_align_celeba`.
     images : str

@@ -50,7 +50,6 @@ def open_voc(
 
     Parameters
     ----------
-    path : str or Path
     annotations, images : str
         Folders below it.
     face : str
