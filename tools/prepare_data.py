@@ -51,11 +51,7 @@ def _make(args: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         print('\nthe same command goes on where it was', file=sys.stderr)
         raise
-    share = 100 * summary.teacher_seconds / max(summary.seconds, 1e-9)
-    print(
-        f'{source.name}: {summary.photos} photos, {summary.new_answers} new answers of teachers; '
-        f'{summary.seconds:.1f} s of processor time, {share:.0f} % of it theirs'
-    )
+    print(f'{source.name}: {summary.photos} photos, {summary.new_answers} new answers of teachers')
     for text, number in sorted(summary.counts.items()):
         print(f'  {number:8} {text}')
     for reason, names in sorted(summary.skipped.items()):

@@ -3,8 +3,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from uniface_mx.teachers import EmbeddingTeacher, TeacherError, create_teacher, embed_faces
-from uniface_mx.teachers.base import hash_files
+from uniface_mx.teachers import TeacherError, create_teacher
+from uniface_mx.teachers.base import EmbeddingTeacher, embed_faces, hash_files
 
 
 class Corners(EmbeddingTeacher):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from itertools import count, takewhile
+from itertools import count
 from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
@@ -250,7 +250,9 @@ class Loader:
         return self.canvases.batch(range(first, end), self.max_faces, self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        positions = takewhile(self._more, count(self.position))
+        positions = count(self.position)
+        if self.canvases.seed is None:
+            positions = range(self.position, len(self))
         with ExitStack() as stack:
             if self.workers:
                 pool = stack.enter_context(ThreadPoolExecutor(self.workers, thread_name_prefix='loader'))
@@ -260,9 +262,6 @@ class Loader:
             for batch in batches:
                 self.position += 1
                 yield batch
-
-    def _more(self, position: int) -> bool:
-        return self.canvases.seed is not None or position < len(self)
 
 
 def network_input(data: np.ndarray, ctx: Optional[mx.Context] = None) -> mx.nd.NDArray:

@@ -8,25 +8,7 @@ from typing import Any, Dict
 
 import yaml
 
-from uniface_mx.teachers.base import (
-    Detections,
-    EmbeddingTeacher,
-    LandmarkTeacher,
-    Teacher,
-    TeacherError,
-    embed_faces,
-)
-
-__all__ = [
-    'Detections',
-    'EmbeddingTeacher',
-    'LandmarkTeacher',
-    'TEACHERS',
-    'TeacherError',
-    'create_teacher',
-    'embed_faces',
-    'open_teacher',
-]
+from uniface_mx.teachers.base import Teacher, TeacherError
 
 # Imported on demand: each teacher needs packages that the others do not.
 TEACHERS = {

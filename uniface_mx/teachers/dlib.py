@@ -108,10 +108,6 @@ class Reader:
             pass
         raise self.fail('a number is not finite')
 
-    def training_rates(self) -> List[float]:
-        """Of no use here."""
-        return [self.real() for _ in range(4)]
-
     def boolean(self) -> bool:
         """A digit, 0 or 1."""
         byte = self.take(1)
@@ -187,7 +183,7 @@ def _con(reader: Reader) -> Dict[str, Any]:
     params = reader.tensor()
     filters, window = reader.integer(), _window(reader)
     weight, bias = _views(reader, params)
-    reader.training_rates()
+    _ = [reader.real() for _ in range(4)]  # rates of training
     outputs, _, rows, columns = weight.shape
     if (outputs, (rows, columns), bias.size) != (filters, window['kernel'], filters):
         raise reader.fail(f'{filters} filters with weights {weight.shape} and {bias.size} biases')
@@ -198,7 +194,7 @@ def _fc(reader: Reader) -> Dict[str, Any]:
     outputs, inputs = reader.integer(), reader.integer()
     weight, bias = _views(reader, reader.tensor())
     reader.integer()
-    reader.training_rates()
+    _ = [reader.real() for _ in range(4)]  # rates of training
     if weight.shape != (inputs, outputs, 1, 1) or bias.size:
         raise reader.fail(f'fully connected layer with weights {weight.shape} and {bias.size} biases')
     return {'weight': weight[:, :, 0, 0].T}

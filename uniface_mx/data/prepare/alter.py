@@ -119,13 +119,7 @@ def alter(image: np.ndarray, box: np.ndarray, changes: Changes, rng: np.random.G
 
 
 def find_portraits(names: Iterable[str]) -> List[Tuple[RecordReader, int]]:
-    """Where the records of sets stand that show one face, with landmarks.
-
-    Raises
-    ------
-    PrepareError
-        There are none.
-    """
+    """Where the records of sets stand that show one face, with landmarks."""
     readers = [RecordReader(name) for name in names]
     found = []
     for reader in readers:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import time
 from collections import Counter
 from concurrent.futures import Executor
 from contextlib import ExitStack
@@ -38,9 +36,6 @@ class Summary:
         Looked at.
     new_answers : int
         Entries that were not in the cache.
-    seconds, teacher_seconds : float
-        Processor time of this process and the workers together, without loading the teachers; the teachers'
-        part of it.
     counts : Counter
         What the rules of labelling did.
     skipped : dict
@@ -51,17 +46,9 @@ class Summary:
 
     photos: int = 0
     new_answers: int = 0
-    seconds: float = 0.0
-    teacher_seconds: float = 0.0
     counts: Counter = field(default_factory=Counter)
     skipped: Dict[str, List[str]] = field(default_factory=dict)
     written: Dict[str, RecordMeta] = field(default_factory=dict)
-
-    def take(self, photo: Labelled) -> None:
-        """Count a photo that was looked at."""
-        self.photos += 1
-        self.new_answers += len(photo.entries)
-        self.counts.update(photo.counts)
 
     def skip(self, reason: str, name: str) -> None:
         """Note a photo that is left out."""
@@ -136,10 +123,11 @@ def make(
             about = _about(source, job, teachers['landmarks'])
             writer = stack.enter_context(RecordWriter(f'{record_path(name, "")}{ending}', [about], stated))
             outputs.append(_Output(writer, Duplicates() if shards == 1 else None))
-        start = time.process_time()
-        photos = _labelled(source, range(first, last), job, teachers, executor, cache, workers, summary)
+        photos = _labelled(source, range(first, last), job, teachers, executor, cache, workers)
         for image, photo in progress(photos):
-            summary.take(photo)
+            summary.photos += 1
+            summary.new_answers += len(photo.entries)
+            summary.counts.update(photo.counts)
             taught = photo.objects is not None and bool((photo.objects[:, IGNORE] == 0).any())
             reason = photo.skipped or ('' if taught else _no_negative(image, photo, job.complete))
             if reason:
@@ -148,7 +136,6 @@ def make(
                 outputs[0 if taught else 1].add(_record(photo, source.name, people or source.name))
             if summary.photos >= PHOTOS_BEFORE_STOP:
                 _stop_if_bad(summary, max_bad)
-        summary.seconds += time.process_time() - start
         _stop_if_bad(summary, max_bad)
         for key, reason in source.issues:
             summary.skip('annotation left out', f'{key}: {reason}')
@@ -220,7 +207,6 @@ def _labelled(
     executor: Executor,
     cache: Cache,
     workers: int,
-    summary: Summary,
 ) -> Iterator[Tuple[SourceImage, Labelled]]:
     """Each photo's annotation and label, in order; what is new goes to the cache first."""
     under_way: List[List[SourceImage]] = []
@@ -231,17 +217,14 @@ def _labelled(
             under_way.append(images)
             yield [item for item in (_work_item(image, cache) for image in images) if item], job
 
-    for done in in_order(executor, label_photos, tasks(), max(TASKS_AHEAD * workers, 1)):
-        if done.teachers != teachers:
+    for photos, found in in_order(executor, label_photos, tasks(), max(TASKS_AHEAD * workers, 1)):
+        if found != teachers:
             raise PrepareError(
-                f'workers have different teachers, {teachers} and {done.teachers}: '
+                f'workers have different teachers, {teachers} and {found}: '
                 'install the same package and weights everywhere'
             )
-        summary.teacher_seconds += done.teacher_seconds
-        if done.process != os.getpid():
-            summary.seconds += done.seconds
-        cache.add([entry for photo in done.labelled for entry in photo.entries])
-        labelled = {photo.key: photo for photo in done.labelled}
+        cache.add([entry for photo in photos for entry in photo.entries])
+        labelled = {photo.key: photo for photo in photos}
         for image in under_way.pop(0):
             yield image, labelled.get(image.key) or Labelled(image.key, skipped='missing')
 

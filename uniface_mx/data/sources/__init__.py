@@ -30,7 +30,6 @@ from typing import Any, Callable, Dict, Tuple
 from urllib.parse import unquote
 
 from uniface_mx.data.sources import lists
-from uniface_mx.data.sources.aflw import open_aflw
 from uniface_mx.data.sources.base import Source, SourceError, SourceImage
 from uniface_mx.data.sources.folder import open_folder, open_lfw
 from uniface_mx.data.sources.voc import open_voc
@@ -50,7 +49,7 @@ SOURCES: Dict[str, Tuple[Callable[..., Source], Dict[str, Any]]] = {
     'wider64': (lists.open_wider64, _WIDER),
     'widerface': (lists.open_widerface, dict(_WIDER, name='widerface')),
     'celeba': (lists.open_celeba, dict(_CELEBA, name='celeba')),
-    'aflw': (open_aflw, dict(_AFLW, name='aflw')),
+    'aflw': (lists.open_aflw, dict(_AFLW, name='aflw')),
     'fddb': (lists.open_fddb, dict(_EVALUATION, name='fddb', complete=True, teacher_box=True)),
 }
 FLAGS = {'0': False, 'false': False, 'no': False, '1': True, 'true': True, 'yes': True}

@@ -1,10 +1,11 @@
-"""Lists of annotations: five points, `wider64`, WIDER FACE, CelebA and FDDB, and how such files are read."""
+"""Lists of annotations: five points, `wider64`, WIDER FACE, CelebA, FDDB, AFLW, and how such files are read."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+import sqlite3
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple
@@ -16,17 +17,27 @@ from uniface_mx.geometry import ellipse_to_box, xywh_to_xyxy
 
 # `FILE:LINE`, an image's path, and a row of numbers for each face.
 Block = Tuple[str, str, List[List[float]]]
-OFFICIAL_ROW = 'x y w h blur expression illumination invalid occlusion pose'
-INVALID = OFFICIAL_ROW.split().index('invalid')
+WIDER_ROW = 'x y w h blur expression illumination invalid occlusion pose'
+INVALID = WIDER_ROW.split().index('invalid')
 UNKNOWN = -1
+# CelebA's files.
 SPLITS = {'train': 0, 'val': 1, 'test': 2}
 BOXES = 'list_bbox_celeba.txt'
 POINTS = 'list_landmarks_celeba.txt'
 ALIGNED_POINTS = 'list_landmarks_align_celeba.txt'
 IDENTITIES = 'identity_CelebA.txt'
 PARTITION = 'list_eval_partition.txt'
-SUFFIX = '-ellipseList.txt'
-NAMES = re.compile(r'.*fold-0*(\d+)' + re.escape(SUFFIX))
+FDDB_SUFFIX = '-ellipseList.txt'
+FDDB_NAMES = re.compile(r'.*fold-0*(\d+)' + re.escape(FDDB_SUFFIX))
+# AFLW names points as the viewer sees them: LeftEyeLeftCorner is the leftmost eye point of an upright face.
+AFLW_POINTS = ('LeftEyeCenter', 'RightEyeCenter', 'NoseCenter', 'MouthLeftCorner', 'MouthRightCorner')
+UNSEEN = (np.nan, np.nan)
+AFLW_FACES = """SELECT FaceImages.filepath, Faces.face_id, FaceRect.x, FaceRect.y, FaceRect.w, FaceRect.h
+           FROM Faces JOIN FaceImages ON FaceImages.file_id = Faces.file_id
+           LEFT JOIN FaceRect ON FaceRect.face_id = Faces.face_id ORDER BY Faces.face_id"""
+AFLW_COORDINATES = f"""SELECT FeatureCoords.face_id, FeatureCoordTypes.descr, FeatureCoords.x, FeatureCoords.y
+            FROM FeatureCoords JOIN FeatureCoordTypes USING (feature_id)
+            WHERE FeatureCoordTypes.descr IN ({', '.join('?' * len(AFLW_POINTS))})"""
 
 
 def relative_key(text: str, where: str) -> str:
@@ -174,7 +185,7 @@ def open_widerface(path: PathLike, *, root: str = '', **common: Any) -> Source:
     lines = read_lines(path)
     five_points = bool(lines) and lines[0][1].startswith('#')
     folder = Path(root) if root else _default_root(Path(path), five_points)
-    blocks = _label_blocks(lines) if five_points else counted_blocks(lines, 10, OFFICIAL_ROW)
+    blocks = _label_blocks(lines) if five_points else counted_blocks(lines, 10, WIDER_ROW)
     faces = _label_faces if five_points else _official_faces
     images = collect(folder, ((where, image, faces(rows)) for where, image, rows in blocks))
     return Source(folder, images, images.__getitem__, **common)
@@ -293,7 +304,7 @@ def open_fddb(path: PathLike, *, root: str = '', fold: str = '', **common: Any) 
     fold : str
         Number of the one fold wanted.
     """
-    folds = require_folder(path, f'with {SUFFIX}')
+    folds = require_folder(path, f'with {FDDB_SUFFIX}')
     if (folds / 'FDDB-folds').is_dir():
         folds = folds / 'FDDB-folds'
     own = folds / 'images'
@@ -306,18 +317,72 @@ def open_fddb(path: PathLike, *, root: str = '', fold: str = '', **common: Any) 
         ),
     )
     if not images:
-        raise SourceError(f'{folds}: no {f"fold {fold} in " if fold else ""}...{SUFFIX}')
+        raise SourceError(f'{folds}: no {f"fold {fold} in " if fold else ""}...{FDDB_SUFFIX}')
     return Source(folder, images, images.__getitem__, **common)
 
 
 def _blocks(folds: Path, fold: str) -> Iterator[Block]:
     """The ellipses of each image, of all folds or of one."""
-    for listed in sorted(folds.glob('*' + SUFFIX)):
-        match = NAMES.fullmatch(listed.name)
+    for listed in sorted(folds.glob('*' + FDDB_SUFFIX)):
+        match = FDDB_NAMES.fullmatch(listed.name)
         if not match or fold and match.group(1) != fold:
             continue
         blocks = list(counted_blocks(read_lines(listed), 6, 'radii, angle, centre and 1 of an ellipse'))
-        names = listed.with_name(listed.name.replace(SUFFIX, '.txt'))
+        names = listed.with_name(listed.name.replace(FDDB_SUFFIX, '.txt'))
         if names.exists() and [line for _, line in read_lines(names)] != [block[1] for block in blocks]:
             raise SourceError(f'{names}: not the images of {listed.name}')
         yield from blocks
+
+
+def open_aflw(path: PathLike, *, root: str = '', **common: Any) -> Source:
+    """Photos of AFLW with the square boxes and those of the 21 points that the paper uses.
+
+    AFLW marks only the points that can be seen: a face with fewer than the five has no landmarks here. A face
+    without a rectangle is left out, and counted.
+
+    Parameters
+    ----------
+    path : str or Path
+        `aflw.sqlite`.
+    root : str
+        Folder of the images; `flickr` beside the SQLite file if not given.
+    """
+    path = Path(path)
+    folder = Path(root) if root else path.parent / 'flickr'
+    faces, points = _read_aflw(path)
+    marks: Dict[int, Dict[str, Tuple[float, float]]] = defaultdict(dict)
+    for face, feature, x, y in points:
+        marks[face][feature] = (x, y)
+    rows, without = defaultdict(list), []
+    for image, face, *rect in faces:
+        key = relative_key(str(image), f'{path}: face {face}')
+        if None in rect:
+            without.append((key, f'face_id {face}: it has no rectangle'))
+            rows[key] += []
+            continue
+        try:
+            five = np.array([marks[face].get(feature, UNSEEN) for feature in AFLW_POINTS], np.float32)
+            box = xywh_to_xyxy(np.array(rect, np.float32))
+        except (TypeError, ValueError):
+            raise SourceError(f'{path}: face_id {face}: not all numbers') from None
+        rows[key].append((box, five if np.isfinite(five).all() else np.full_like(five, np.nan)))
+    images = {}
+    for key, found in rows.items():
+        boxes, points = zip(*found) if found else ((), ())
+        images[key] = annotated(key, folder / key, boxes, points)
+    return Source(folder, images, images.__getitem__, left_out=without, **common)
+
+
+def _read_aflw(path: Path) -> Tuple[List[tuple], List[tuple]]:
+    if not path.is_file():
+        raise SourceError(f"{path}: no such file (AFLW's aflw.sqlite)")
+    try:
+        connection = sqlite3.connect(path.resolve().as_uri() + '?mode=ro', uri=True)
+        try:
+            return connection.execute(AFLW_FACES).fetchall(), connection.execute(
+                AFLW_COORDINATES, AFLW_POINTS
+            ).fetchall()
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise SourceError(f"{path}: not AFLW's SQLite file ({error})") from None
