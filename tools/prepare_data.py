@@ -6,25 +6,23 @@ import argparse
 import os
 import random
 import sys
-from typing import Callable, Iterable, List, Optional, Tuple
+from typing import Callable, Iterable, Optional
 
 from tqdm import tqdm
 
-from uniface_mx.cli.program import at_least, run, within
+from uniface_mx.cli.program import at_least, program, within
 from uniface_mx.config.reader import load_config
 from uniface_mx.config.schema import ModelConfig
-from uniface_mx.data.prepare import stats
+from uniface_mx.data.prepare import inspection
 from uniface_mx.data.prepare.alter import write_altered
 from uniface_mx.data.prepare.cache import Cache
-from uniface_mx.data.prepare.check import check
 from uniface_mx.data.prepare.executor import open_executor
 from uniface_mx.data.prepare.label import LabelRules
-from uniface_mx.data.prepare.make import NEGATIVES, Summary, make, shard_range
+from uniface_mx.data.prepare.make import NEGATIVES, make, shard_range
 from uniface_mx.data.prepare.sets import merge, split
-from uniface_mx.data.prepare.show import sheet
 from uniface_mx.data.prepare.worker import Job
 from uniface_mx.data.records import RecordMeta, RecordReader, record_path
-from uniface_mx.data.sources import SOURCES, Source, open_source
+from uniface_mx.data.sources import SOURCES, open_source
 from uniface_mx.image import write_image
 from uniface_mx.models import get_model
 from uniface_mx.nn.anchors import ASPECT_RATIOS
@@ -33,33 +31,27 @@ from uniface_mx.nn.anchors import ASPECT_RATIOS
 TEACHERS = ('mtcnn_pypi?thresholds=[0.6,0.7,0.6]', 'dlib')
 
 
-def label(args: argparse.Namespace, source: Source) -> Summary:
-    """Label a source; the summary."""
+def _make(args: argparse.Namespace) -> None:
+    source = open_source(args.source)
     rules = LabelRules(args.accept, args.agree, args.min_face)
     stored = {name: getattr(args, name) for name in ('mirror', 'size', 'quality', 'min_side', 'max_pixels')}
     job = Job(tuple(args.teacher), source.complete, source.teacher_box, rules, **stored)
     shard, shards = args.shard
-    count = len(source) if args.limit is None else min(args.limit, len(source))
-    first, last = shard_range(count, shard, shards)
-    progress = bar(source.name, args.interval, total=last - first)
+    first, last = shard_range(
+        len(source) if args.limit is None else min(args.limit, len(source)), shard, shards
+    )
+    progress = bar(source.name, last - first)
     asked = dict(people=args.people, limit=args.limit, max_bad=args.max_bad, shard=shard, shards=shards)
-    with open_executor(args.workers, args.dask) as (executor, workers):
-        cache = Cache(args.cache)
-        return make(source, args.out, job, executor, cache, workers=workers, progress=progress, **asked)
-
-
-def _make(args: argparse.Namespace) -> None:
-    source = open_source(args.source)
     try:
-        summary = label(args, source)
+        with open_executor(args.workers, args.dask) as (executor, workers):
+            cache = Cache(args.cache)
+            summary = make(
+                source, args.out, job, executor, cache, workers=workers, progress=progress, **asked
+            )
     except KeyboardInterrupt:
         print('\nthe same command goes on where it was', file=sys.stderr)
         raise
-    share = 100 * summary.teacher_seconds / max(summary.seconds, 1e-9)
-    print(
-        f'{source.name}: {summary.photos} photos, {summary.new_answers} new answers of teachers; '
-        f'{summary.seconds:.1f} s of processor time, {share:.0f} % of it theirs'
-    )
+    print(f'{source.name}: {summary.photos} photos, {summary.new_answers} new answers of teachers')
     for text, number in sorted(summary.counts.items()):
         print(f'  {number:8} {text}')
     for reason, names in sorted(summary.skipped.items()):
@@ -70,11 +62,11 @@ def _make(args: argparse.Namespace) -> None:
 
 def _merge(args: argparse.Namespace) -> None:
     names = [str(record_path(name, '')) for name in args.names]
-    print_meta(args.out, merge(names, args.out, args.duplicates, args.guard, bar('merge')))
+    print_meta(args.out, merge(names, args.out, args.guard, bar('merge')))
     rest = [name + NEGATIVES for name in names if record_path(name + NEGATIVES, '.json').exists()]
     if rest:
         out = f'{record_path(args.out, "")}{NEGATIVES}'
-        print_meta(out, merge(rest, out, args.duplicates, args.guard, bar('merge negatives')))
+        print_meta(out, merge(rest, out, args.guard, bar('merge negatives')))
 
 
 def _split(args: argparse.Namespace) -> None:
@@ -85,7 +77,7 @@ def _split(args: argparse.Namespace) -> None:
 def _check(args: argparse.Namespace) -> int:
     sound = True
     for name in args.names:
-        problems = sorted(check(name, args.guard, bar('check')).items())
+        problems = sorted(inspection.check(name, args.guard, bar('check')).items())
         found = ', '.join(f'{len(texts)} {kind}' for kind, texts in problems)
         print(f'{name}: {found or "sound"}')
         for kind, texts in problems:
@@ -96,20 +88,22 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _stats(args: argparse.Namespace) -> None:
-    found = stats.measure(args.names, bar('stats'))
+    found = inspection.measure(args.names, bar('stats'))
     model = load_config(args.config).model if args.config else ModelConfig()
-    overlaps = stats.best_overlaps(found.boxes, get_model(model.name, **model.overrides()).anchors)
-    print('\n'.join(stats.describe(found, overlaps)))
+    overlaps = inspection.best_overlaps(found.boxes, get_model(model.name, **model.overrides()).anchors)
+    print('\n'.join(inspection.describe(found, overlaps)))
     if args.picture:
-        stats.picture(found, args.picture, overlaps, model.overrides().get('aspect_ratios', ASPECT_RATIOS))
+        inspection.picture(
+            found, args.picture, overlaps, model.overrides().get('aspect_ratios', ASPECT_RATIOS)
+        )
 
 
 def _show(args: argparse.Namespace) -> None:
     reader = RecordReader(args.name)
-    numbers = range(args.start, min(args.start + args.count, len(reader)))
+    numbers = range(min(args.count, len(reader)))
     if args.seed is not None:
-        numbers = sorted(random.Random(args.seed).sample(range(len(reader)), min(args.count, len(reader))))
-    write_image(args.out, sheet(args.name, numbers, args.side, args.columns))
+        numbers = sorted(random.Random(args.seed).sample(range(len(reader)), len(numbers)))
+    write_image(args.out, inspection.sheet(args.name, numbers))
     for number in numbers:
         record = reader[number]
         size = f'{record.width}x{record.height}'
@@ -121,12 +115,12 @@ def _alter(args: argparse.Namespace) -> None:
     print(f'{args.out}: {count} photos; label them with make --source folder:{args.out}')
 
 
-def bar(title: str, interval: float = 1.0, total: Optional[int] = None) -> Callable[[Iterable], Iterable]:
-    """What wraps a sequence so that a bar tells how far it is; `interval` in seconds between updates."""
+def bar(title: str, total: Optional[int] = None) -> Callable[[Iterable], Iterable]:
+    """What wraps a sequence so that a bar tells how far it is."""
 
     def wrap(things: Iterable) -> Iterable:
         count = len(things) if hasattr(things, '__len__') else total
-        return tqdm(things, desc=title, mininterval=interval, dynamic_ncols=True, total=count)
+        return tqdm(things, desc=title, mininterval=1, dynamic_ncols=True, total=count)
 
     return wrap
 
@@ -139,22 +133,17 @@ def print_meta(name: str, meta: RecordMeta) -> None:
     )
 
 
-def shard_argument(text: str) -> Tuple[int, int]:
-    """``2/8`` as two numbers."""
-    shard, _, shards = text.partition('/')
-    try:
-        return int(shard), int(shards)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f'{text!r} is not like 2/8') from None
+def pair(separator: str, first: Callable, second: Callable, example: str) -> Callable[[str], tuple]:
+    """A type of options: two values with something between, as in the example."""
 
+    def convert(text: str) -> tuple:
+        left, _, right = text.partition(separator)
+        try:
+            return first(left), second(right)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f'{text!r} is not like {example}') from None
 
-def part_argument(text: str) -> Tuple[str, float]:
-    """``train=0.9`` as a name and a share."""
-    name, _, share = text.partition('=')
-    try:
-        return name, float(share)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f'{text!r} is not like train=0.9') from None
+    return convert
 
 
 SHARE = within(0, 1, float)
@@ -167,13 +156,7 @@ MAKE_NUMBERS = (
     ('--max-pixels', at_least(1), Job.max_pixels, 'larger photos are skipped'),
     ('--accept', SHARE, LabelRules.accept, 'score from which a face that only the teacher sees is one'),
     ('--agree', SHARE, LabelRules.agree, 'overlap from which two boxes are one face'),
-    (
-        '--min-face',
-        at_least(0, float),
-        LabelRules.min_face,
-        'side in pixels from which the teachers are believed',
-    ),
-    ('--interval', at_least(0, float), 1.0, 'seconds between updates of the bar'),
+    ('--min-face', at_least(0, float), LabelRules.min_face, 'side from which the teachers are believed'),
 )
 
 
@@ -186,7 +169,7 @@ def _make_arguments(command: argparse.ArgumentParser) -> None:
     add('--teacher', nargs=2, default=TEACHERS, metavar=('LANDMARKS', 'EMBEDDINGS'), help=text)
     text = 'keeps what teachers found (%(default)s); not on a network file system'
     add('--cache', metavar='FILE', default='teachers.cache', help=text)
-    add('--shard', type=shard_argument, default=(1, 1), metavar='I/N', help='only part I of N')
+    add('--shard', type=pair('/', int, int, '2/8'), default=(1, 1), metavar='I/N', help='only part I of N')
     where = command.add_mutually_exclusive_group()
     text = 'processes of one thread each (%(default)s); 0: none but this one'
     where.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='N', help=text)
@@ -211,13 +194,19 @@ def _merge_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument('names', nargs='+', metavar='NAME', help=text)
     command.add_argument('--out', required=True, metavar='NAME')
     _add_guard(command, 'are left out')
-    command.add_argument('--duplicates', action='store_true', help='keep photos that occur twice')
 
 
 def _split_arguments(command: argparse.ArgumentParser) -> None:
     add, text = command.add_argument, 'writes NAME-PART.rec, ...'
     add('name', metavar='NAME')
-    add('--parts', nargs='+', type=part_argument, required=True, metavar='PART=SHARE', help=text)
+    add(
+        '--parts',
+        nargs='+',
+        type=pair('=', str, float, 'train=0.9'),
+        required=True,
+        metavar='PART=SHARE',
+        help=text,
+    )
     add('--salt', default='', help='another one gives another split')
 
 
@@ -239,11 +228,8 @@ def _show_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add('name', metavar='NAME')
     add('--out', required=True, metavar='FILE', help='.png or .jpg')
-    add('--start', type=at_least(0), default=0, metavar='N')
     add('--count', type=at_least(1), default=40, metavar='N')
-    add('--seed', type=at_least(0), metavar='N', help='show records drawn by lot')
-    add('--side', type=at_least(16), default=180, help='of a picture, in pixels (%(default)s)')
-    add('--columns', type=at_least(1), default=8)
+    add('--seed', type=at_least(0), metavar='N', help='show records drawn by lot, not the first ones')
 
 
 def _alter_arguments(command: argparse.ArgumentParser) -> None:
@@ -261,32 +247,21 @@ COMMANDS = (
     ('split', _split_arguments, _split, 'deal a record set out to parts, by person'),
     ('check', _check_arguments, _check, 'look for everything that can be wrong with record sets'),
     ('stats', _stats_arguments, _stats, 'numbers and distributions of the faces in record sets'),
-    (
-        'alter',
-        _alter_arguments,
-        _alter,
-        'photos turned, lit and spoilt strongly, to be labelled as any others',
-    ),
+    ('alter', _alter_arguments, _alter, 'photos turned, lit and spoilt strongly, to label as any others'),
     ('show', _show_arguments, _show, 'draw records with what is in them'),
 )
 
 
-def parse(argv: Optional[List[str]]) -> argparse.Namespace:
-    """The options of a command line, and the command as `run`."""
-    parser = argparse.ArgumentParser(prog='prepare_data', description=__doc__)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the commands."""
     commands = parser.add_subparsers(dest='command', required=True)
     for name, arguments, work, text in COMMANDS:
         command = commands.add_parser(name, help=text, description=text)
         arguments(command)
         command.set_defaults(run=work)
-    return parser.parse_args(argv)
 
 
-def main(argv: Optional[List[str]] = None) -> int:
-    """Run the program; its status."""
-    args = parse(argv)
-    return run('prepare_data', lambda: args.run(args))
-
+main = program('prepare_data', __doc__, add_options=add_options)
 
 if __name__ == '__main__':
     sys.exit(main())

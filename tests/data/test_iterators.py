@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 
 from uniface_mx.config.augmentation import AugmentSettings, RecordShare
-from uniface_mx.data.iterators import CanvasDataset, CanvasIter, network_input
-from uniface_mx.data.loader import Canvases, Loader
+from uniface_mx.data.loader import CanvasDataset, Canvases, CanvasIter, Loader, network_input
 from uniface_mx.data.rows import OBJECT_WIDTH
 
 

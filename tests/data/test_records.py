@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uniface_mx.data import records
-from uniface_mx.data.prepare.check import record_problems
+from uniface_mx.data.prepare.inspection import record_problems
 from uniface_mx.data.records import (
     Record,
     RecordError,

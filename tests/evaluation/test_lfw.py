@@ -325,7 +325,7 @@ def test_the_teachers_accuracy_by_another_reading_of_the_protocol(real_data, tmp
     if not source.is_file():
         pytest.skip(f'no {source}')
     try:
-        teachers = TeacherSubject(create_teacher('mtcnn'), create_teacher('dlib'))
+        teachers = TeacherSubject(create_teacher('mtcnn_pypi'), create_teacher('dlib'))
     except TeacherError as error:
         pytest.skip(str(error))
     text = shortened(source, 3)

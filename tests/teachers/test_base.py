@@ -3,8 +3,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from uniface_mx.teachers import EmbeddingTeacher, TeacherError, create_teacher, embed_faces
-from uniface_mx.teachers.base import hash_files
+from uniface_mx.teachers import TeacherError, create_teacher
+from uniface_mx.teachers.base import EmbeddingTeacher, embed_faces, hash_files
 
 
 class Corners(EmbeddingTeacher):
@@ -46,7 +46,7 @@ def test_the_hash_is_over_all_files_in_order(tmp_path):
 
 
 def test_an_unknown_teacher_lists_those_that_there_are():
-    with pytest.raises(TeacherError, match='choose from dlib, dlib_library, mtcnn, mtcnn_pypi, onnx'):
+    with pytest.raises(TeacherError, match='choose from dlib, dlib_library, mtcnn_pypi, onnx'):
         create_teacher('mtcn')
 
 

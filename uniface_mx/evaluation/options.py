@@ -38,7 +38,7 @@ def add_subject(command: argparse.ArgumentParser, score_threshold: Optional[floa
     default = '%(default)s' if score_threshold else "the model's own"
     text = f"of the model's faces ({default})"
     add('--score-threshold', type=SHARE, metavar='S', default=score_threshold, help=text)
-    text, pair = 'NAME or NAME?OPTION=VALUE&... (%(default)s)', ('mtcnn', 'dlib')
+    text, pair = 'NAME or NAME?OPTION=VALUE&... (%(default)s)', ('mtcnn_pypi', 'dlib')
     add('--teachers', nargs=2, default=pair, metavar=('LANDMARKS', 'EMBEDDINGS'), help=text)
     mirror = command.add_mutually_exclusive_group()
     text = "average a face's embedding with its mirror image's (teachers do so anyhow)"

@@ -8,33 +8,14 @@ from typing import Any, Dict
 
 import yaml
 
-from uniface_mx.teachers.base import (
-    Detections,
-    EmbeddingTeacher,
-    LandmarkTeacher,
-    Teacher,
-    TeacherError,
-    embed_faces,
-)
+from uniface_mx.teachers.base import Teacher, TeacherError
 
-__all__ = [
-    'Detections',
-    'EmbeddingTeacher',
-    'LandmarkTeacher',
-    'TEACHERS',
-    'TeacherError',
-    'create_teacher',
-    'embed_faces',
-    'open_teacher',
-]
-
-# Class and its preset arguments. Imported on demand: each teacher needs packages that the others do not.
+# Imported on demand: each teacher needs packages that the others do not.
 TEACHERS = {
-    'mtcnn': ('uniface_mx.teachers.mtcnn:MTCNN', {'runtime': 'mxnet'}),
-    'mtcnn_pypi': ('uniface_mx.teachers.mtcnn:MTCNN', {'runtime': 'onnx'}),
-    'dlib': ('uniface_mx.teachers.dlib:DlibEmbedding', {}),
-    'dlib_library': ('uniface_mx.teachers.dlib:DlibLibrary', {}),
-    'onnx': ('uniface_mx.teachers.onnx_embedding:OnnxEmbedding', {}),
+    'mtcnn_pypi': 'uniface_mx.teachers.mtcnn:MTCNN',
+    'dlib': 'uniface_mx.teachers.dlib:DlibEmbedding',
+    'dlib_library': 'uniface_mx.teachers.dlib:DlibLibrary',
+    'onnx': 'uniface_mx.teachers.onnx_embedding:OnnxEmbedding',
 }
 
 
@@ -55,19 +36,18 @@ def create_teacher(name: str, **options: Any) -> Teacher:
     """
     if name not in TEACHERS and ':' not in name:
         raise TeacherError(f"unknown teacher '{name}': choose from {', '.join(sorted(TEACHERS))}")
-    path, preset = TEACHERS.get(name, (name, {}))
-    module, _, attribute = path.partition(':')
+    module, _, attribute = TEACHERS.get(name, name).partition(':')
     try:
         teacher = getattr(importlib.import_module(module), attribute, None)
         if teacher is None:
             raise TeacherError(f"teacher '{name}': module {module} has no class {attribute}")
-        known = [option for option in inspect.signature(teacher).parameters if option not in preset]
-        unknown = sorted(set(options) - {*known, *preset})
+        known = inspect.signature(teacher).parameters
+        unknown = sorted(set(options) - set(known))
         if unknown:
             raise TeacherError(
                 f"teacher '{name}' has no option '{unknown[0]}': its options are {', '.join(known)}"
             )
-        return teacher(**{**preset, **options})
+        return teacher(**options)
     except ImportError as error:
         raise TeacherError(f"teacher '{name}' needs a package that is not installed: {error}") from error
 

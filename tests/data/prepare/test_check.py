@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from uniface_mx.data.prepare.check import check
+from uniface_mx.data.prepare.inspection import check
 from uniface_mx.data.records import Record, RecordError, RecordReader, RecordWriter
 from uniface_mx.data.rows import BOX, EMBEDDING
 from uniface_mx.files import file_hash

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from fakes import PATTERN, TEACHERS, prepare
 
-from uniface_mx.data.prepare.duplicates import Duplicates, Guard, main_embedding
-from uniface_mx.data.prepare.sets import merge
+from uniface_mx.data.prepare.sets import Duplicates, Guard, main_embedding, merge
 from uniface_mx.data.prepare.worker import Job
 from uniface_mx.data.records import Record, RecordError, RecordReader
 from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, OBJECT_WIDTH

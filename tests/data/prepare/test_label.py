@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from uniface_mx.data.prepare.label import LabelRules, box_about_points, label_faces
 from uniface_mx.data.sources.base import SourceImage
-from uniface_mx.teachers import Detections
+from uniface_mx.teachers.base import Detections
 
 SIZE, RULES = (200, 100), LabelRules()
 A, B, C = (10, 10, 60, 70), (100, 20, 140, 70), (150, 5, 190, 55)

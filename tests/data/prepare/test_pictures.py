@@ -6,7 +6,7 @@ import pytest
 from fakes import paint
 from PIL import Image
 
-from uniface_mx.data.prepare.pictures import picture_hash, read_header, stored_jpeg
+from uniface_mx.data.prepare.worker import picture_hash, read_header, stored_jpeg
 from uniface_mx.image import ImageError, encode_jpeg, read_image
 
 

@@ -4,7 +4,7 @@ import fakes
 import numpy as np
 import pytest
 
-from uniface_mx.data.prepare.check import check
+from uniface_mx.data.prepare.inspection import check
 from uniface_mx.data.prepare.worker import Job, open_teachers
 from uniface_mx.data.records import RecordReader
 from uniface_mx.data.rows import BOX, HAS_EMBEDDING, HAS_LANDMARKS, LANDMARKS

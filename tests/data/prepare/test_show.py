@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from uniface_mx.data.prepare import PrepareError
-from uniface_mx.data.prepare.show import BLUE, CAPTION, GREEN, RED, drawing, sheet
+from uniface_mx.data.prepare.inspection import BLUE, CAPTION, GREEN, RED, drawing, sheet
 from uniface_mx.data.records import Record, RecordReader
 from uniface_mx.data.rows import BOX, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE
 

@@ -3,7 +3,7 @@ import pytest
 from fakes import paint
 from PIL import Image
 
-from uniface_mx.data.prepare import stats
+from uniface_mx.data.prepare import inspection as stats
 from uniface_mx.data.records import Record, RecordWriter
 from uniface_mx.data.rows import BOX, IGNORE, OBJECT_WIDTH
 from uniface_mx.image import encode_jpeg

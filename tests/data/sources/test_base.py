@@ -13,17 +13,10 @@ from uniface_mx.image import read_image
 FACE = (30, 30, 50, 30, 40, 42, 33, 52, 48, 52)
 
 
-class Memory(Source):
+def memory(images, **common):
     """A source of given images."""
-
-    kind = 'memory'
-
-    def __init__(self, images, **common):
-        self.images = {image.key: image for image in images}
-        super().__init__('memory', self.images, **common)
-
-    def annotation(self, key):
-        return self.images[key]
+    images = {image.key: image for image in images}
+    return Source('memory', images, images.__getitem__, 'memory', **common)
 
 
 def test_right_annotations_pass_unchanged(write_image):
@@ -187,7 +180,7 @@ def test_images_come_sorted_with_their_issues(write_image):
     good, bad = [1, 1, 9, 9], [0, 0, 0, 5]
     boxes = {'c': [bad, good], 'a': [bad, good], 'b': [good]}
     images = [annotated(key, path, boxes[key]) for key in 'cab']
-    source = Memory(images)
+    source = memory(images)
     assert source.issues == []
     assert [image.key for image in source] == ['a', 'b', 'c'] and len(source) == 3
     expected = [(key, 'face 0: its box (0, 0, 0, 5) has no area in the image') for key in 'ac']
@@ -201,18 +194,18 @@ def test_images_come_sorted_with_their_issues(write_image):
     'part, keys', [('', 'abcde'), (':2', 'ab'), ('3:', 'de'), ('::2', 'ace'), ('-1:', 'e')]
 )
 def test_part(part, keys):
-    assert ''.join(Memory([annotated(key, key) for key in 'ecabd'], part=part).keys) == keys
+    assert ''.join(memory([annotated(key, key) for key in 'ecabd'], part=part).keys) == keys
 
 
 @pytest.mark.parametrize('part', ['3', 'a:', '1:2:3:4', '::0', '1:x'])
 def test_part_that_is_no_slice(part):
     with pytest.raises(SourceError, match='no slice'):
-        Memory([annotated('a', 'a')], part=part)
+        memory([annotated('a', 'a')], part=part)
 
 
 def test_no_image_left():
     with pytest.raises(SourceError, match='no image'):
-        Memory([annotated('a', 'a')], part='1:')
+        memory([annotated('a', 'a')], part='1:')
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from uniface_mx.data.prepare import PrepareError
-from uniface_mx.data.prepare.duplicates import record_name
-from uniface_mx.data.records import Record, RecordReader
+from uniface_mx.data.prepare.sets import record_name
+from uniface_mx.data.records import RecordReader
 from uniface_mx.data.rows import BOX, HAS_LANDMARKS, IGNORE
 from uniface_mx.data.transforms.photometric import colour, jpeg, low_resolution, noise
 from uniface_mx.image import write_image
@@ -119,25 +119,16 @@ def alter(image: np.ndarray, box: np.ndarray, changes: Changes, rng: np.random.G
 
 
 def find_portraits(names: Iterable[str]) -> List[Tuple[RecordReader, int]]:
-    """Where the records of sets stand that show one face, with landmarks.
-
-    Raises
-    ------
-    PrepareError
-        There are none.
-    """
+    """Where the records of sets stand that show one face, with landmarks."""
     readers = [RecordReader(name) for name in names]
-    found = [(reader, i) for reader in readers for i, record in enumerate(reader) if _is_portrait(record)]
+    found = []
+    for reader in readers:
+        flags = [record.objects[:, [HAS_LANDMARKS, IGNORE]].tolist() for record in reader]
+        found += [(reader, i) for i, faces in enumerate(flags) if faces == [[1, 0]]]
     if not found:
         paths = ', '.join(str(reader.path) for reader in readers)
         raise PrepareError(f'{paths}: at least 1 of the records must show one face with landmarks')
     return found
-
-
-def _is_portrait(record: Record) -> bool:
-    return len(record.objects) == 1 and bool(
-        record.objects[0, HAS_LANDMARKS] and not record.objects[0, IGNORE]
-    )
 
 
 def write_altered(
@@ -156,11 +147,8 @@ def write_altered(
     ----------
     names : iterable of str
         Record sets.
-    out : path
     count, seed : int
         Photo i follows from the seed and i.
-    progress : callable
-        Wraps the numbers of the photos.
 
     Returns
     -------

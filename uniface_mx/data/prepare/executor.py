@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, Callable, Iterable, Iterator, Optional, Tuple
 
-from uniface_mx.data.ahead import in_order as in_order_ahead
+from uniface_mx.data.loader import in_order as in_order_ahead
 from uniface_mx.data.prepare import PrepareError
 from uniface_mx.runtime import environment
 
@@ -97,7 +97,7 @@ def in_one_go(executor: Executor, function: Callable, *arguments: Any) -> Any:
 
 
 def in_order(executor: Executor, function: Callable, tasks: Iterable[tuple], ahead: int) -> Iterator[Any]:
-    """As `uniface_mx.data.ahead.in_order`; a worker process that was killed is a `PrepareError`."""
+    """As `uniface_mx.data.loader.in_order`; a worker process that was killed is a `PrepareError`."""
     try:
         yield from in_order_ahead(executor, function, tasks, ahead)
     except BrokenProcessPool:

@@ -95,7 +95,6 @@ def label_faces(
         The photo's width and height.
     complete, teacher_box : bool
         Of the source.
-    rules : LabelRules
     """
     counts: Counter = Counter()
     annotated = image.boxes is not None or image.landmarks is not None

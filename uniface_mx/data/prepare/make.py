@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import time
 from collections import Counter
 from concurrent.futures import Executor
 from contextlib import ExitStack
@@ -13,8 +11,8 @@ from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence,
 
 from uniface_mx.data.prepare import PrepareError
 from uniface_mx.data.prepare.cache import Cache
-from uniface_mx.data.prepare.duplicates import DUPLICATE, Duplicates, record_name
 from uniface_mx.data.prepare.executor import in_one_go, in_order
+from uniface_mx.data.prepare.sets import DUPLICATE, Duplicates, record_name
 from uniface_mx.data.prepare.worker import Job, Labelled, WorkItem, identities, label_photos
 from uniface_mx.data.records import Record, RecordMeta, RecordWriter, record_path
 from uniface_mx.data.rows import IGNORE
@@ -38,9 +36,6 @@ class Summary:
         Looked at.
     new_answers : int
         Entries that were not in the cache.
-    seconds, teacher_seconds : float
-        Processor time of this process and the workers together, without loading the teachers; the teachers'
-        part of it.
     counts : Counter
         What the rules of labelling did.
     skipped : dict
@@ -51,17 +46,9 @@ class Summary:
 
     photos: int = 0
     new_answers: int = 0
-    seconds: float = 0.0
-    teacher_seconds: float = 0.0
     counts: Counter = field(default_factory=Counter)
     skipped: Dict[str, List[str]] = field(default_factory=dict)
     written: Dict[str, RecordMeta] = field(default_factory=dict)
-
-    def take(self, photo: Labelled) -> None:
-        """Count a photo that was looked at."""
-        self.photos += 1
-        self.new_answers += len(photo.entries)
-        self.counts.update(photo.counts)
 
     def skip(self, reason: str, name: str) -> None:
         """Note a photo that is left out."""
@@ -105,12 +92,8 @@ def make(
 
     Parameters
     ----------
-    source : Source
     name : str
         Of the record set.
-    job : Job
-    executor : concurrent.futures.Executor
-    cache : Cache
     workers : int
         Of the executor: they decide how much work is kept under way.
     people : str
@@ -140,10 +123,11 @@ def make(
             about = _about(source, job, teachers['landmarks'])
             writer = stack.enter_context(RecordWriter(f'{record_path(name, "")}{ending}', [about], stated))
             outputs.append(_Output(writer, Duplicates() if shards == 1 else None))
-        start = time.process_time()
-        photos = _labelled(source, range(first, last), job, teachers, executor, cache, workers, summary)
+        photos = _labelled(source, range(first, last), job, teachers, executor, cache, workers)
         for image, photo in progress(photos):
-            summary.take(photo)
+            summary.photos += 1
+            summary.new_answers += len(photo.entries)
+            summary.counts.update(photo.counts)
             taught = photo.objects is not None and bool((photo.objects[:, IGNORE] == 0).any())
             reason = photo.skipped or ('' if taught else _no_negative(image, photo, job.complete))
             if reason:
@@ -152,22 +136,16 @@ def make(
                 outputs[0 if taught else 1].add(_record(photo, source.name, people or source.name))
             if summary.photos >= PHOTOS_BEFORE_STOP:
                 _stop_if_bad(summary, max_bad)
-        summary.seconds += time.process_time() - start
         _stop_if_bad(summary, max_bad)
         for key, reason in source.issues:
             summary.skip('annotation left out', f'{key}: {reason}')
-        _state(outputs, summary)
-    return summary
-
-
-def _state(outputs: Sequence[_Output], summary: Summary) -> None:
-    """Say in each record set what was left out, and in the summary what was written."""
-    for output in outputs:
-        output.state(summary)
+        for output in outputs:
+            output.state(summary)
     for output in outputs:
         summary.written[str(record_path(output.writer.name, '.rec'))] = output.writer.meta
         for text in output.repeated:
             summary.skip(DUPLICATE, text)
+    return summary
 
 
 def _about(source: Source, job: Job, landmark_teacher: Dict[str, str]) -> Dict[str, object]:
@@ -229,7 +207,6 @@ def _labelled(
     executor: Executor,
     cache: Cache,
     workers: int,
-    summary: Summary,
 ) -> Iterator[Tuple[SourceImage, Labelled]]:
     """Each photo's annotation and label, in order; what is new goes to the cache first."""
     under_way: List[List[SourceImage]] = []
@@ -240,17 +217,14 @@ def _labelled(
             under_way.append(images)
             yield [item for item in (_work_item(image, cache) for image in images) if item], job
 
-    for done in in_order(executor, label_photos, tasks(), max(TASKS_AHEAD * workers, 1)):
-        if done.teachers != teachers:
+    for photos, found in in_order(executor, label_photos, tasks(), max(TASKS_AHEAD * workers, 1)):
+        if found != teachers:
             raise PrepareError(
-                f'workers have different teachers, {teachers} and {done.teachers}: '
+                f'workers have different teachers, {teachers} and {found}: '
                 'install the same package and weights everywhere'
             )
-        summary.teacher_seconds += done.teacher_seconds
-        if done.process != os.getpid():
-            summary.seconds += done.seconds
-        cache.add([entry for photo in done.labelled for entry in photo.entries])
-        labelled = {photo.key: photo for photo in done.labelled}
+        cache.add([entry for photo in photos for entry in photo.entries])
+        labelled = {photo.key: photo for photo in photos}
         for image in under_way.pop(0):
             yield image, labelled.get(image.key) or Labelled(image.key, skipped='missing')
 

@@ -6,24 +6,24 @@ machine or on another, and what it says depends on nothing else.
 
 from __future__ import annotations
 
-import os
-import time
+import io
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+import cv2
 import numpy as np
+from PIL import Image
 
 from uniface_mx.data.prepare import PrepareError
 from uniface_mx.data.prepare.cache import Answers, Entry
 from uniface_mx.data.prepare.label import Faces, LabelRules, label_faces
-from uniface_mx.data.prepare.pictures import picture_hash, read_header, stored_jpeg
 from uniface_mx.data.rows import EMBEDDING_DIM, label_rows
 from uniface_mx.data.sources.base import SourceImage
-from uniface_mx.image import ImageError, read_image
-from uniface_mx.teachers import Detections, EmbeddingTeacher, LandmarkTeacher, open_teacher
-from uniface_mx.teachers.base import Teacher
+from uniface_mx.image import ImageError, encode_jpeg, read_image
+from uniface_mx.teachers import open_teacher
+from uniface_mx.teachers.base import Detections, EmbeddingTeacher, LandmarkTeacher, Teacher
 
 _DETECTION_WIDTH = 15
 _FACT_WIDTH = 6
@@ -41,7 +41,6 @@ class Job:
         has it.
     complete, teacher_box : bool
         Of the source.
-    rules : LabelRules
     mirror : bool
         Average embeddings over the face and its mirror image.
     size, quality : int
@@ -88,17 +87,6 @@ class Labelled:
     counts: Counter = field(default_factory=Counter)
 
 
-@dataclass
-class WorkDone:
-    """Some labelled photos, and their cost in processor seconds: in all, and the teachers alone."""
-
-    labelled: List[Labelled]
-    teachers: Dict[str, Dict[str, str]]
-    process: int
-    seconds: float
-    teacher_seconds: float
-
-
 @lru_cache(maxsize=4)
 def open_teachers(specs: Tuple[str, ...]) -> Tuple[LandmarkTeacher, EmbeddingTeacher]:
     """The two teachers of a job, once a process: their networks take seconds to load.
@@ -127,42 +115,26 @@ def identities(specs: Tuple[str, ...]) -> Dict[str, Dict[str, str]]:
     return {'landmarks': landmarks.identity, 'embeddings': embeddings.identity}
 
 
-def label_photos(items: List[WorkItem], job: Job) -> WorkDone:
-    """Label photos; the embedding teacher sees the faces of all of them together."""
-    finder, embedder = (_Timed(teacher) for teacher in open_teachers(job.teachers))
-    start = time.process_time()
+def label_photos(items: List[WorkItem], job: Job) -> Tuple[List[Labelled], Dict[str, Dict[str, str]]]:
+    """Label photos, the embedding teacher seeing the faces of all of them together; and who the teachers are."""
+    finder, embedder = open_teachers(job.teachers)
     photos = [_Photo(item, job, finder, embedder) for item in items]
     wanted = [(photo, question, crops) for photo in photos for question, crops in photo.unknown_faces()]
     if wanted:
-        vectors = embedder('embed', [crop for _, _, crops in wanted for crop in crops])
+        vectors = embedder.embed([crop for _, _, crops in wanted for crop in crops])
         for (photo, question, _), views in zip(wanted, vectors.reshape(len(wanted), 1, -1)):
             photo.answers.put(question, views)
-    labelled = [photo.labelled() for photo in photos]
-    seconds = time.process_time() - start
-    return WorkDone(
-        labelled, identities(job.teachers), os.getpid(), seconds, finder.seconds + embedder.seconds
-    )
+    return [photo.labelled() for photo in photos], identities(job.teachers)
 
 
-class _Timed:
-    """A teacher, and the processor time that it took."""
-
-    def __init__(self, teacher: Teacher) -> None:
-        self.teacher, self.seconds = teacher, 0.0
-        self.identity = ' '.join(teacher.identity.values())
-
-    def __call__(self, method: str, *arguments: Any) -> Any:
-        start = time.process_time()
-        try:
-            return getattr(self.teacher, method)(*arguments)
-        finally:
-            self.seconds += time.process_time() - start
+def _name(teacher: Teacher) -> str:
+    return ' '.join(teacher.identity.values())
 
 
 class _Photo:
     """One photo under the teachers' eyes. It is decoded only if an answer is missing."""
 
-    def __init__(self, item: WorkItem, job: Job, finder: _Timed, embedder: _Timed) -> None:
+    def __init__(self, item: WorkItem, job: Job, finder: LandmarkTeacher, embedder: EmbeddingTeacher) -> None:
         self.item, self.job, self.finder, self.embedder = item, job, finder, embedder
         self.answers = Answers(item.digest, item.known)
         self.faces: Optional[Faces] = None
@@ -190,7 +162,7 @@ class _Photo:
         self.size = int(self.facts[0]), int(self.facts[1])
         if min(self.size) < job.min_side:
             return 'tiny'
-        seen = self._detections('detect', _NO_ARGUMENTS, lambda: self.finder('detect', [self.pixels])[0])
+        seen = self._detections('detect', _NO_ARGUMENTS, lambda: self.finder.detect([self.pixels])[0])
         self.faces = label_faces(
             self.item.image, seen, self._refine, self.size, job.complete, job.teacher_box, job.rules
         )
@@ -202,7 +174,7 @@ class _Photo:
         return np.array([[width, height, *words]], np.float32)
 
     def _refine(self, boxes: np.ndarray) -> Detections:
-        return self._detections('refine', boxes, lambda: self.finder('refine', self.pixels, boxes))
+        return self._detections('refine', boxes, lambda: self.finder.refine(self.pixels, boxes))
 
     def _detections(self, function: str, arguments: np.ndarray, find: Callable[[], Detections]) -> Detections:
         def pack() -> np.ndarray:
@@ -210,13 +182,13 @@ class _Photo:
             points = found.landmarks.reshape(-1, 10)
             return np.concatenate([found.boxes, found.scores[:, None], points], axis=1)
 
-        question = self.answers.question(function, self.finder.identity, arguments)
+        question = self.answers.question(function, _name(self.finder), arguments)
         rows = self.answers.ask(question, _DETECTION_WIDTH, pack)
         return Detections(rows[:, :4], rows[:, 4], rows[:, 5:].reshape(-1, 5, 2))
 
     def _views(self, landmarks: np.ndarray) -> Tuple[bytes, Optional[np.ndarray]]:
         """The question for a face's embedding, and the answer (1, 256): of the face, then of its mirror image."""
-        question = self.answers.question('embed', self.embedder.identity, landmarks)
+        question = self.answers.question('embed', _name(self.embedder), landmarks)
         return question, self.answers.get(question, 2 * EMBEDDING_DIM)
 
     def unknown_faces(self) -> Iterator[Tuple[bytes, Tuple[np.ndarray, np.ndarray]]]:
@@ -224,7 +196,7 @@ class _Photo:
         for landmarks in () if self.faces is None else self.faces.landmarks[self.faces.embed]:
             question, views = self._views(landmarks)
             if views is None:
-                crop = self.embedder('align', self.pixels, landmarks)
+                crop = self.embedder.align(self.pixels, landmarks)
                 yield question, (crop, np.ascontiguousarray(crop[:, ::-1]))
 
     def labelled(self) -> Labelled:
@@ -253,3 +225,63 @@ class _Photo:
         else:
             done.jpeg, done.width, done.height = stored_jpeg(self.pixels, job.size, job.quality)
         return done
+
+
+def picture_hash(image: np.ndarray) -> int:
+    """64-bit difference hash of a (H, W, 3) RGB image: which of 8x8 areas are darker than their right neighbours.
+
+    The same picture at another size or JPEG quality differs in few bits.
+    """
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA).astype(np.int16)
+    return int.from_bytes(np.packbits(small[:, 1:] > small[:, :-1]).tobytes(), 'big')
+
+
+class Header(NamedTuple):
+    """What an image file's header states.
+
+    pixels : how many.
+    side : the longer one, in pixels.
+    plain : is it a grey or colour JPEG without EXIF or other extras, which can go into a record as it is.
+    """
+
+    pixels: int
+    side: int
+    plain: bool
+
+
+def read_header(data: bytes) -> Header:
+    """The header of an image file.
+
+    Raises
+    ------
+    ImageError
+        There is none.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+            plain = (
+                image.format == 'JPEG'
+                and image.mode in ('RGB', 'L')
+                and all(marker in ('APP0', 'APP14') for marker, _ in image.applist)
+            )
+            return Header(width * height, max(width, height), plain)
+    except Exception:  # Pillow raises nearly anything on damaged files
+        raise ImageError('no image') from None
+
+
+def stored_jpeg(image: np.ndarray, size: int, quality: int) -> Tuple[bytes, int, int]:
+    """An RGB image as a JPEG file whose longer side is at most `size`.
+
+    Returns
+    -------
+    bytes, int, int
+        The file, its width and height.
+    """
+    height, width = image.shape[:2]
+    if max(height, width) > size:
+        scale = size / max(height, width)
+        width, height = max(1, round(width * scale)), max(1, round(height * scale))
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return encode_jpeg(image, quality), width, height

@@ -25,33 +25,33 @@ All kinds have `name` (after the kind or the path), `licence`, `complete`, `teac
 from __future__ import annotations
 
 import inspect
-from typing import Any, Dict, Type
+from itertools import chain
+from typing import Any, Callable, Dict, Tuple
 from urllib.parse import unquote
 
-from uniface_mx.data.sources.aflw import AFLWSource
+from uniface_mx.data.sources import lists
 from uniface_mx.data.sources.base import Source, SourceError, SourceImage
-from uniface_mx.data.sources.celeba import CelebASource
-from uniface_mx.data.sources.fddb import FDDBSource
-from uniface_mx.data.sources.folder import FolderSource, LFWSource
-from uniface_mx.data.sources.points import PointsSource
-from uniface_mx.data.sources.voc import VOCSource
-from uniface_mx.data.sources.wider64 import Wider64Source
-from uniface_mx.data.sources.widerface import WiderFaceSource
+from uniface_mx.data.sources.folder import open_folder, open_lfw
+from uniface_mx.data.sources.voc import open_voc
 
 __all__ = ['SOURCES', 'Source', 'SourceError', 'SourceImage', 'open_source']
 
-_KINDS = (
-    FolderSource,
-    LFWSource,
-    VOCSource,
-    PointsSource,
-    Wider64Source,
-    WiderFaceSource,
-    CelebASource,
-    AFLWSource,
-    FDDBSource,
-)
-SOURCES = {source.kind: source for source in _KINDS}
+_WIDER = dict(licence='CC BY-NC-ND 4.0 (WIDER FACE)', complete=True)
+_EVALUATION = dict(licence='research, evaluation only')
+_CELEBA = dict(licence='CelebA, non-commercial research', teacher_box=True)
+_AFLW = dict(licence='AFLW, non-commercial research', teacher_box=True)
+# Kind to what opens it, and what is known of it where no option says otherwise.
+SOURCES: Dict[str, Tuple[Callable[..., Source], Dict[str, Any]]] = {
+    'folder': (open_folder, {}),
+    'lfw': (open_lfw, _EVALUATION),
+    'voc': (open_voc, {}),
+    'points': (lists.open_points, {}),
+    'wider64': (lists.open_wider64, _WIDER),
+    'widerface': (lists.open_widerface, dict(_WIDER, name='widerface')),
+    'celeba': (lists.open_celeba, dict(_CELEBA, name='celeba')),
+    'aflw': (lists.open_aflw, dict(_AFLW, name='aflw')),
+    'fddb': (lists.open_fddb, dict(_EVALUATION, name='fddb', complete=True, teacher_box=True)),
+}
 FLAGS = {'0': False, 'false': False, 'no': False, '1': True, 'true': True, 'yes': True}
 
 
@@ -71,23 +71,19 @@ def open_source(spec: str) -> Source:
     path, _, query = rest.partition('?')
     if not path:
         raise SourceError(f'source {spec!r}: no path')
-    types = _option_types(SOURCES[kind])
-    options: Dict[str, Any] = {}
+    read, known = SOURCES[kind]
+    parameters = chain(*(inspect.signature(take).parameters.values() for take in (read, Source)))
+    types = {p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY}
+    options: Dict[str, Any] = dict(known)
     for item in filter(None, query.split('&')):
         option, _, value = item.partition('=')
         if option not in types:
-            known = ', '.join(sorted(types))
-            raise SourceError(f'source {spec!r}: unknown option {option!r}; {kind} has {known}')
+            has = ', '.join(sorted(types))
+            raise SourceError(f'source {spec!r}: unknown option {option!r}; {kind} has {has}')
         options[option] = unquote(value)
-        if 'bool' in types[option]:
+        if types[option] == 'bool':
             flag = FLAGS.get(options[option].lower())
             if flag is None:
                 raise SourceError(f'source {spec!r}: {option} must be 0 or 1')
             options[option] = flag
-    return SOURCES[kind](path, **options)
-
-
-def _option_types(source: Type[Source]) -> Dict[str, str]:
-    """The names of a kind's options with their annotations, its bases' included."""
-    signatures = [inspect.signature(cls.__init__).parameters.values() for cls in (source, Source)]
-    return {p.name: p.annotation for parameters in signatures for p in parameters if p.kind is p.KEYWORD_ONLY}
+    return read(path, kind=kind, **options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from PIL import Image
@@ -74,14 +74,15 @@ class Source:
     ----------
     root : str or Path
         What keys are relative to.
-    keys : iterable of str
+    annotate : callable
+        What the source says about the image of a key, unchecked.
+    left_out : iterable of (str, str)
+        Keys and reasons of annotations that were left out already.
     name : str
         Of the source, in records and reports; the last part of the root if not given.
-    licence : str, optional
-        The kind's own if not given, as are the next two.
-    complete : bool, optional
+    complete : bool
         Every face in the images is annotated: one that only a teacher sees is none.
-    teacher_box : bool, optional
+    teacher_box : bool
         The boxes have another habit than MTCNN's (forehead to chin): take the teacher's where they agree.
     part : str
         Only these images: a Python slice of the sorted keys (`:32`, `32:`, `::10`).
@@ -89,37 +90,34 @@ class Source:
     Raises
     ------
     SourceError
-        The root, or a file of annotations, is missing or malformed, or no image is left.
+        No image is left.
     """
-
-    kind = ''
-    licence = 'unknown'
-    complete = False
-    teacher_box = False
 
     def __init__(
         self,
         root: PathLike,
         keys: Iterable[str],
+        annotate: Callable[[str], SourceImage],
+        kind: str,
+        left_out: Iterable[Tuple[str, str]] = (),
         *,
         name: str = '',
-        licence: Optional[str] = None,
-        complete: Optional[bool] = None,
-        teacher_box: Optional[bool] = None,
+        licence: str = 'unknown',
+        complete: bool = False,
+        teacher_box: bool = False,
         part: str = '',
     ) -> None:
-        self.root = Path(root)
+        self.root, self.annotate, self.kind = Path(root), annotate, kind
         self.name = name or self.root.resolve().name
-        own = {'licence': licence, 'complete': complete, 'teacher_box': teacher_box}
-        vars(self).update({name: value for name, value in own.items() if value is not None})
+        self.licence, self.complete, self.teacher_box = licence, complete, teacher_box
         self.keys = sorted(keys)[_slice(part)]
         if not self.keys:
-            raise SourceError(f'{root}: no image found for a source of kind {self.kind!r}')
+            raise SourceError(f'{root}: no image found for a source of kind {kind!r}')
         self._issues: Dict[str, Dict[str, None]] = {}
-
-    def annotation(self, key: str) -> SourceImage:
-        """What the source says about the image `key`, unchecked."""
-        raise NotImplementedError
+        chosen = set(self.keys)
+        for key, reason in left_out:
+            if key in chosen:
+                self.note(key, reason)
 
     def note(self, key: str, reason: str) -> None:
         """Count an annotation that was left out."""
@@ -134,25 +132,13 @@ class Source:
         return len(self.keys)
 
     def __getitem__(self, index: int) -> SourceImage:
-        image, reasons = check(self.annotation(self.keys[index]))
+        image, reasons = check(self.annotate(self.keys[index]))
         for reason in reasons:
             self.note(image.key, reason)
         return image
 
     def __iter__(self) -> Iterator[SourceImage]:
         return (self[i] for i in range(len(self)))
-
-
-class AnnotatedSource(Source):
-    """A source that reads all annotations when it is opened, so that a malformed file is found at once."""
-
-    def __init__(self, root: PathLike, images: Mapping[str, SourceImage], **common: Any) -> None:
-        super().__init__(root, images, **common)
-        self._images = images
-
-    def annotation(self, key: str) -> SourceImage:
-        """What the source says about the image `key`, unchecked."""
-        return self._images[key]
 
 
 def check(image: SourceImage) -> Tuple[SourceImage, List[str]]:

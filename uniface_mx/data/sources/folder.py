@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from pathlib import Path
-from typing import Any, List
+from typing import Any, List, Optional, Pattern, Sequence
 
 from uniface_mx.data.sources.base import PathLike, Source, SourceError, SourceImage, annotated, require_folder
 from uniface_mx.image import PHOTO_ENDINGS
 
 
-class FolderSource(Source):
+def open_folder(
+    path: PathLike, *, person: str = '', pattern: str = '', faces: bool = True, **common: Any
+) -> Source:
     """All images below a folder; hidden files and folders are passed over.
 
     Parameters
     ----------
-    path : str or Path
     person : str
         `folder`: who the image shows is the name of the folder that it lies in (MS-Celeb, CASIA, LFW).
     pattern : str
@@ -26,37 +28,27 @@ class FolderSource(Source):
     faces : bool
         0: the photos show no face that is to be taught, whatever a teacher may find in them.
     """
-
-    kind = 'folder'
-
-    def __init__(
-        self, path: PathLike, *, person: str = '', pattern: str = '', faces: bool = True, **common: Any
-    ) -> None:
-        if person not in ('', 'folder') or person and pattern:
-            raise SourceError(
-                f'{path}: person={person}: say person=folder, or give a pattern with (?P<person>...)'
-            )
-        try:
-            self._pattern = re.compile(r'(?:(?P<person>[^/]+)/)?[^/]+$' if person else pattern)
-        except re.error as error:
-            raise SourceError(f'{path}: pattern {pattern!r}: {error}') from None
-        self._faces = faces
-        super().__init__(path, filter(self._pattern.search, list_images(path)), **common)
-
-    def annotation(self, key: str) -> SourceImage:
-        """The image `key`, and who it shows by its path."""
-        person = self._pattern.search(key).groupdict().get('person')
-        return annotated(key, self.root / key, boxes=None if self._faces else (), person=person)
+    if person not in ('', 'folder') or person and pattern:
+        raise SourceError(
+            f'{path}: person={person}: say person=folder, or give a pattern with (?P<person>...)'
+        )
+    try:
+        named = re.compile(r'(?:(?P<person>[^/]+)/)?[^/]+$' if person else pattern)
+    except re.error as error:
+        raise SourceError(f'{path}: pattern {pattern!r}: {error}') from None
+    annotate = partial(_annotate, Path(path), named, None if faces else ())
+    return Source(path, filter(named.search, list_images(path)), annotate, **common)
 
 
-class LFWSource(FolderSource):
+def _annotate(root: Path, named: Pattern, boxes: Optional[Sequence], key: str) -> SourceImage:
+    person = named.search(key).groupdict().get('person')
+    return annotated(key, root / key, boxes, person=person)
+
+
+def open_lfw(path: PathLike, **common: Any) -> Source:
     """Labeled Faces in the Wild: files `NAME/NAME_0001.jpg` below the folder. For evaluation only."""
-
-    kind = 'lfw'
-    licence = 'research, evaluation only'
-
-    def __init__(self, path: PathLike, **common: Any) -> None:
-        super().__init__(path, pattern=r'(?:^|/)(?P<person>[^/]+)/(?P=person)_[0-9]{4}\.[a-z]+$', **common)
+    pattern = r'(?:^|/)(?P<person>[^/]+)/(?P=person)_[0-9]{4}\.[a-z]+$'
+    return open_folder(path, pattern=pattern, **common)
 
 
 def list_images(path: PathLike) -> List[str]:

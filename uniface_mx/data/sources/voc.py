@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
 from uniface_mx.data.sources.base import (
-    AnnotatedSource,
     PathLike,
+    Source,
     SourceError,
     SourceImage,
     annotated,
@@ -31,7 +32,15 @@ TURNS = {
 }
 
 
-class VOCSource(AnnotatedSource):
+def open_voc(
+    path: PathLike,
+    *,
+    annotations: str = 'Annotations',
+    images: str = 'JPEGImages',
+    face: str = 'face',
+    masked: str = '',
+    **common: Any,
+) -> Source:
     """Images with an XML file of the same stem; if there is none, the one that its `filename` names.
 
     Corners are taken as they stand: labelling programs write positions, not VOC's pixel numbers from 1. An
@@ -41,7 +50,6 @@ class VOCSource(AnnotatedSource):
 
     Parameters
     ----------
-    path : str or Path
     annotations, images : str
         Folders below it.
     face : str
@@ -49,60 +57,48 @@ class VOCSource(AnnotatedSource):
     masked : str
         Classes that are faces behind a mask. Objects of other classes are passed over.
     """
+    root = require_folder(path, 'a VOC data set')
+    classes = {name: False for name in _names(face)}
+    classes.update((name, True) for name in _names(masked))
+    found: Dict[str, str] = {}
+    for name in list_images(root / images):
+        stem = Path(name).with_suffix('').as_posix()
+        if stem in found:
+            raise SourceError(f'{root / images}: two images have the stem {stem}')
+        found[stem] = name
+    listed, sizes, seen = {}, {}, set()
+    folder = require_folder(root / annotations, 'annotations=... names it')
+    for xml in sorted(folder.rglob('*.xml')):
+        try:
+            tree = ET.parse(str(xml)).getroot()
+        except (ET.ParseError, OSError) as error:
+            raise SourceError(f'{xml}: {error}') from None
+        stem = xml.relative_to(folder).with_suffix('').as_posix()
+        filename = found.get(stem) or _text(tree, 'filename') or stem + '.jpg'
+        key = relative_key(f'{images}/{filename}', str(xml))
+        if key in listed:
+            raise SourceError(f'{xml}: a second annotation of {key}')
+        listed[key] = annotated(key, root / key, **_faces(tree, classes, str(xml)))
+        sizes[key] = _text(tree, 'size/width'), _text(tree, 'size/height')
+        seen.update(_text(element, 'name') for element in tree.iter('object'))
+    if listed and not seen & set(classes):
+        raise SourceError(
+            f'{folder}: none of the classes {", ".join(classes)} occurs; there are: '
+            f'{", ".join(sorted(seen)) or "no objects"}; set face= and masked='
+        )
+    return Source(root, listed, partial(_as_turned, listed, sizes), **common)
 
-    kind = 'voc'
 
-    def __init__(
-        self,
-        path: PathLike,
-        *,
-        annotations: str = 'Annotations',
-        images: str = 'JPEGImages',
-        face: str = 'face',
-        masked: str = '',
-        **common: Any,
-    ) -> None:
-        root = require_folder(path, 'a VOC data set')
-        classes = {name: False for name in _names(face)}
-        classes.update((name, True) for name in _names(masked))
-        found: Dict[str, str] = {}
-        for name in list_images(root / images):
-            stem = Path(name).with_suffix('').as_posix()
-            if stem in found:
-                raise SourceError(f'{root / images}: two images have the stem {stem}')
-            found[stem] = name
-        listed, self._sizes, seen = {}, {}, set()
-        folder = require_folder(root / annotations, 'annotations=... names it')
-        for xml in sorted(folder.rglob('*.xml')):
-            try:
-                tree = ET.parse(str(xml)).getroot()
-            except (ET.ParseError, OSError) as error:
-                raise SourceError(f'{xml}: {error}') from None
-            stem = xml.relative_to(folder).with_suffix('').as_posix()
-            filename = found.get(stem) or _text(tree, 'filename') or stem + '.jpg'
-            key = relative_key(f'{images}/{filename}', str(xml))
-            if key in listed:
-                raise SourceError(f'{xml}: a second annotation of {key}')
-            listed[key] = annotated(key, root / key, **_faces(tree, classes, str(xml)))
-            self._sizes[key] = _text(tree, 'size/width'), _text(tree, 'size/height')
-            seen.update(_text(element, 'name') for element in tree.iter('object'))
-        if listed and not seen & set(classes):
-            raise SourceError(
-                f'{folder}: none of the classes {", ".join(classes)} occurs; there are: '
-                f'{", ".join(sorted(seen)) or "no objects"}; set face= and masked='
-            )
-        super().__init__(root, listed, **common)
-
-    def annotation(self, key: str) -> SourceImage:
-        """What the source says about the image `key`, its boxes turned with it."""
-        image = self._images[key]
-        stored = stored_size(image.path)
-        if stored is None or stored[2] not in TURNS or stored[0] == stored[1]:
-            return image
-        width, height, orientation = stored
-        if self._sizes[key] != (str(width), str(height)):
-            return image
-        return replace(image, boxes=TURNS[orientation](image.boxes, width, height))
+def _as_turned(listed: Dict[str, SourceImage], sizes: Dict[str, Tuple[str, str]], key: str) -> SourceImage:
+    """What the source says about the image `key`, its boxes turned with it."""
+    image = listed[key]
+    stored = stored_size(image.path)
+    if stored is None or stored[2] not in TURNS or stored[0] == stored[1]:
+        return image
+    width, height, orientation = stored
+    if sizes[key] != (str(width), str(height)):
+        return image
+    return replace(image, boxes=TURNS[orientation](image.boxes, width, height))
 
 
 def _faces(tree: ET.Element, classes: Dict[str, bool], where: str) -> Dict[str, List[Any]]:

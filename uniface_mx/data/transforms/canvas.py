@@ -91,7 +91,6 @@ class Composer:
 
     Parameters
     ----------
-    settings : AugmentSettings
     size : int
         Side of the canvas in pixels.
     rng : numpy.random.Generator
@@ -121,7 +120,6 @@ class Composer:
         ----------
         kind : str
             LETTERBOX or CROP (one photo), or MOSAIC (as many cells as there are photos).
-        photos : sequence of Photo
         """
         settings, size = self.settings, self.size
         if kind == MOSAIC:

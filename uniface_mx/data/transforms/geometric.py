@@ -13,6 +13,9 @@ import numpy as np
 from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, IGNORE, LANDMARKS
 from uniface_mx.geometry import MIRRORED_LANDMARKS, area, transform_points
 
+# Width over height of random crops is at most this, at least its inverse.
+ASPECT = 2.0
+
 
 def scale_matrix(scale_x: float, scale_y: float) -> np.ndarray:
     """Multiplies x and y."""
@@ -189,7 +192,6 @@ def crop_window(
     rng: np.random.Generator,
     scale: Tuple[float, float],
     min_overlap: float,
-    aspect: float = 2.0,
     tries: int = 50,
 ) -> np.ndarray:
     """SSD's random crop: a window that shows at least one face with some overlap.
@@ -199,14 +201,11 @@ def crop_window(
     width, height : float
         Of the photo.
     boxes : (G, 4)
-    rng : numpy.random.Generator
     scale : (float, float)
         Range of the window's sides as parts of the photo's.
     min_overlap : float
         So much of one face's box must be seen (SSD asks for the IoU with the window, which small faces never
         reach).
-    aspect : float
-        Width over height is at most this, at least its inverse.
 
     Returns
     -------
@@ -215,7 +214,7 @@ def crop_window(
     """
     for _ in range(tries):
         w, h = width * rng.uniform(*scale), height * rng.uniform(*scale)
-        if not 1 / aspect <= w / h <= aspect:
+        if not 1 / ASPECT <= w / h <= ASPECT:
             continue
         x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
         window = np.array([x, y, x + w, y + h])

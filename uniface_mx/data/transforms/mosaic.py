@@ -5,9 +5,12 @@ Many faces on one canvas are what makes training quick: the trunk costs the same
 
 from __future__ import annotations
 
-from typing import Sequence, Tuple
+from typing import Sequence
 
 import numpy as np
+
+# Room around the face of a cell, as a part of its sides.
+MARGIN = 0.04
 
 
 def draw_sides(
@@ -54,22 +57,14 @@ def partition(shares: Sequence[float], size: int, rng: np.random.Generator) -> n
         at = int(cell[axis]) + min(max(int(round(parts[first - 1] * length)), least), length - least)
         low, high = cell.copy(), cell.copy()
         low[axis + 2] = high[axis] = at
-        halves = (low, high) if rng.random() < 0.5 else _mirrored(cell, low, high, axis)
-        divide(members[:first], halves[0])
-        divide(members[first:], halves[1])
+        if rng.random() >= 0.5:  # the cut at the other side
+            for half in (low, high):
+                half[[axis, axis + 2]] = cell[axis] + cell[axis + 2] - half[[axis + 2, axis]]
+        divide(members[:first], low)
+        divide(members[first:], high)
 
     divide(rng.permutation(len(shares)), np.array([0, 0, size, size]))
     return cells
-
-
-def _mirrored(
-    cell: np.ndarray, low: np.ndarray, high: np.ndarray, axis: int
-) -> Tuple[np.ndarray, np.ndarray]:
-    """The two halves of a cell with the cut at the other side."""
-    total = cell[axis] + cell[axis + 2]
-    low[[axis, axis + 2]] = total - low[[axis + 2, axis]]
-    high[[axis, axis + 2]] = total - high[[axis + 2, axis]]
-    return low, high
 
 
 def face_matrix(
@@ -80,7 +75,6 @@ def face_matrix(
     side: float,
     max_zoom: float,
     rng: np.random.Generator,
-    margin: float = 0.04,
 ) -> np.ndarray:
     """Place a photo so that one of its faces lies wholly in a cell, at a random place and a wanted size.
 
@@ -96,8 +90,6 @@ def face_matrix(
         The face, in photo pixels.
     side : float
         The square root of the face's area on the canvas; less if the cell or `max_zoom` does not allow it.
-    margin : float
-        Room around the face, as a part of its sides.
 
     Returns
     -------
@@ -105,10 +97,10 @@ def face_matrix(
         From the photo to the canvas: a scale and a shift.
     """
     face = np.maximum(box[2:] - box[:2], 1e-3)
-    room = (cell[2:] - cell[:2]) / (face * (1 + 2 * margin))
+    room = (cell[2:] - cell[:2]) / (face * (1 + 2 * MARGIN))
     scale = min(side / np.sqrt(face[0] * face[1]), max_zoom, room[0], room[1])
-    low = cell[:2] - scale * (box[:2] - margin * face)
-    high = cell[2:] - scale * (box[2:] + margin * face)
+    low = cell[:2] - scale * (box[:2] - MARGIN * face)
+    high = cell[2:] - scale * (box[2:] + MARGIN * face)
     cover_low, cover_high = cell[2:] - scale * np.array([width, height]), np.asarray(cell[:2], np.float64)
     first, last = np.maximum(low, cover_low), np.minimum(high, cover_high)
     covers = first <= last
