@@ -53,10 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     sizes = evaluation.SIZES
     add('--sizes', nargs='+', choices=sizes, default=sizes, help='of the photos (both)')
     add('--portraits', metavar='DIR', help='photos of one face each (LFW)')
-    text = (
-        'pairs of teachers to run beside (%(default)s; mtcnn_pypi+dlib_library is dlib as pip brings it); none '
-        'leaves them out'
-    )
+    text = 'pairs of teachers to run beside (%(default)s; dlib_library is dlib itself); none leaves them out'
     add('--teachers', nargs='*', default=['mtcnn_pypi+dlib'], metavar='DETECTOR+EMBEDDING', help=text)
     add('--rounds', type=COUNT, default=3, help='of which the median counts (%(default)s)')
     add('--name', help="of the folder of results, for one model (the model's)")

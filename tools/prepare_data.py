@@ -117,12 +117,7 @@ def _alter(args: argparse.Namespace) -> None:
 
 def bar(title: str, total: Optional[int] = None) -> Callable[[Iterable], Iterable]:
     """What wraps a sequence so that a bar tells how far it is."""
-
-    def wrap(things: Iterable) -> Iterable:
-        count = len(things) if hasattr(things, '__len__') else total
-        return tqdm(things, desc=title, mininterval=1, dynamic_ncols=True, total=count)
-
-    return wrap
+    return lambda things: tqdm(things, desc=title, mininterval=1, dynamic_ncols=True, total=total)
 
 
 def print_meta(name: str, meta: RecordMeta) -> None:
