@@ -13,12 +13,10 @@
  * cc -O2 -I$M/include faces.c -o faces -L$M -lmxnet -Wl,-rpath,$M -lm
  */
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <mxnet/c_api.h>
 #include <mxnet/c_predict_api.h>
 #include <nnvm/c_api.h>
+#include "files.h"
 
 #define CPU 1
 #define SIDE 300
@@ -32,28 +30,6 @@ static void check(int failed) {
     fprintf(stderr, "faces: %.*s\n", (int)strcspn(message, "\n"), message);
     exit(1);
   }
-}
-
-/* The content of PREFIX + ENDING, with a 0 behind it; free it. */
-static char *read_all(const char *prefix, const char *ending, long *size) {
-  char *path = malloc(strlen(prefix) + strlen(ending) + 1);
-  strcat(strcpy(path, prefix), ending);
-  FILE *file = fopen(path, "rb");
-  if (!file) {
-    perror(path);
-    exit(1);
-  }
-  fseek(file, 0, SEEK_END);
-  *size = ftell(file);
-  rewind(file);
-  char *content = calloc(*size + 1, 1);
-  if (fread(content, 1, *size, file) != (size_t)*size) {
-    fprintf(stderr, "%s: cannot be read\n", path);
-    exit(1);
-  }
-  fclose(file);
-  free(path);
-  return content;
 }
 
 /* The result of an operator on one array or none, which is freed. */

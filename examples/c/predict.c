@@ -12,10 +12,8 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <mxnet/c_predict_api.h>
+#include "files.h"
 
 #define CPU 1
 
@@ -27,33 +25,6 @@ static void check(int failed) {
     fprintf(stderr, "predict: %s\n", MXGetLastError());
     exit(1);
   }
-}
-
-static FILE *open_file(const char *path, const char *mode) {
-  FILE *file = fopen(path, mode);
-  if (!file) {
-    perror(path);
-    exit(1);
-  }
-  return file;
-}
-
-/* The content of PREFIX + ENDING, with a 0 behind it; free it. */
-static char *read_all(const char *prefix, const char *ending, long *size) {
-  char *path = malloc(strlen(prefix) + strlen(ending) + 1);
-  strcat(strcpy(path, prefix), ending);
-  FILE *file = open_file(path, "rb");
-  fseek(file, 0, SEEK_END);
-  *size = ftell(file);
-  rewind(file);
-  char *content = calloc(*size + 1, 1);
-  if (fread(content, 1, *size, file) != (size_t)*size) {
-    fprintf(stderr, "%s: cannot be read\n", path);
-    exit(1);
-  }
-  fclose(file);
-  free(path);
-  return content;
 }
 
 int main(int argc, char **argv) {

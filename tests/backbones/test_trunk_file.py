@@ -10,7 +10,7 @@ from uniface_mx.backbones import classify, convert, load_trunk, trunk_options, w
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import file_hash
 from uniface_mx.nn.inception import InceptionTrunk
-from uniface_mx.train.errors import TrainError
+from uniface_mx.train import TrainError
 from uniface_mx.train.start import load_backbone
 
 

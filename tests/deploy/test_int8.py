@@ -4,8 +4,8 @@ import mxnet as mx
 import numpy as np
 import pytest
 from calibrating import face, write
-from loading import load_tool
 
+from tools import export as tool
 from uniface_mx.deploy import int8
 from uniface_mx.deploy.backends import BackendError, Int8Backend
 from uniface_mx.deploy.int8 import move_bytes, quantize, without_deconvolutions
@@ -13,8 +13,6 @@ from uniface_mx.deploy.predictor import Predictor
 from uniface_mx.models import get_model
 from uniface_mx.models.files import ManifestError, ModelFiles, named_arrays
 from uniface_mx.models.randomize import randomize
-
-tool = load_tool('export')
 
 
 @pytest.fixture(scope='module')

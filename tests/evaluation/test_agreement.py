@@ -1,14 +1,12 @@
 import numpy as np
 import pytest
-from loading import load_tool
 
+from tools import benchmark
 from uniface_mx.deploy.predictor import Face
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation.benchmark import compare
 from uniface_mx.evaluation.results import read_result
 from uniface_mx.image import write_image
-
-benchmark = load_tool('benchmark')
 
 
 def face(left, embedding, right=None, shift=0.0):

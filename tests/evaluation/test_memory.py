@@ -2,15 +2,13 @@ import json
 import mmap
 
 import pytest
-from loading import load_tool
 from rectangles import photo, predictor
 
+from tools import benchmark
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import benchmark as memory
 from uniface_mx.evaluation.results import read_result
 from uniface_mx.image import write_image
-
-benchmark = load_tool('benchmark')
 
 
 @pytest.fixture

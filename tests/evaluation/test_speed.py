@@ -3,14 +3,12 @@ import time
 
 import numpy as np
 import pytest
-from loading import load_tool
 
+from tools import benchmark
 from uniface_mx.errors import UnifaceError
 from uniface_mx.evaluation import benchmark as speed
 from uniface_mx.evaluation.results import read_result
 from uniface_mx.image import write_image
-
-benchmark = load_tool('benchmark')
 
 
 def plain(value, width=30, height=40):

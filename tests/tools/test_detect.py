@@ -3,12 +3,10 @@ import json
 import cv2
 import numpy as np
 import pytest
-from loading import load_tool
 from rectangles import load_rectangles, photo, write_video
 
+from tools import detect
 from uniface_mx.image import read_image, write_image
-
-detect = load_tool('detect')
 
 
 @pytest.fixture

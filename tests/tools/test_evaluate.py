@@ -2,12 +2,11 @@ import argparse
 import json
 import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from loading import load_tool
 
+from tools import evaluate as program
 from uniface_mx.data.records import Record, RecordWriter
 from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, OBJECT_WIDTH
 from uniface_mx.deploy.predictor import Face
@@ -22,7 +21,7 @@ from uniface_mx.paths import resource
 
 @pytest.fixture
 def evaluate():
-    return load_tool('evaluate')
+    return program
 
 
 @pytest.fixture
@@ -480,7 +479,6 @@ def test_whom_a_photo_is_about(middle, monkeypatch, tmp_path):
 
 
 def test_the_teachers_as_the_options_describe_them(evaluate, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / 'data' / 'prepare'))
     words = ['lfw', '--out', 'o', '--images', 'i', '--pairs', 'p', '--teacher']
     words += ['--teachers', 'fakes:FakeFinder?seconds=0.5', 'fakes:FakeEmbedding']
     plain = options.subject(evaluate.parse(words))

@@ -2,13 +2,11 @@ import json
 from pathlib import Path
 
 import pytest
-from loading import load_tool
 from rectangles import load_rectangles, photo
 
+from tools import gallery as tool
 from uniface_mx.deploy.gallery import Gallery
 from uniface_mx.image import read_image, write_image
-
-tool = load_tool('gallery')
 
 pytest.importorskip('faiss')
 

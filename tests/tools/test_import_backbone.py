@@ -9,9 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from loading import load_tool
 
-import_backbone = load_tool('import_backbone')
+from tools import import_backbone
 
 PACKAGE = 'nsfwjs@4.3.0'
 SHA256 = '4496790efc9bdc6f3e85a826a8e482c1fa1e9db4b3d18c095e98cc0c73cfb12f'

@@ -1,9 +1,11 @@
 """What detect, verify and gallery have in common."""
 
+from importlib import import_module
+
 import pytest
-from loading import load_tool
 from rectangles import MANIFEST, load_rectangles, photo
 
+from tools import gallery, verify
 from uniface_mx.image import write_image
 
 
@@ -27,15 +29,14 @@ def photos(monkeypatch, tmp_path):
 def test_large_photos_are_refused(photos, capsys, tool, words, status):
     if tool == 'gallery':
         pytest.importorskip('faiss')
-    assert load_tool(tool).main(words + ['--max-pixels', '89999']) == status
+    assert import_module(f'tools.{tool}').main(words + ['--max-pixels', '89999']) == status
     assert 'more than the limit' in capsys.readouterr().err
 
 
 def test_a_gallery_is_asked_by_the_stricter_threshold(photos, monkeypatch):
     pytest.importorskip('faiss')
     monkeypatch.setitem(MANIFEST['thresholds'], 'identification', 0.98)
-    gallery = load_tool('gallery')
-    assert load_tool('verify').main(['ann.png', 'ann2.png']) == 0
+    assert verify.main(['ann.png', 'ann2.png']) == 0
     assert gallery.main(['enroll', 'g.npz', 'ann.png', '--person', 'Ann']) == 0
     assert gallery.main(['identify', 'g.npz', 'ann2.png']) == 1
     assert gallery.main(['enroll', 'g.npz', 'ann2.png', '--person', 'Bob']) == 0
@@ -44,7 +45,6 @@ def test_a_gallery_is_asked_by_the_stricter_threshold(photos, monkeypatch):
 
 def test_a_gallery_of_another_model_cannot_be_checked(photos, capsys):
     pytest.importorskip('faiss')
-    gallery = load_tool('gallery')
     assert gallery.main(['enroll', 'g.npz', 'ann.png', '--person', 'Ann']) == 0
     other = gallery.Gallery.load('g.npz')
     other.model = 'another'

@@ -1,20 +1,17 @@
 import json
 import os
 import re
-import sys
 from pathlib import Path
 
 import pytest
-from loading import load_tool
-
-sys.path.insert(0, str(Path(__file__).parents[1] / 'data' / 'prepare'))
-
 from fakes import files_of, write_photos
+
+from tools import prepare_data
 
 
 @pytest.fixture
 def tool():
-    return load_tool('prepare_data').main
+    return prepare_data.main
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
-from loading import load_tool
-
+from tools import report
 from uniface_mx.evaluation.results import write_result
-
-report = load_tool('report')
 
 
 def test_report(tmp_path, capsys):

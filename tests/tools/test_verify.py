@@ -1,12 +1,10 @@
 import json
 
 import pytest
-from loading import load_tool
 from rectangles import load_rectangles, photo
 
+from tools import verify
 from uniface_mx.image import read_image, write_image
-
-verify = load_tool('verify')
 
 
 @pytest.fixture

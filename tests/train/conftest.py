@@ -1,13 +1,7 @@
 """Small record sets and a small model for tests of training."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from drawn import write_records
 
 from uniface_mx.config.reader import load_config

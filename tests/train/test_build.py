@@ -12,8 +12,8 @@ from uniface_mx.config.augmentation import AugmentSettings, RecordShare
 from uniface_mx.config.schema import DataConfig
 from uniface_mx.data.records import RecordError
 from uniface_mx.errors import UnifaceError
+from uniface_mx.train import TrainError
 from uniface_mx.train.build import build_schedule, open_canvases, teacher_bank
-from uniface_mx.train.errors import TrainError
 from uniface_mx.train.group import parse_devices
 from uniface_mx.train.optimizer import AdamW
 from uniface_mx.train.schedule import Cooldown, Cosine, Milestones, Plateau, Schedule

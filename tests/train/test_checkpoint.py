@@ -10,9 +10,9 @@ import textwrap
 import mxnet as mx
 import pytest
 
+from uniface_mx.train import TrainError
 from uniface_mx.train import checkpoint as module
 from uniface_mx.train.checkpoint import Checkpoint, Checkpoints
-from uniface_mx.train.errors import TrainError
 
 
 def make(iteration, value=None, size=1000):

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 from drawn import STEADY, UNEVEN, damaged, write_records
-from loading import load_tool
 from processes import ROOT, finish, rows, start, wait_for_rows
 
+from tools import launch as program
 from uniface_mx.train import launch
 
 FIGURES = ('loss', 'classification', 'box', 'landmarks', 'mimic', 'gradient_norm')
@@ -87,7 +87,7 @@ def test_a_command_that_cannot_be_started_leaves_no_helper(monkeypatch, capsys):
 
     monkeypatch.setattr(launch, 'SERVE', [sys.executable, '-c', 'import time; time.sleep(60)'])
     monkeypatch.setattr(subprocess, 'Popen', Noted)
-    assert load_tool('launch').main(['--workers', '1', '--', 'no-such-command']) == 2
+    assert program.main(['--workers', '1', '--', 'no-such-command']) == 2
     assert 'no-such-command' in capsys.readouterr().err
     assert len(started) == 2 and all(process.poll() is not None for process in started)
 

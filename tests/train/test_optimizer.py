@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mxnet.gluon import nn
 
-from uniface_mx.train.errors import TrainError
+from uniface_mx.train import TrainError
 from uniface_mx.train.optimizer import SGD, AdamW, Learned, Optimizer, choose
 
 

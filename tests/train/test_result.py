@@ -6,8 +6,8 @@ from tools import export
 from uniface_mx.models import get_model
 from uniface_mx.models.files import named_arrays
 from uniface_mx.models.randomize import randomize
+from uniface_mx.train import TrainError
 from uniface_mx.train.checkpoint import Checkpoint, Checkpoints
-from uniface_mx.train.errors import TrainError
 from uniface_mx.train.result import load_run
 
 SMALL = {'width': 0.1, 'fusion_channels': 16, 'deconv_channels': (16, 8), 'extra_channels': (32, 16, 16, 16)}

@@ -5,7 +5,7 @@ import signal
 import pytest
 from processes import rows
 
-from uniface_mx.train.errors import TrainError
+from uniface_mx.train import TrainError
 from uniface_mx.train.log import Log
 from uniface_mx.train.result import load_run
 from uniface_mx.train.step import Step

@@ -14,8 +14,8 @@ from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, HAS_LANDMARKS, I
 from uniface_mx.geometry import iou
 from uniface_mx.nn.anchors import anchor_grid, centre_to_corner
 from uniface_mx.nn.coder import Decoder, encode_boxes, encode_landmarks
+from uniface_mx.train import TrainError
 from uniface_mx.train.criteria import Criteria, Graphs
-from uniface_mx.train.errors import TrainError
 from uniface_mx.train.targets import MEAN_LANDMARKS
 from uniface_mx.train.validation import Validation, spread
 

@@ -24,10 +24,10 @@ from uniface_mx.files import written_aside
 from uniface_mx.models import Uniface, get_model
 from uniface_mx.models.files import load_weights, named_arrays
 from uniface_mx.provenance import portable, provenance, write_json
+from uniface_mx.train import TrainError
 from uniface_mx.train.average import Average
 from uniface_mx.train.checkpoint import WEIGHTS, Checkpoint, Checkpoints
 from uniface_mx.train.criteria import Criteria, Graphs
-from uniface_mx.train.errors import TrainError
 from uniface_mx.train.group import Group, parse_devices
 from uniface_mx.train.log import Log
 from uniface_mx.train.optimizer import SGD, AdamW, Optimizer, choose

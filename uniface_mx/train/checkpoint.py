@@ -19,7 +19,7 @@ import mxnet as mx
 from uniface_mx.errors import UnifaceError
 from uniface_mx.files import file_hash
 from uniface_mx.models.files import load_arrays, save_arrays
-from uniface_mx.train.errors import TrainError
+from uniface_mx.train import TrainError
 
 FORMAT = 1
 WEIGHTS, SLOTS, AVERAGE, STATE = 'weights.params', 'optimizer.params', 'average.params', 'state.json'

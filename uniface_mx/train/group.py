@@ -9,7 +9,7 @@ from typing import List, Sequence
 import mxnet as mx
 import numpy as np
 
-from uniface_mx.train.errors import TrainError
+from uniface_mx.train import TrainError
 
 
 def parse_devices(names: Sequence[str]) -> List[mx.Context]:

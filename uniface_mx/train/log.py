@@ -12,7 +12,7 @@ from typing import Any, Dict, List
 from tqdm import tqdm
 
 from uniface_mx.files import written_aside
-from uniface_mx.train.errors import TrainError
+from uniface_mx.train import TrainError
 from uniface_mx.train.losses import Terms
 from uniface_mx.train.step import StepResult
 

@@ -10,7 +10,7 @@ import mxnet as mx
 from mxnet.gluon.parameter import Constant, Parameter
 
 from uniface_mx.errors import suggestion
-from uniface_mx.train.errors import TrainError
+from uniface_mx.train import TrainError
 
 TRUNK = '*trunk_*'
 # The last layer's inputs are a thousand, and all positive: at the full rate any step of its weights would move

@@ -9,8 +9,8 @@ import numpy as np
 
 from uniface_mx.models import Uniface, get_model
 from uniface_mx.models.files import ModelFiles, PathLike, load_weights
+from uniface_mx.train import TrainError
 from uniface_mx.train.checkpoint import Checkpoints
-from uniface_mx.train.errors import TrainError
 
 # What a manifest says of weights, and goes with them into another export.
 ABOUT = ('training', 'licence', 'mean_embedding', 'embedding')

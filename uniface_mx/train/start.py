@@ -15,7 +15,7 @@ from uniface_mx.data.records import RecordMeta, require_teachers
 from uniface_mx.errors import UnifaceError
 from uniface_mx.models import Uniface
 from uniface_mx.models.files import ModelFiles, load_weights
-from uniface_mx.train.errors import TrainError
+from uniface_mx.train import TrainError
 
 # Deviations of the layers that give outputs, whose biases begin where an untaught output should lie.
 OUTPUTS = {'heads_': 0.01, 'recognition_embedding_': 0.0001}

@@ -15,9 +15,9 @@ import mxnet as mx
 from uniface_mx.config.schema import TrainingConfig, ValidationConfig
 from uniface_mx.data.loader import Batch, Loader
 from uniface_mx.provenance import write_json
+from uniface_mx.train import TrainError
 from uniface_mx.train.average import Average
 from uniface_mx.train.checkpoint import Checkpoint, Checkpoints
-from uniface_mx.train.errors import TrainError
 from uniface_mx.train.log import Log, Meter
 from uniface_mx.train.schedule import Schedule
 from uniface_mx.train.step import Step, StepResult

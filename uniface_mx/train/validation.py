@@ -17,8 +17,8 @@ from uniface_mx.data.loader import Batch, Canvases, in_order, network_input
 from uniface_mx.data.rows import BOX, HAS_LANDMARKS, IGNORE, LANDMARKS
 from uniface_mx.geometry import average_precision, match_boxes, point_errors, unit_vectors
 from uniface_mx.nn.detection import Suppression
+from uniface_mx.train import TrainError
 from uniface_mx.train.criteria import Criteria, Graphs
-from uniface_mx.train.errors import TrainError
 from uniface_mx.train.losses import Terms, weighted
 from uniface_mx.train.targets import real_faces
 

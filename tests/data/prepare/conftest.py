@@ -1,10 +1,4 @@
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from fakes import PATTERN, TEACHERS, prepare, write_photos
 
 from uniface_mx.data.prepare.worker import Job

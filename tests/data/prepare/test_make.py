@@ -35,7 +35,7 @@ def run(photos, name, job, options=PATTERN, **more):
 
 
 def environment():
-    paths = [str(Path(__file__).parent), str(TOOL.parents[1])]
+    paths = [str(Path(__file__).parents[2]), str(TOOL.parents[1])]
     return dict(os.environ, PYTHONPATH=os.pathsep.join(paths), OMP_NUM_THREADS='1')
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 # Everything of a row but the clock.
 TIMED = {'canvases_per_second', 'faces_per_second', 'waiting'}
 
