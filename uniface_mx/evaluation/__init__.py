@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 
 # Those that measure one subject and write a result file; a file of settings may list them.
-EVALUATIONS = ('lfw', 'fddb', 'landmarks', 'detection', 'cosine', 'groups', 'cost')
+EVALUATIONS = ('lfw', 'fddb', 'landmarks', 'detection', 'cosine', 'groups', 'cost', 'people')
 # Those that work on results.
 COMMANDS = (*EVALUATIONS, 'compare', 'publish')
 
