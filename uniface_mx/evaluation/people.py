@@ -12,7 +12,7 @@ import mxnet as mx
 import numpy as np
 from tqdm import tqdm
 
-from uniface_mx.data.iterators import network_input
+from uniface_mx.data.loader import network_input
 from uniface_mx.data.records import Record
 from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, IGNORE, LANDMARKS, in_pixels
 from uniface_mx.deploy.export import SCORE_THRESHOLD
@@ -276,9 +276,8 @@ def run(arguments: argparse.Namespace) -> None:
     good = faces['good']
     cosine = float((unit_vectors(good.vectors) * unit_vectors(good.teacher - mean)).sum(axis=1).mean())
     rows, choice = power_table(good), choose_rule(good, faces['small'])
-    print(
-        f'{len(good.people)} faces of {len(np.unique(good.people))} people ({good.missed} not found), cosine {cosine:.3f}'
-    )
+    people = len(np.unique(good.people))
+    print(f'{len(good.people)} faces of {people} people ({good.missed} not found), cosine {cosine:.3f}')
     rates = [f'{rate:g}' for rate in FALSE_ACCEPTS]
     print('power   area  ' + '  '.join(f'at {rate}' for rate in rates))
     for row in rows:
@@ -292,7 +291,7 @@ def run(arguments: argparse.Namespace) -> None:
     metrics = {
         'cosine': cosine,
         'faces': len(good.people),
-        'people': len(np.unique(good.people)),
+        'people': people,
         'missed': {kind: own.missed for kind, own in faces.items()},
         'powers': rows,
         'choice': dict(choice.rule._asdict(), true_accepts=choice.accepted, small_false_accepts=choice.small),
