@@ -1,11 +1,22 @@
 """Faces of people held out: how they are shown, found, and which rule of length is chosen for them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from uniface_mx.data.records import Record
+from uniface_mx.data.records import Record, RecordReader, RecordWriter
 from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, IGNORE, LANDMARKS, no_rows
-from uniface_mx.evaluation.people import Faces, Shot, choose_rule, found_faces, power_table, reduced, shots
+from uniface_mx.evaluation.people import (
+    Faces,
+    Shot,
+    choose_rule,
+    found_faces,
+    of_people,
+    power_table,
+    reduced,
+    shots,
+)
 from uniface_mx.image import encode_jpeg
 
 GREY = np.full((200, 100, 3), 128, np.uint8)
@@ -42,6 +53,17 @@ def test_the_largest_taught_face_of_a_named_person():
 )
 def test_what_is_no_shot(passed_over):
     assert not list(shots([passed_over]))
+
+
+@pytest.mark.parametrize(('limit', 'expected'), [(1, 'aa'), (2, 'aaee'), (3, 'aacee'), (9, 'aabcdee')])
+def test_people_are_taken_whole(tmp_path, limit, expected):
+    name = tmp_path / 'people'
+    with RecordWriter(name, [{'name': 'drawn', 'kind': 'folder', 'licence': ''}], {}) as writer:
+        for number, person in enumerate('eaabdce'):
+            drawn = record([(20, 20, 80, 120)], person, embedded=[0])
+            writer.add(replace(drawn, source='drawn', key=str(number)))
+    found = of_people([RecordReader(name)], limit)
+    assert sorted(one.person for one in found) == list(expected)
 
 
 def test_a_reduced_shot_is_the_same_face_smaller():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from itertools import islice, product
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
 import cv2
 import mxnet as mx
@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from uniface_mx.data.loader import network_input
-from uniface_mx.data.records import Record
+from uniface_mx.data.records import Record, RecordReader
 from uniface_mx.data.rows import BOX, EMBEDDING, HAS_EMBEDDING, IGNORE, LANDMARKS, in_pixels
 from uniface_mx.deploy.export import SCORE_THRESHOLD
 from uniface_mx.errors import UnifaceError
@@ -92,6 +92,13 @@ def shots(records: Iterable[Record], size: int = INPUT_SIZE, least: float = GOOD
         shot = Shot(canvas, face.astype(np.float32), row[EMBEDDING], record.person)
         if shot.side >= least:
             yield shot
+
+
+def of_people(readers: Sequence[RecordReader], limit: int) -> Iterator[Record]:
+    """All photos of at most so many people of record sets, evenly spread over their names, and always the same."""
+    names = sorted({name for reader in readers for name in reader.meta.persons})
+    chosen = {names[int(place)] for place in np.linspace(0, len(names) - 1, min(limit, len(names))).round()}
+    yield from (record for reader in readers for record in reader if record.person in chosen)
 
 
 def reduced(shot: Shot, random: np.random.Generator, sides: Tuple[float, float] = SMALL_SIDES) -> Shot:
@@ -251,7 +258,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     text = 'where faces are: where the network finds them, or where the labels say (%(default)s)'
     command.add_argument('--regions', choices=REGIONS, default=REGIONS[0], help=text)
     command.add_argument('--mirror', action='store_true', help='average embeddings with the mirror image')
-    options.add_limit(command, 4000)
+    text = 'people, evenly spread over their names (%(default)s)'
+    command.add_argument('--limit', type=options.COUNT, default=1000, metavar='N', help=text)
     command.add_argument('--no-progress', dest='progress', action='store_false')
 
 
@@ -260,7 +268,7 @@ def run(arguments: argparse.Namespace) -> None:
     net, origin, mean, about = load_network(arguments)
     net.hybridize(static_alloc=True, static_shape=True)
     readers = options.open_records(arguments, arguments.people)
-    taken = list(shots(options.spread(readers, arguments.limit), net.size))
+    taken = list(shots(of_people(readers, arguments.limit), net.size))
     random = np.random.default_rng(0)
     kinds = {'good': taken, 'small': [reduced(shot, random) for shot in taken]}
     faces = {
